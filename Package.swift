@@ -1,0 +1,80 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The rooms of the program, bottom up. Arrows point down only: a room names every room it may use.
+// A C library is imported by one room, through a system-library target named CFinetune….
+
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("ExistentialAny"),
+    .treatAllWarnings(as: .error),
+]
+
+func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func library(_ name: String, pkgConfig: String? = nil, apt packages: String...) -> Target {
+    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt(packages)])
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "finetune",
+    products: [
+        .library(name: "Finetune", targets: ["Finetune"]),
+        .executable(name: "finetune", targets: ["FinetuneCommand"]),
+        .executable(name: "finetune-read-weights", targets: ["FinetuneReadWeights"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+    ],
+    targets: [
+        library("CFinetuneZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        library("CFinetuneXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
+        library("CFinetuneDNNL", apt: "libdnnl-dev"),
+        library("CFinetuneBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
+        library("CFinetuneHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
+        library("CFinetuneJPEG", pkgConfig: "libturbojpeg", apt: "libturbojpeg0-dev"),
+        library("CFinetunePNG", pkgConfig: "spng", apt: "libspng-dev"),
+        library("CFinetuneWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
+        library("CFinetuneTIFF", pkgConfig: "libtiff-4", apt: "libtiff-dev"),
+
+        room("FinetuneFiles", ["CFinetuneZlib", "CFinetuneXXHash"]),
+        room("FinetuneEngine", ["CFinetuneDNNL", "CFinetuneBLAS", "FinetuneFiles"]),
+        room("FinetuneModels", ["FinetuneEngine", "FinetuneFiles"]),
+        room("FinetuneCheckpoints", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "CFinetuneHDF5"]),
+        room(
+            "FinetuneDatasets",
+            [
+                "FinetuneModels", "FinetuneFiles",
+                "CFinetuneJPEG", "CFinetunePNG", "CFinetuneWebP", "CFinetuneTIFF",
+            ]),
+        room(
+            "FinetunePipeline",
+            ["FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles"]),
+        room("FinetuneEvaluation", ["FinetuneFiles"]),
+        room(
+            "FinetuneTraining",
+            [
+                "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints", "FinetuneDatasets",
+                "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+            ]),
+        room("Finetune", ["FinetuneTraining"]),
+        .executableTarget(
+            name: "FinetuneCommand",
+            dependencies: [
+                "FinetuneTraining", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
+                "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5"], swiftSettings: strict),
+    ]
+)

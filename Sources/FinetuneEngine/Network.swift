@@ -1,0 +1,172 @@
+// A network is data: a list of nodes in the order data takes them. Everything else is a walk over it.
+
+/// A feed-forward network for images, without its numbers.
+package struct Network: Sendable, Equatable {
+    /// The architecture in the field's words, such as `ResNet-50 v1.5, width 64`.
+    package var name: String
+    /// Channels of the input image: 3, or 1 for gray.
+    package var inputChannels: Int
+    /// Every node comes after the nodes it reads. The last one gives the network's output: the logits,
+    /// or the features where the network has no head.
+    package var nodes: [Node]
+
+    package init(name: String, inputChannels: Int, nodes: [Node]) {
+        self.name = name
+        self.inputChannels = inputChannels
+        self.nodes = nodes
+    }
+}
+
+/// One operation of a network with its place in it.
+package struct Node: Sendable, Equatable {
+    /// Unique in the network, and the prefix of its tensors' names.
+    package var name: String
+    /// `stem`, `stage1` …, `pooled` (what turns the last stage into the features), or `head`.
+    package var stage: String
+    package var operation: Operation
+    /// Names of the nodes it reads; `Node.image` is the network's input.
+    package var inputs: [String]
+
+    /// The name under which nodes read the network's input, shape `[batch, height, width, channels]`.
+    package static let image = "image"
+
+    package init(_ name: String, stage: String, _ operation: Operation, inputs: [String]) {
+        self.name = name
+        self.stage = stage
+        self.operation = operation
+        self.inputs = inputs
+    }
+}
+
+/// What a node computes.
+package enum Operation: Sendable, Equatable {
+    /// Tensors `weight` `[filters, channels/groups, height, width]` and, with a bias, `bias` `[filters]`.
+    case convolution(Convolution)
+    /// Tensors `weight`, `bias`, `running_mean`, `running_var`, each `[channels]`.
+    case batchNormalization(BatchNormalization)
+    case activation(Activation)
+    /// The sum of two inputs of one shape.
+    case addition
+    /// Padding never wins the maximum.
+    case maxPooling(Window)
+    /// The mean over the window's pixels inside the image, or over the whole window.
+    case averagePooling(Window, countsPadding: Bool)
+    /// `[batch, channels, height, width]` to `[batch, channels]`.
+    case globalAveragePooling
+    /// Zeros around the image.
+    case zeroPadding(Edges)
+    /// Every `step`-th pixel in both directions from the first on, `x[:, :, ::step, ::step]`.
+    case subsampling(step: Int)
+    /// Channels of zeros before and after (He et al. 2015, shortcut option A).
+    case channelPadding(before: Int, after: Int)
+    /// `[batch, channels, height, width]` to one row an image, channels fastest, as Keras flattens.
+    case flatten
+    /// Tensors `weight` `[outputs, inputs]` and, with a bias, `bias` `[outputs]`.
+    case dense(inputs: Int, outputs: Int, hasBias: Bool)
+}
+
+/// The shape of a two-dimensional convolution.
+package struct Convolution: Sendable, Equatable {
+    package var channels: Int
+    package var filters: Int
+    package var groups: Int
+    package var window: Window
+    package var hasBias: Bool
+
+    package init(channels: Int, filters: Int, groups: Int = 1, window: Window, hasBias: Bool) {
+        self.channels = channels
+        self.filters = filters
+        self.groups = groups
+        self.window = window
+        self.hasBias = hasBias
+    }
+}
+
+/// Normalization of each channel by a mean and a variance (Ioffe and Szegedy 2015).
+package struct BatchNormalization: Sendable, Equatable {
+    package var channels: Int
+    /// Added to the variance before its root.
+    package var epsilon: Double
+    /// The fraction of the stored statistics that one training step keeps: Keras' `momentum`, one minus PyTorch's.
+    package var statisticsKept: Double
+
+    package init(channels: Int, epsilon: Double, statisticsKept: Double) {
+        self.channels = channels
+        self.epsilon = epsilon
+        self.statisticsKept = statisticsKept
+    }
+}
+
+/// A window that slides over an image, in pixels.
+package struct Window: Sendable, Equatable {
+    package var height: Int
+    package var width: Int
+    package var stride: Int
+    package var dilation: Int
+    package var padding: Padding
+
+    package init(_ height: Int, _ width: Int, stride: Int = 1, dilation: Int = 1, padding: Padding = .edges(.none)) {
+        self.height = height
+        self.width = width
+        self.stride = stride
+        self.dilation = dilation
+        self.padding = padding
+    }
+
+    /// A square window with the same padding on every side.
+    package static func square(_ side: Int, stride: Int = 1, padding: Int = 0) -> Window {
+        Window(side, side, stride: stride, padding: .edges(.all(padding)))
+    }
+
+    /// The padding of an image of `height` × `width` pixels.
+    package func edges(height: Int, width: Int) -> Edges {
+        switch padding {
+        case .edges(let edges): return edges
+        case .same:
+            func split(_ size: Int, _ kernel: Int) -> (Int, Int) {
+                let outputs = (size + stride - 1) / stride
+                let total = max((outputs - 1) * stride + (kernel - 1) * dilation + 1 - size, 0)
+                return (total / 2, total - total / 2)
+            }
+            let (top, bottom) = split(height, self.height)
+            let (left, right) = split(width, self.width)
+            return Edges(top: top, left: left, bottom: bottom, right: right)
+        }
+    }
+
+    /// The size of what the window makes of an image of `height` × `width` pixels; not positive where it does not fit.
+    package func output(height: Int, width: Int) -> (height: Int, width: Int) {
+        let edges = edges(height: height, width: width)
+        func size(_ size: Int, _ kernel: Int) -> Int {
+            let room = size - ((kernel - 1) * dilation + 1)
+            return room < 0 ? 0 : room / stride + 1
+        }
+        return (
+            size(height + edges.top + edges.bottom, self.height), size(width + edges.left + edges.right, self.width)
+        )
+    }
+}
+
+/// How a window treats the border.
+package enum Padding: Sendable, Equatable {
+    case edges(Edges)
+    /// TensorFlow's rule: as many outputs as strides fit into the image, the odd pixel of padding below and right.
+    case same
+}
+
+/// Pixels on the four sides of an image.
+package struct Edges: Sendable, Equatable {
+    package var top, left, bottom, right: Int
+
+    package init(top: Int, left: Int, bottom: Int, right: Int) {
+        (self.top, self.left, self.bottom, self.right) = (top, left, bottom, right)
+    }
+
+    package static let none = all(0)
+    package static func all(_ pixels: Int) -> Edges { Edges(top: pixels, left: pixels, bottom: pixels, right: pixels) }
+}
+
+/// Element-wise functions between layers.
+package enum Activation: String, Sendable, Equatable, CaseIterable {
+    case relu
+}
