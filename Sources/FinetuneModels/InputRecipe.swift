@@ -1,7 +1,5 @@
 // How pixels become numbers. The base decides it; it is saved in the model; there is no other way.
 
-package import FinetuneFiles
-
 /// The size, geometry, channel order and scaling that a network wants its images in.
 ///
 /// A pixel `v` of channel `c` becomes `(v · scale − mean[c]) / standardDeviation[c]`, channels in `order`.
