@@ -13,7 +13,8 @@ let strict: [SwiftSetting] = [
 ]
 
 func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+    // Without Foundation nothing else links the C library's mathematics.
+    .target(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: [.linkedLibrary("m")])
 }
 
 func library(_ name: String, pkgConfig: String? = nil, apt packages: String...) -> Target {
