@@ -77,5 +77,7 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5"], swiftSettings: strict),
+
+        tests("FinetuneEngineTests", ["FinetuneEngine"]),
     ]
 )

@@ -1,1 +1,184 @@
+// oneDNN for Swift: one way to create each primitive, for oneDNN 2 (Debian 12) and oneDNN 3.
+//
+// Version 2 passes memory descriptors as large structs and creates primitives in two steps; version 3 has opaque
+// descriptors and one step. Swift sees neither: a layout here is an opaque pointer in both.
+
+#ifndef FINETUNE_DNNL_SHIM_H
+#define FINETUNE_DNNL_SHIM_H
+
 #include <dnnl.h>
+#include <stdlib.h>
+
+/// The shape, type and memory format of a tensor. Owned; freed by `finetune_layout_free`.
+typedef struct finetune_layout *finetune_layout_t;
+
+#if DNNL_VERSION_MAJOR >= 3
+#define FINETUNE_MD(layout) ((dnnl_memory_desc_t)(layout))
+
+static inline finetune_layout_t finetune_layout_copy(const_dnnl_memory_desc_t md) {
+    dnnl_memory_desc_t copy = NULL;
+    return dnnl_memory_desc_clone(&copy, md) == dnnl_success ? (finetune_layout_t)copy : NULL;
+}
+
+static inline void finetune_layout_free(finetune_layout_t layout) { dnnl_memory_desc_destroy(FINETUNE_MD(layout)); }
+
+static inline finetune_layout_t finetune_layout_create(int rank, const dnnl_dim_t *dims, dnnl_data_type_t type,
+                                                       dnnl_format_tag_t tag) {
+    dnnl_memory_desc_t md = NULL;
+    return dnnl_memory_desc_create_with_tag(&md, rank, dims, type, tag) == dnnl_success ? (finetune_layout_t)md : NULL;
+}
+#else
+#define FINETUNE_MD(layout) ((dnnl_memory_desc_t *)(layout))
+
+static inline finetune_layout_t finetune_layout_copy(const dnnl_memory_desc_t *md) {
+    dnnl_memory_desc_t *copy = (dnnl_memory_desc_t *)malloc(sizeof(*copy));
+    if (copy && md) *copy = *md;
+    return (finetune_layout_t)copy;
+}
+
+static inline void finetune_layout_free(finetune_layout_t layout) { free(layout); }
+
+static inline finetune_layout_t finetune_layout_create(int rank, const dnnl_dim_t *dims, dnnl_data_type_t type,
+                                                       dnnl_format_tag_t tag) {
+    dnnl_memory_desc_t md;
+    if (dnnl_memory_desc_init_by_tag(&md, rank, dims, type, tag) != dnnl_success) return NULL;
+    return finetune_layout_copy(&md);
+}
+#endif
+
+static inline size_t finetune_layout_bytes(finetune_layout_t layout) {
+    return dnnl_memory_desc_get_size(FINETUNE_MD(layout));
+}
+
+static inline int finetune_layout_equal(finetune_layout_t a, finetune_layout_t b) {
+    return dnnl_memory_desc_equal(FINETUNE_MD(a), FINETUNE_MD(b));
+}
+
+static inline dnnl_status_t finetune_memory_create(dnnl_memory_t *memory, finetune_layout_t layout,
+                                                   dnnl_engine_t engine, void *data) {
+    return dnnl_memory_create(memory, FINETUNE_MD(layout), engine, data);
+}
+
+/// A copy of one of a primitive's layouts, NULL where it has none.
+static inline finetune_layout_t finetune_primitive_layout(const_dnnl_primitive_desc_t pd, dnnl_query_t which) {
+    return finetune_layout_copy(dnnl_primitive_desc_query_md(pd, which, 0));
+}
+
+/// The name of the kernel that oneDNN chose, such as `jit:avx512_core` or `ref:any`.
+static inline const char *finetune_primitive_kernel(const_dnnl_primitive_desc_t pd) {
+    const char *name = NULL;
+    return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) == dnnl_success ? name : NULL;
+}
+
+/// Attributes with a caller-owned scratchpad; optionally adds the destination's old value, then applies a function.
+static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attributes, int adds_destination,
+                                                dnnl_alg_kind_t function, float alpha) {
+    dnnl_status_t status = dnnl_primitive_attr_create(attributes);
+    if (status != dnnl_success) return status;
+    status = dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user);
+    if (status != dnnl_success) return status;
+    dnnl_post_ops_t operations;
+    status = dnnl_post_ops_create(&operations);
+    if (status != dnnl_success) return status;
+#if DNNL_VERSION_MAJOR >= 3
+    if (adds_destination) status = dnnl_post_ops_append_sum(operations, 1.f, 0, dnnl_data_type_undef);
+    if (status == dnnl_success && function != dnnl_alg_kind_undef)
+        status = dnnl_post_ops_append_eltwise(operations, function, alpha, 0.f);
+#else
+    if (adds_destination) status = dnnl_post_ops_append_sum(operations, 1.f);
+    if (status == dnnl_success && function != dnnl_alg_kind_undef)
+        status = dnnl_post_ops_append_eltwise(operations, 1.f, function, alpha, 0.f);
+#endif
+    if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*attributes, operations);
+    dnnl_post_ops_destroy(operations);
+    return status;
+}
+
+static inline dnnl_status_t finetune_convolution(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                 const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
+                                                 finetune_layout_t source, finetune_layout_t weights,
+                                                 finetune_layout_t bias, finetune_layout_t destination,
+                                                 const dnnl_dim_t *strides, const dnnl_dim_t *dilates,
+                                                 const dnnl_dim_t *padding_before, const dnnl_dim_t *padding_after) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_convolution_forward_primitive_desc_create(
+        pd, engine, dnnl_forward_inference, algorithm, FINETUNE_MD(source), FINETUNE_MD(weights), FINETUNE_MD(bias),
+        FINETUNE_MD(destination), strides, dilates, padding_before, padding_after, attributes);
+#else
+    dnnl_convolution_desc_t operation;
+    dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
+        &operation, dnnl_forward_inference, algorithm, FINETUNE_MD(source), FINETUNE_MD(weights), FINETUNE_MD(bias),
+        FINETUNE_MD(destination), strides, dilates, padding_before, padding_after);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
+#endif
+}
+
+static inline dnnl_status_t finetune_pooling(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
+                                             finetune_layout_t source, finetune_layout_t destination,
+                                             const dnnl_dim_t *strides, const dnnl_dim_t *kernel,
+                                             const dnnl_dim_t *padding_before, const dnnl_dim_t *padding_after) {
+#if DNNL_VERSION_MAJOR >= 3
+    const dnnl_dim_t no_dilation[2] = {0, 0};
+    return dnnl_pooling_forward_primitive_desc_create(pd, engine, dnnl_forward_inference, algorithm,
+                                                      FINETUNE_MD(source), FINETUNE_MD(destination), strides, kernel,
+                                                      no_dilation, padding_before, padding_after, attributes);
+#else
+    dnnl_pooling_desc_t operation;
+    dnnl_status_t status =
+        dnnl_pooling_forward_desc_init(&operation, dnnl_forward_inference, algorithm, FINETUNE_MD(source),
+                                       FINETUNE_MD(destination), strides, kernel, padding_before, padding_after);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
+#endif
+}
+
+static inline dnnl_status_t finetune_elementwise(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                 const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
+                                                 finetune_layout_t layout, float alpha) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_eltwise_forward_primitive_desc_create(pd, engine, dnnl_forward_inference, algorithm,
+                                                      FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, 0.f, attributes);
+#else
+    dnnl_eltwise_desc_t operation;
+    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_inference, algorithm,
+                                                          FINETUNE_MD(layout), alpha, 0.f);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
+#endif
+}
+
+static inline dnnl_status_t finetune_addition(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                              const_dnnl_primitive_attr_t attributes, finetune_layout_t first,
+                                              finetune_layout_t second, finetune_layout_t destination) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_binary_primitive_desc_create(pd, engine, dnnl_binary_add, FINETUNE_MD(first), FINETUNE_MD(second),
+                                             FINETUNE_MD(destination), attributes);
+#else
+    dnnl_binary_desc_t operation;
+    dnnl_status_t status = dnnl_binary_desc_init(&operation, dnnl_binary_add, FINETUNE_MD(first), FINETUNE_MD(second),
+                                                 FINETUNE_MD(destination));
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
+#endif
+}
+
+static inline dnnl_status_t finetune_reorder(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attributes, finetune_layout_t source,
+                                             finetune_layout_t destination) {
+    return dnnl_reorder_primitive_desc_create(pd, FINETUNE_MD(source), engine, FINETUNE_MD(destination), engine,
+                                              attributes);
+}
+
+/// Whether this processor multiplies bfloat16 natively.
+static inline int finetune_has_native_bfloat16(void) {
+    // The instruction sets of oneDNN are bit masks in which a set contains those that it extends.
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+// The OpenMP run time that oneDNN's Debian build uses; Swift has no header for it.
+void omp_set_num_threads(int threads);
+int omp_get_num_procs(void);
+
+#endif

@@ -1,0 +1,57 @@
+// The one thread on which every call of oneDNN is made.
+//
+// libgomp keeps a pool of workers for each thread that calls it, and `omp_set_num_threads` holds for the caller
+// alone; a Swift task changes threads at every `await`. So programs are actors whose executor is this thread.
+
+internal import CFinetuneDNNL
+internal import Glibc
+
+/// A serial executor with a thread of its own, which leads `count` threads of computation.
+package final class EngineThread: SerialExecutor, @unchecked Sendable {
+    // Unchecked: `jobs` and `isClosing` are guarded by `mutex`.
+    /// How many threads compute.
+    package let count: Int
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private var jobs: [UnownedJob] = []
+    private var thread = pthread_t()
+
+    /// Starts the thread. It lives as long as the process: one program has one engine thread.
+    ///
+    /// - Parameter threads: At least 1; more than the processor has cores is legal and slow.
+    package init(threads: Int) {
+        precondition(threads >= 1, "an engine needs a thread")
+        count = threads
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+        let context = Unmanaged.passRetained(self).toOpaque()
+        let status = pthread_create(&thread, nil, { context in
+            guard let context else { return nil }
+            Unmanaged<EngineThread>.fromOpaque(context).takeUnretainedValue().work()
+            return nil
+        }, context)
+        precondition(status == 0, "the system refuses to start a thread")
+    }
+
+    package func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        pthread_mutex_lock(mutex)
+        jobs.append(job)
+        pthread_cond_signal(condition)
+        pthread_mutex_unlock(mutex)
+    }
+
+    private func work() {
+        omp_set_num_threads(Int32(count))
+        while true {
+            pthread_mutex_lock(mutex)
+            while jobs.isEmpty { pthread_cond_wait(condition, mutex) }
+            let job = jobs.removeFirst()
+            pthread_mutex_unlock(mutex)
+            job.runSynchronously(on: asUnownedSerialExecutor())
+        }
+    }
+
+    /// The number of processors that this process may use.
+    package static var availableProcessors: Int { max(1, Int(omp_get_num_procs())) }
+}

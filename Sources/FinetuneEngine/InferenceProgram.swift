@@ -1,0 +1,71 @@
+// A network, or its frozen part, compiled for inference on oneDNN.
+
+/// Runs a network up to one of its nodes on batches of images.
+///
+/// Compiled for one batch size and one image size: batch norms are folded, activations and residual additions fused,
+/// blocked layouts kept from the first convolution to the pooling, and all memory allocated once. An image's result
+/// does not depend on its neighbours in the batch.
+package actor InferenceProgram {
+    /// The largest number of images in a run.
+    package nonisolated let batch: Int
+    /// The shape of a full batch of images, `[batch, height, width, channels]`.
+    package nonisolated let inputShape: [Int]
+    private let thread: EngineThread
+    private var program: CompiledProgram?
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Compiles `network` up to the node `output`.
+    ///
+    /// - Parameters:
+    ///   - batch: Images a run. Every run costs a full batch.
+    ///   - height: Pixels of an image; the network's own size need not be kept by networks that pool globally.
+    /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
+    package init(
+        _ network: Network, _ weights: Weights, output: String, batch: Int, height: Int, width: Int,
+        precision: Precision, thread: EngineThread
+    ) async throws {
+        self.batch = batch
+        inputShape = [batch, height, width, network.inputChannels]
+        self.thread = thread
+        program = nil
+        program = try CompiledProgram(
+            Lowering(network, weights, output: output), batch: batch, height: height, width: width,
+            channels: network.inputChannels, precision: precision)
+    }
+
+    /// The shape of one image's result: `[features]`, or `[channels, height, width]` where the node is spatial.
+    package var outputShape: [Int] { program?.outputShape ?? [] }
+
+    /// Step and kernel of each compiled primitive, in order.
+    package var kernels: [(step: String, kernel: String)] { program?.kernels ?? [] }
+
+    /// Runs the network.
+    ///
+    /// - Parameter images: Shape `[count, height, width, channels]`, `count` at most `batch`, preprocessed.
+    /// - Returns: Shape `[count] + outputShape`.
+    package func run(_ images: Tensor) throws -> Tensor {
+        precondition(
+            images.shape.count == 4 && images.shape[0] <= batch && images.shape.dropFirst() == inputShape.dropFirst(),
+            "a program for \(inputShape) got images of \(images.shape)")
+        guard let program else { return Tensor(shape: [0], values: []) }
+        let count = images.shape[0]
+        let full = count == batch ? images : images.padded(toRows: batch)
+        return try full.withUnsafeBufferPointer { values in
+            guard let address = values.baseAddress else { return Tensor(shape: [0], values: []) }
+            let result = try program.run(address)
+            let shape = [count] + program.outputShape
+            return Tensor(shape: shape) { _ = $0.update(from: result.prefix(shape.reduce(1, *))) }
+        }
+    }
+}
+
+extension Tensor {
+    /// The tensor with rows of zeros appended.
+    fileprivate func padded(toRows rows: Int) -> Tensor {
+        Tensor(shape: [rows] + shape.dropFirst()) { values in
+            values.update(repeating: 0)
+            withUnsafeBufferPointer { _ = values.update(from: $0) }
+        }
+    }
+}

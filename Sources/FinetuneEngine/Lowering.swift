@@ -1,0 +1,286 @@
+// From a network to the few fused steps that compute it: the walk that inference is compiled from.
+//
+// Batch norms are folded into the convolution before them (in double precision), residual additions and activations
+// become what the convolution does after its own sum. Operations that move or scale pixels without mixing channels
+// are convolutions with fixed filters, so that one fast kernel serves them and their activation is fused as well.
+
+/// One step of a lowered network. Values are numbered; value 0 is the image.
+struct Step {
+    enum Kind {
+        /// Adds `residual` to its sum, then applies `activation`.
+        case convolution(FoldedConvolution, residual: Int?, activation: Activation?)
+        case maxPooling(Window)
+        case averagePooling(Window, countsPadding: Bool)
+        case activation(Activation)
+        case addition(Int)
+        /// An image to one row: the mean of each channel.
+        case globalAverage
+        /// An image to one row, channels fastest.
+        case flatten
+        /// Rows to rows.
+        case dense(weight: Tensor, bias: Tensor?)
+    }
+
+    var name: String
+    var kind: Kind
+    var input: Int
+    var output: Int
+}
+
+/// A convolution with everything linear around it folded in.
+struct FoldedConvolution {
+    var groups: Int
+    var window: Window
+    /// `[filters, channels/groups, height, width]`
+    var weight: Tensor
+    /// `[filters]`
+    var bias: Tensor?
+    /// What a batch norm makes of each filter's result; folded in when the filters are packed, to keep one copy.
+    var scaling: ChannelScaling?
+}
+
+/// A network lowered to steps, up to one node.
+struct Lowering {
+    private(set) var steps: [Step] = []
+    /// The value that holds the result.
+    private(set) var result = 0
+
+    private let network: Network
+    private let weights: Weights
+    private var valueOfNode: [String: Int] = [Node.image: 0]
+    private var readers: [String: [Node]] = [:]
+    private var fused: Set<String> = []
+    private var channelsOfValue: [Int]
+    private var isNonnegative: [Bool] = [false]
+
+    /// - Parameter output: The node whose value is wanted.
+    /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an operation out of place.
+    init(_ network: Network, _ weights: Weights, output: String) throws {
+        self.network = network
+        self.weights = weights
+        channelsOfValue = [network.inputChannels]
+        let needed = network.ancestors(of: output)
+        for node in network.nodes where needed.contains(node.name) {
+            for input in node.inputs { readers[input, default: []].append(node) }
+        }
+        for node in network.nodes where needed.contains(node.name) && !fused.contains(node.name) {
+            try lower(node)
+        }
+        guard let value = valueOfNode[output] else { throw EngineError.unsupported(output, "the network has no such node") }
+        result = value
+    }
+
+    private mutating func lower(_ node: Node) throws {
+        let inputs = try node.inputs.map { name in
+            guard let value = valueOfNode[name] else {
+                throw EngineError.unsupported(node.name, "it reads '\(name)', which comes later")
+            }
+            return value
+        }
+        guard let input = inputs.first else { throw EngineError.unsupported(node.name, "it reads nothing") }
+        let channels = channelsOfValue[input]
+        switch node.operation {
+        case .convolution(let convolution):
+            try lowerConvolution(node, try folded(convolution, node), input)
+        case .batchNormalization(let normalization):
+            try lowerConvolution(node, .scaling(try scaling(normalization, node)), input)
+        case .channelPadding(let before, let after):
+            try lowerConvolution(node, .copying(channels, before: before, after: after, window: Window(1, 1)), input)
+        case .subsampling(let step):
+            if let next = soleReader(of: node), case .channelPadding(let before, let after) = next.operation {
+                fused.insert(next.name)
+                let copy = FoldedConvolution.copying(
+                    channels, before: before, after: after, window: Window(1, 1, stride: step))
+                try lowerConvolution(next, copy, input)
+                valueOfNode[node.name] = valueOfNode[next.name]
+            } else {
+                let copy = FoldedConvolution.copying(channels, before: 0, after: 0, window: Window(1, 1, stride: step))
+                try lowerConvolution(node, copy, input)
+            }
+        case .zeroPadding(let edges):
+            // Zeros never win a maximum among numbers that are not negative, so pooling can pad by itself.
+            if isNonnegative[input], let next = soleReader(of: node), case .maxPooling(var window) = next.operation,
+                case .edges(let inner) = window.padding
+            {
+                window.padding = .edges(inner + edges)
+                fused.insert(next.name)
+                emit(next, .maxPooling(window), input, channels: channels, isNonnegative: true)
+            } else {
+                let copy = FoldedConvolution.copying(
+                    channels, before: 0, after: 0, window: Window(1, 1, padding: .edges(edges)))
+                try lowerConvolution(node, copy, input)
+            }
+        case .activation(let activation):
+            emit(node, .activation(activation), input, channels: channels, isNonnegative: activation == .relu)
+        case .addition:
+            guard inputs.count == 2 else { throw EngineError.unsupported(node.name, "it adds \(inputs.count) inputs") }
+            guard channelsOfValue[inputs[1]] == channels else {
+                throw EngineError.unsupported(
+                    node.name, "it adds \(channels) and \(channelsOfValue[inputs[1]]) channels")
+            }
+            emit(node, .addition(inputs[1]), input, channels: channels)
+        case .maxPooling(let window):
+            emit(node, .maxPooling(window), input, channels: channels, isNonnegative: isNonnegative[input])
+        case .averagePooling(let window, let countsPadding):
+            let kind = Step.Kind.averagePooling(window, countsPadding: countsPadding)
+            emit(node, kind, input, channels: channels, isNonnegative: isNonnegative[input])
+        case .globalAveragePooling:
+            emit(node, .globalAverage, input, channels: channels)
+        case .flatten:
+            emit(node, .flatten, input, channels: channels)
+        case .dense(let inputs, let outputs, let hasBias):
+            let weight = try tensor("\(node.name).weight", [outputs, inputs])
+            let bias = hasBias ? try tensor("\(node.name).bias", [outputs]) : nil
+            emit(node, .dense(weight: weight, bias: bias), input, channels: outputs)
+        }
+    }
+
+    /// Emits a convolution with the batch norm, the addition and the activation that follow it and read nothing else.
+    private mutating func lowerConvolution(_ node: Node, _ convolution: FoldedConvolution, _ input: Int) throws {
+        guard convolution.inputChannels == channelsOfValue[input] else {
+            throw EngineError.unsupported(
+                node.name, "it reads \(convolution.inputChannels) channels and is given \(channelsOfValue[input])")
+        }
+        var convolution = convolution
+        var last = node
+        if convolution.scaling == nil, let next = soleReader(of: last),
+            case .batchNormalization(let normalization) = next.operation
+        {
+            guard normalization.channels == convolution.filters else {
+                throw EngineError.unsupported(
+                    next.name, "it reads \(normalization.channels) channels and is given \(convolution.filters)")
+            }
+            convolution.scaling = try scaling(normalization, next)
+            last = absorb(next)
+        }
+        var residual: Int?
+        if let next = soleReader(of: last), case .addition = next.operation, next.inputs.count == 2,
+            let other = next.inputs.first(where: { $0 != last.name }), let value = valueOfNode[other], value != 0,
+            channelsOfValue[value] == convolution.filters
+        {
+            residual = value
+            last = absorb(next)
+        }
+        var activation: Activation?
+        if let next = soleReader(of: last), case .activation(let function) = next.operation {
+            activation = function
+            last = absorb(next)
+        }
+        emit(
+            last, .convolution(convolution, residual: residual, activation: activation), input,
+            channels: convolution.filters, isNonnegative: activation == .relu)
+    }
+
+    private mutating func absorb(_ node: Node) -> Node {
+        fused.insert(node.name)
+        return node
+    }
+
+    private mutating func emit(
+        _ node: Node, _ kind: Step.Kind, _ input: Int, channels: Int, isNonnegative: Bool = false
+    ) {
+        let output = channelsOfValue.count
+        channelsOfValue.append(channels)
+        self.isNonnegative.append(isNonnegative)
+        valueOfNode[node.name] = output
+        steps.append(Step(name: node.name, kind: kind, input: input, output: output))
+    }
+
+    private func soleReader(of node: Node) -> Node? {
+        guard let nodes = readers[node.name], nodes.count == 1, let only = nodes.first else { return nil }
+        return only
+    }
+
+    private func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
+        guard let tensor = weights[name] else { throw EngineError.missingTensor(name) }
+        guard tensor.shape == shape else { throw EngineError.wrongShape(name, found: tensor.shape, expected: shape) }
+        return tensor
+    }
+
+    private func folded(_ convolution: Convolution, _ node: Node) throws -> FoldedConvolution {
+        let window = convolution.window
+        let shape = [convolution.filters, convolution.channels / convolution.groups, window.height, window.width]
+        return FoldedConvolution(
+            groups: convolution.groups, window: window, weight: try tensor("\(node.name).weight", shape),
+            bias: convolution.hasBias ? try tensor("\(node.name).bias", [convolution.filters]) : nil)
+    }
+
+    /// The factor and offset of each channel that a batch norm in inference amounts to.
+    private func scaling(_ normalization: BatchNormalization, _ node: Node) throws -> ChannelScaling {
+        let shape = [normalization.channels]
+        let gamma = try tensor("\(node.name).weight", shape).values
+        let beta = try tensor("\(node.name).bias", shape).values
+        let mean = try tensor("\(node.name).running_mean", shape).values
+        let variance = try tensor("\(node.name).running_var", shape).values
+        let factor = gamma.indices.map { Double(gamma[$0]) / (Double(variance[$0]) + normalization.epsilon).squareRoot() }
+        let offset = beta.indices.map { Double(beta[$0]) - Double(mean[$0]) * factor[$0] }
+        return ChannelScaling(factor: factor, offset: offset)
+    }
+}
+
+/// `y = x · factor + offset` for each channel.
+struct ChannelScaling {
+    var factor: [Double]
+    var offset: [Double]
+}
+
+extension FoldedConvolution {
+    var filters: Int { weight.shape[0] }
+    var inputChannels: Int { weight.shape[1] * groups }
+
+    /// A convolution that copies each channel to its place among channels of zeros.
+    static func copying(_ channels: Int, before: Int, after: Int, window: Window) -> FoldedConvolution {
+        let filters = before + channels + after
+        let weight = Tensor(shape: [filters, channels, 1, 1]) { values in
+            values.update(repeating: 0)
+            for channel in 0..<channels { values[(before + channel) * channels + channel] = 1 }
+        }
+        return FoldedConvolution(groups: 1, window: window, weight: weight)
+    }
+
+    /// A depthwise convolution that scales each channel.
+    static func scaling(_ scaling: ChannelScaling) -> FoldedConvolution {
+        let channels = scaling.factor.count
+        return FoldedConvolution(
+            groups: channels, window: Window(1, 1), weight: Tensor(shape: [channels, 1, 1, 1], repeating: 1),
+            scaling: scaling)
+    }
+
+    /// The filters with the scaling folded in: `(w·x + b)·f + o = (w·f)·x + (b·f + o)`.
+    func foldedWeight() -> Tensor {
+        guard let scaling else { return weight }
+        let size = weight.count / filters
+        return Tensor(shape: weight.shape) { values in
+            weight.withUnsafeBufferPointer { old in
+                for filter in 0..<filters {
+                    let factor = scaling.factor[filter]
+                    for index in filter * size..<(filter + 1) * size { values[index] = Float(Double(old[index]) * factor) }
+                }
+            }
+        }
+    }
+
+    /// `[filters]`, zeros where neither the convolution nor a batch norm brings one.
+    func foldedBias() -> Tensor {
+        let old = bias?.values ?? [Float](repeating: 0, count: filters)
+        guard let scaling else { return Tensor(shape: [filters], values: old) }
+        return Tensor(
+            shape: [filters],
+            values: old.indices.map { Float(Double(old[$0]) * scaling.factor[$0] + scaling.offset[$0]) })
+    }
+}
+
+extension Edges {
+    static func + (a: Edges, b: Edges) -> Edges {
+        Edges(top: a.top + b.top, left: a.left + b.left, bottom: a.bottom + b.bottom, right: a.right + b.right)
+    }
+}
+
+extension Network {
+    /// The node itself and every node that it depends on.
+    package func ancestors(of output: String) -> Set<String> {
+        var needed: Set<String> = [output]
+        for node in nodes.reversed() where needed.contains(node.name) { needed.formUnion(node.inputs) }
+        return needed
+    }
+}

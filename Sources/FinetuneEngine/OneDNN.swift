@@ -1,0 +1,211 @@
+// The Swift face of oneDNN: layouts, memory and primitives that free themselves. Used on the engine's thread only.
+
+internal import CFinetuneDNNL
+
+/// Turns a status into the room's error.
+private func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws {
+    guard status == dnnl_success else { throw EngineError.library(action(), status: Int(status.rawValue)) }
+}
+
+/// The processor as oneDNN sees it, with the stream on which primitives run in order.
+final class OneDNN {
+    let engine: dnnl_engine_t
+    let stream: dnnl_stream_t
+
+    init() throws {
+        var engine: dnnl_engine_t?
+        try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "start oneDNN")
+        guard let engine else { throw EngineError.library("start oneDNN", status: -1) }
+        var stream: dnnl_stream_t?
+        try check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags.rawValue), "start oneDNN")
+        guard let stream else { throw EngineError.library("start oneDNN", status: -1) }
+        self.engine = engine
+        self.stream = stream
+    }
+
+    deinit {
+        dnnl_stream_destroy(stream)
+        dnnl_engine_destroy(engine)
+    }
+}
+
+/// How the elements of a tensor lie in memory.
+final class Layout {
+    let handle: finetune_layout_t
+
+    enum Format {
+        /// Whatever suits the primitive that asks.
+        case any
+        /// Row-major in the order of the dimensions: `[n, c, h, w]`, filters `[o, i, h, w]` or `[g, o, i, h, w]`.
+        case plain
+        /// Channels last: the dimensions are `[n, c, h, w]`, memory is `[n, h, w, c]`.
+        case channelsLast
+    }
+
+    init(_ dimensions: [Int], _ type: dnnl_data_type_t, _ format: Format) throws {
+        let dims = dimensions.map { dnnl_dim_t($0) }
+        let tag: dnnl_format_tag_t =
+            switch format {
+            case .any: dnnl_format_tag_any
+            case .channelsLast: dnnl_acdb
+            case .plain: [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde][dims.count - 1]
+            }
+        guard let handle = finetune_layout_create(Int32(dims.count), dims, type, tag) else {
+            throw EngineError.library("describe a tensor of \(dimensions)", status: -1)
+        }
+        self.handle = handle
+    }
+
+    init(copying handle: finetune_layout_t) { self.handle = handle }
+
+    deinit { finetune_layout_free(handle) }
+
+    var byteCount: Int { finetune_layout_bytes(handle) }
+
+    func equals(_ other: Layout) -> Bool { finetune_layout_equal(handle, other.handle) != 0 }
+}
+
+/// Memory of a layout at an address that somebody else keeps alive.
+final class Memory {
+    let layout: Layout
+    let handle: dnnl_memory_t
+
+    init(_ layout: Layout, at address: UnsafeMutableRawPointer?, _ library: OneDNN) throws {
+        var handle: dnnl_memory_t?
+        try check(finetune_memory_create(&handle, layout.handle, library.engine, address), "reserve memory")
+        guard let handle else { throw EngineError.library("reserve memory", status: -1) }
+        self.layout = layout
+        self.handle = handle
+    }
+
+    deinit { dnnl_memory_destroy(handle) }
+
+    func point(to address: UnsafeMutableRawPointer) { dnnl_memory_set_data_handle(handle, address) }
+}
+
+/// What a primitive does after its own sum: `y = function(sum + y₀)`.
+struct PostOperations {
+    var addsDestination = false
+    var activation: Activation?
+}
+
+/// A compiled operation, not yet bound to memory.
+final class Primitive {
+    private let description: dnnl_primitive_desc_t
+    private let handle: dnnl_primitive_t
+
+    /// Builds a primitive from the description that `describe` makes with the given attributes.
+    private init(
+        _ action: @autoclosure () -> String, _ library: OneDNN, _ post: PostOperations = PostOperations(),
+        _ describe: (inout dnnl_primitive_desc_t?, dnnl_primitive_attr_t) -> dnnl_status_t
+    ) throws {
+        var attributes: dnnl_primitive_attr_t?
+        let function = post.activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
+        try check(
+            finetune_attributes(&attributes, post.addsDestination ? 1 : 0, function.kind, function.alpha), action())
+        guard let attributes else { throw EngineError.library(action(), status: -1) }
+        defer { dnnl_primitive_attr_destroy(attributes) }
+        var description: dnnl_primitive_desc_t?
+        try check(describe(&description, attributes), action())
+        var handle: dnnl_primitive_t?
+        let status = dnnl_primitive_create(&handle, description)
+        guard status == dnnl_success, let description, let handle else {
+            dnnl_primitive_desc_destroy(description)
+            throw EngineError.library(action(), status: Int(status.rawValue))
+        }
+        self.description = description
+        self.handle = handle
+    }
+
+    deinit {
+        dnnl_primitive_destroy(handle)
+        dnnl_primitive_desc_destroy(description)
+    }
+
+    func layout(_ query: dnnl_query_t) throws -> Layout {
+        guard let copy = finetune_primitive_layout(description, query) else {
+            throw EngineError.library("ask for a layout", status: -1)
+        }
+        return Layout(copying: copy)
+    }
+
+    /// The name of the kernel that oneDNN picked.
+    var kernel: String { finetune_primitive_kernel(description).map { String(cString: $0) } ?? "unknown" }
+
+    /// Runs the operation on memory bound by argument index (`DNNL_ARG_SRC` …).
+    func run(_ arguments: [dnnl_exec_arg_t], _ library: OneDNN) throws {
+        try check(
+            dnnl_primitive_execute(handle, library.stream, Int32(arguments.count), arguments), "run \(kernel)")
+    }
+
+    // MARK: The primitives
+
+    static func convolution(
+        _ library: OneDNN, algorithm: dnnl_alg_kind_t, source: Layout, weights: Layout, bias: Layout,
+        destination: Layout, window: Window, edges: Edges, post: PostOperations
+    ) throws -> Primitive {
+        let strides = [dnnl_dim_t(window.stride), dnnl_dim_t(window.stride)]
+        let dilates = [dnnl_dim_t(window.dilation - 1), dnnl_dim_t(window.dilation - 1)]
+        return try Primitive("compile a convolution", library, post) { description, attributes in
+            finetune_convolution(
+                &description, library.engine, attributes, algorithm, source.handle, weights.handle, bias.handle,
+                destination.handle, strides, dilates, edges.before, edges.after)
+        }
+    }
+
+    static func pooling(
+        _ library: OneDNN, algorithm: dnnl_alg_kind_t, source: Layout, destination: Layout, window: Window,
+        edges: Edges
+    ) throws -> Primitive {
+        let strides = [dnnl_dim_t(window.stride), dnnl_dim_t(window.stride)]
+        let kernel = [dnnl_dim_t(window.height), dnnl_dim_t(window.width)]
+        return try Primitive("compile a pooling", library) { description, attributes in
+            finetune_pooling(
+                &description, library.engine, attributes, algorithm, source.handle, destination.handle, strides,
+                kernel, edges.before, edges.after)
+        }
+    }
+
+    static func activation(_ library: OneDNN, _ activation: Activation, layout: Layout) throws -> Primitive {
+        let function = activation.algorithm
+        return try Primitive("compile an activation", library) { description, attributes in
+            finetune_elementwise(
+                &description, library.engine, attributes, function.kind, layout.handle, function.alpha)
+        }
+    }
+
+    static func addition(_ library: OneDNN, first: Layout, second: Layout, destination: Layout) throws -> Primitive {
+        try Primitive("compile an addition", library) { description, attributes in
+            finetune_addition(
+                &description, library.engine, attributes, first.handle, second.handle, destination.handle)
+        }
+    }
+
+    static func reorder(_ library: OneDNN, from source: Layout, to destination: Layout) throws -> Primitive {
+        try Primitive("compile a change of layout", library) { description, attributes in
+            finetune_reorder(&description, library.engine, attributes, source.handle, destination.handle)
+        }
+    }
+}
+
+extension Edges {
+    fileprivate var before: [dnnl_dim_t] { [dnnl_dim_t(top), dnnl_dim_t(left)] }
+    fileprivate var after: [dnnl_dim_t] { [dnnl_dim_t(bottom), dnnl_dim_t(right)] }
+}
+
+extension Activation {
+    var algorithm: (kind: dnnl_alg_kind_t, alpha: Float) {
+        switch self {
+        case .relu: (dnnl_eltwise_relu, 0)
+        }
+    }
+}
+
+extension Precision {
+    var dataType: dnnl_data_type_t {
+        switch self {
+        case .fp32: dnnl_f32
+        case .bf16: dnnl_bf16
+        }
+    }
+}

@@ -1,0 +1,118 @@
+// The plain meaning of a network: every operation as loops in double precision, written for reading.
+
+import FinetuneEngine
+
+/// An image or a row of doubles, `[channels, height, width]`; rows have height and width 1.
+struct ReferenceValue {
+    var channels: Int
+    var height: Int
+    var width: Int
+    var values: [Double]
+
+    init(_ channels: Int, _ height: Int, _ width: Int) {
+        (self.channels, self.height, self.width) = (channels, height, width)
+        values = [Double](repeating: 0, count: channels * height * width)
+    }
+
+    subscript(channel: Int, y: Int, x: Int) -> Double {
+        get { values[(channel * height + y) * width + x] }
+        set { values[(channel * height + y) * width + x] = newValue }
+    }
+
+    func mapped(_ channels: Int, _ height: Int, _ width: Int, _ value: (Int, Int, Int) -> Double) -> ReferenceValue {
+        var result = ReferenceValue(channels, height, width)
+        for c in 0..<channels { for y in 0..<height { for x in 0..<width { result[c, y, x] = value(c, y, x) } } }
+        return result
+    }
+}
+
+/// Evaluates a network on one image.
+func evaluateReference(_ network: Network, _ weights: Weights, output: String, on image: ReferenceValue) -> ReferenceValue {
+    var results = [Node.image: image]
+    for node in network.nodes where network.ancestors(of: output).contains(node.name) {
+        let x = results[node.inputs[0]] ?? image
+        func tensor(_ role: String) -> [Double] { (weights["\(node.name).\(role)"]?.values ?? []).map { Double($0) } }
+        switch node.operation {
+        case .convolution(let convolution):
+            let (weight, bias, window) = (tensor("weight"), tensor("bias"), convolution.window)
+            let edges = window.edges(height: x.height, width: x.width)
+            let size = window.output(height: x.height, width: x.width)
+            let (inputs, outputs) = (convolution.channels / convolution.groups, convolution.filters / convolution.groups)
+            results[node.name] = x.mapped(convolution.filters, size.height, size.width) { f, oy, ox in
+                var sum = convolution.hasBias ? bias[f] : 0
+                for c in 0..<inputs {
+                    for ky in 0..<window.height {
+                        for kx in 0..<window.width {
+                            let y = oy * window.stride - edges.top + ky * window.dilation
+                            let xx = ox * window.stride - edges.left + kx * window.dilation
+                            guard y >= 0, y < x.height, xx >= 0, xx < x.width else { continue }
+                            sum += weight[((f * inputs + c) * window.height + ky) * window.width + kx]
+                                * x[f / outputs * inputs + c, y, xx]
+                        }
+                    }
+                }
+                return sum
+            }
+        case .batchNormalization(let normalization):
+            let (gamma, beta, mean, variance) = (tensor("weight"), tensor("bias"), tensor("running_mean"), tensor("running_var"))
+            results[node.name] = x.mapped(x.channels, x.height, x.width) { c, y, xx in
+                (x[c, y, xx] - mean[c]) / (variance[c] + normalization.epsilon).squareRoot() * gamma[c] + beta[c]
+            }
+        case .activation(.relu):
+            results[node.name] = x.mapped(x.channels, x.height, x.width) { max(x[$0, $1, $2], 0) }
+        case .addition:
+            let other = results[node.inputs[1]] ?? image
+            results[node.name] = x.mapped(x.channels, x.height, x.width) { x[$0, $1, $2] + other[$0, $1, $2] }
+        case .maxPooling(let window):
+            results[node.name] = pooled(x, window) { $0.max() ?? 0 }
+        case .averagePooling(let window, let countsPadding):
+            results[node.name] = pooled(x, window) {
+                $0.reduce(0, +) / Double(countsPadding ? window.height * window.width : $0.count)
+            }
+        case .globalAveragePooling:
+            results[node.name] = x.mapped(x.channels, 1, 1) { c, _, _ in
+                x.values[c * x.height * x.width..<(c + 1) * x.height * x.width].reduce(0, +) / Double(x.height * x.width)
+            }
+        case .zeroPadding(let edges):
+            results[node.name] = x.mapped(
+                x.channels, x.height + edges.top + edges.bottom, x.width + edges.left + edges.right
+            ) { c, y, xx in
+                let (sy, sx) = (y - edges.top, xx - edges.left)
+                return sy >= 0 && sy < x.height && sx >= 0 && sx < x.width ? x[c, sy, sx] : 0
+            }
+        case .subsampling(let step):
+            results[node.name] = x.mapped(x.channels, (x.height + step - 1) / step, (x.width + step - 1) / step) {
+                x[$0, $1 * step, $2 * step]
+            }
+        case .channelPadding(let before, let after):
+            results[node.name] = x.mapped(before + x.channels + after, x.height, x.width) { c, y, xx in
+                c >= before && c < before + x.channels ? x[c - before, y, xx] : 0
+            }
+        case .flatten:
+            results[node.name] = x.mapped(x.channels * x.height * x.width, 1, 1) { index, _, _ in
+                x[index % x.channels, index / x.channels / x.width, index / x.channels % x.width]
+            }
+        case .dense(let inputs, let outputs, let hasBias):
+            let (weight, bias) = (tensor("weight"), tensor("bias"))
+            results[node.name] = x.mapped(outputs, 1, 1) { output, _, _ in
+                (0..<inputs).reduce(hasBias ? bias[output] : 0) { $0 + weight[output * inputs + $1] * x.values[$1] }
+            }
+        }
+    }
+    return results[output] ?? image
+}
+
+private func pooled(_ x: ReferenceValue, _ window: Window, _ combine: ([Double]) -> Double) -> ReferenceValue {
+    let edges = window.edges(height: x.height, width: x.width)
+    let size = window.output(height: x.height, width: x.width)
+    return x.mapped(x.channels, size.height, size.width) { c, oy, ox in
+        var inside: [Double] = []
+        for ky in 0..<window.height {
+            for kx in 0..<window.width {
+                let (y, xx) = (oy * window.stride - edges.top + ky, ox * window.stride - edges.left + kx)
+                if y >= 0, y < x.height, xx >= 0, xx < x.width { inside.append(x[c, y, xx]) }
+            }
+        }
+        return combine(inside)
+    }
+}
