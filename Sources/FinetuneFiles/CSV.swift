@@ -1,0 +1,78 @@
+// Comma-separated values (RFC 4180): quoted fields, either line ending, an optional byte-order mark.
+
+/// A table of text with named columns.
+package struct CSV: Sendable {
+    package let columns: [String]
+    /// Each with as many fields as there are columns, and the line it began on.
+    package let rows: [(line: Int, fields: [String])]
+
+    /// - Parameter name: The file's name, for messages.
+    /// - Throws: `FileError` of kind `malformed` that names the line.
+    package init(parsing bytes: [UInt8], name: String) throws {
+        var bytes = bytes[...]
+        if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
+        var records: [(line: Int, fields: [String])] = []
+        var fields: [String] = []
+        var field: [UInt8] = []
+        var (line, start) = (1, 1)
+        var isQuoted = false
+        var wasQuoted = false
+        func finishField() throws {
+            guard let text = String(validating: field, as: UTF8.self) else {
+                throw FileError.malformed(name, "line \(line) is not UTF-8 text")
+            }
+            fields.append(text)
+            field = []
+            wasQuoted = false
+        }
+        func finishRecord() throws {
+            try finishField()
+            if fields != [""] { records.append((start, fields)) }
+            fields = []
+        }
+        var index = bytes.startIndex
+        while index < bytes.endIndex {
+            let byte = bytes[index]
+            index += 1
+            if byte == UInt8(ascii: "\n") { line += 1 }
+            if isQuoted {
+                if byte != UInt8(ascii: "\"") {
+                    field.append(byte)
+                } else if index < bytes.endIndex, bytes[index] == UInt8(ascii: "\"") {
+                    field.append(byte)
+                    index += 1
+                } else {
+                    isQuoted = false
+                }
+                continue
+            }
+            switch byte {
+            case UInt8(ascii: "\"") where field.isEmpty && !wasQuoted: (isQuoted, wasQuoted) = (true, true)
+            case UInt8(ascii: ","): try finishField()
+            case UInt8(ascii: "\r") where index < bytes.endIndex && bytes[index] == UInt8(ascii: "\n"): break
+            case UInt8(ascii: "\n"):
+                try finishRecord()
+                start = line
+            default: field.append(byte)
+            }
+        }
+        guard !isQuoted else { throw FileError.malformed(name, "the quote opened on line \(start) is never closed") }
+        if !field.isEmpty || !fields.isEmpty || wasQuoted { try finishRecord() }
+        guard let header = records.first else { throw FileError.malformed(name, "it is empty, a header line was expected") }
+        columns = header.fields
+        rows = Array(records.dropFirst())
+        for row in rows where row.fields.count != columns.count {
+            throw FileError.malformed(
+                name, "line \(row.line) has \(row.fields.count) fields, the header \(columns.count)")
+        }
+    }
+
+    /// One line of fields, quoted where they need it, with its line ending.
+    package static func line(_ fields: [String]) -> String {
+        fields.map { field in
+            field.utf8.contains { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }
+                ? "\"" + field.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+                : field
+        }.joined(separator: ",") + "\n"
+    }
+}

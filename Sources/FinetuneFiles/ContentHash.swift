@@ -1,0 +1,33 @@
+// What a picture or a network is, in 128 bits: the same bytes, the same hash, wherever they lie.
+
+internal import CFinetuneXXHash
+
+/// The 128-bit XXH3 hash of some bytes (xxHash 0.8's canonical form). Not for secrets.
+package struct ContentHash: Sendable, Hashable {
+    package let high: UInt64
+    package let low: UInt64
+
+    /// - Parameter key: Another key gives an unrelated hash of the same bytes.
+    package init(of bytes: UnsafeRawBufferPointer, key: UInt64 = 0) {
+        let hash = XXH3_128bits_withSeed(bytes.baseAddress, bytes.count, key)
+        (high, low) = (hash.high64, hash.low64)
+    }
+
+    package init(of bytes: [UInt8], key: UInt64 = 0) {
+        self = bytes.withUnsafeBytes { ContentHash(of: $0, key: key) }
+    }
+
+    package init(of text: String, key: UInt64 = 0) { self.init(of: Array(text.utf8), key: key) }
+
+    /// 32 hexadecimal digits.
+    package var text: String {
+        func digits(_ value: UInt64) -> String {
+            let text = String(value, radix: 16)
+            return String(repeating: "0", count: 16 - text.count) + text
+        }
+        return digits(high) + digits(low)
+    }
+
+    /// The hash as a number in 0..<1.
+    package var unitInterval: Double { Double(high >> 11) * 0x1p-53 }
+}

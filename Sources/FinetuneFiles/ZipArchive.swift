@@ -1,0 +1,220 @@
+// Zip archives as NumPy writes and reads them (PKWARE APPNOTE 6.3): stored or deflated members, zip64 sizes.
+
+/// The members of an archive in memory, read one at a time.
+package struct ZipArchive: Sendable {
+    package struct Member: Sendable {
+        package let name: String
+        package let byteCount: Int
+        fileprivate let method: UInt16
+        fileprivate let compressedCount: Int
+        fileprivate let headerOffset: Int
+        fileprivate let checksum: UInt32
+    }
+
+    package let members: [Member]
+    private let bytes: [UInt8]
+    private let name: String
+
+    /// The largest factor by which deflate can shrink data, rounded up: more is a bomb.
+    private static let maximumRatio = 1100
+
+    /// - Throws: `FileError` of kind `malformed` for an archive that is damaged or plays tricks.
+    package init(_ bytes: [UInt8], name: String) throws {
+        self.bytes = bytes
+        self.name = name
+        func fail(_ reason: String) -> FileError { .malformed(name, "as a zip archive, \(reason)") }
+        guard let end = Self.endOfDirectory(bytes) else { throw fail("it has no directory, so it is cut short or no archive") }
+        var reader = ByteReader(bytes, at: end + 10)
+        guard let shortCount = reader.number(UInt16.self), reader.take(4) != nil,
+            let shortOffset = reader.number(UInt32.self)
+        else { throw fail("its directory is cut short") }
+        var (count, offset) = (Int(shortCount), Int(shortOffset))
+        if end >= 20, bytes[(end - 20)...].starts(with: [0x50, 0x4B, 6, 7]) {
+            reader.position = end - 12
+            guard let wideEnd = reader.number(UInt64.self).flatMap({ Int(exactly: $0) }) else {
+                throw fail("its directory is cut short")
+            }
+            reader.position = wideEnd
+            guard reader.take(4)?.elementsEqual([0x50, 0x4B, 6, 6]) == true, reader.take(28) != nil,
+                let wideCount = reader.number(UInt64.self).flatMap({ Int(exactly: $0) }), reader.take(8) != nil,
+                let wideOffset = reader.number(UInt64.self).flatMap({ Int(exactly: $0) })
+            else { throw fail("its directory is cut short") }
+            (count, offset) = (wideCount, wideOffset)
+        }
+        guard count <= 10_000 else { throw fail("it declares \(count) members, at most 10,000 are read") }
+        var members: [Member] = []
+        var names: Set<String> = []
+        reader.position = offset
+        for _ in 0..<count {
+            let member = try Self.member(&reader, fail)
+            guard names.insert(member.name).inserted else { throw fail("the member '\(member.name)' is there twice") }
+            guard !member.name.hasPrefix("/"), !member.name.split(separator: "/").contains("..") else {
+                throw fail("the member '\(member.name)' points outside")
+            }
+            guard member.byteCount <= 1 << 26 || member.byteCount / Self.maximumRatio <= member.compressedCount else {
+                throw fail("the member '\(member.name)' declares \(member.byteCount) bytes in \(member.compressedCount)")
+            }
+            members.append(member)
+        }
+        self.members = members
+    }
+
+    private static func endOfDirectory(_ bytes: [UInt8]) -> Int? {
+        guard bytes.count >= 22 else { return nil }
+        var position = bytes.count - 22
+        let lowest = max(0, position - 65_535)
+        while position >= lowest {
+            if bytes[position] == 0x50, bytes[position + 1] == 0x4B, bytes[position + 2] == 5, bytes[position + 3] == 6 {
+                return position
+            }
+            position -= 1
+        }
+        return nil
+    }
+
+    private static func member(_ reader: inout ByteReader, _ fail: (String) -> FileError) throws -> Member {
+        let cut = fail("its directory is cut short")
+        guard reader.take(4)?.elementsEqual([0x50, 0x4B, 1, 2]) == true, reader.take(4) != nil,
+            let flags = reader.number(UInt16.self), let method = reader.number(UInt16.self), reader.take(4) != nil,
+            let checksum = reader.number(UInt32.self), let shortCompressed = reader.number(UInt32.self),
+            let shortSize = reader.number(UInt32.self), let nameCount = reader.number(UInt16.self),
+            let extraCount = reader.number(UInt16.self), let commentCount = reader.number(UInt16.self),
+            reader.take(8) != nil, let shortOffset = reader.number(UInt32.self),
+            let nameBytes = reader.take(Int(nameCount)), let extra = reader.take(Int(extraCount)),
+            reader.take(Int(commentCount)) != nil
+        else { throw cut }
+        let name = String(decoding: nameBytes, as: UTF8.self)
+        guard flags & 1 == 0 else { throw fail("the member '\(name)' is encrypted") }
+        guard method == 0 || method == 8 else { throw fail("the member '\(name)' is compressed by method \(method), only deflate is read") }
+        var (size, compressed, offset) = (UInt64(shortSize), UInt64(shortCompressed), UInt64(shortOffset))
+        var extraReader = ByteReader(Array(extra))
+        while let kind = extraReader.number(UInt16.self), let count = extraReader.number(UInt16.self),
+            let field = extraReader.take(Int(count))
+        {
+            guard kind == 1 else { continue }
+            var wide = ByteReader(Array(field))
+            if shortSize == .max { size = wide.number() ?? .max }
+            if shortCompressed == .max { compressed = wide.number() ?? .max }
+            if shortOffset == .max { offset = wide.number() ?? .max }
+        }
+        guard let size = Int(exactly: size), let compressed = Int(exactly: compressed), let offset = Int(exactly: offset) else {
+            throw fail("the member '\(name)' has an impossible size")
+        }
+        return Member(
+            name: name, byteCount: size, method: method, compressedCount: compressed, headerOffset: offset,
+            checksum: checksum)
+    }
+
+    package func member(_ name: String) -> Member? { members.first { $0.name == name } }
+
+    /// The content of a member, inflated and checked.
+    package func content(of member: Member) throws -> [UInt8] {
+        func fail(_ reason: String) -> FileError { .malformed(name, "its member '\(member.name)' \(reason)") }
+        var reader = ByteReader(bytes, at: member.headerOffset)
+        guard reader.take(4)?.elementsEqual([0x50, 0x4B, 3, 4]) == true, reader.take(22) != nil,
+            let nameCount = reader.number(UInt16.self), let extraCount = reader.number(UInt16.self),
+            reader.take(Int(nameCount)) != nil, reader.take(Int(extraCount)) != nil,
+            let data = reader.take(member.compressedCount)
+        else { throw fail("is cut short") }
+        let content: [UInt8]?
+        if member.method == 0 {
+            content = data.count == member.byteCount ? Array(data) : nil
+        } else {
+            content = Zlib.inflated(data, .raw, limit: member.byteCount, expected: member.byteCount)
+        }
+        guard let content, content.count == member.byteCount,
+            content.withUnsafeBytes({ Zlib.checksum($0) }) == member.checksum
+        else { throw fail("is damaged") }
+        return content
+    }
+}
+
+/// Writes a zip archive of stored members whose sizes need not be known beforehand.
+package struct ZipWriter: ~Copyable {
+    private struct Entry {
+        var name: String
+        var offset: Int
+        var byteCount = 0
+        var checksum: UInt32 = 0
+    }
+
+    private var file: AtomicFile
+    private var entries: [Entry] = []
+    private static let headerCount = 30
+
+    package init(_ path: String) throws { file = try AtomicFile(path) }
+
+    /// Begins a member; what is written until the next one is its content.
+    package mutating func begin(_ name: String) throws {
+        try end()
+        entries.append(Entry(name: name, offset: file.position))
+        try file.write(Self.header(entries[entries.count - 1], isCentral: false))
+    }
+
+    package mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
+        entries[entries.count - 1].checksum = Zlib.checksum(bytes, continuing: entries[entries.count - 1].checksum)
+        entries[entries.count - 1].byteCount += bytes.count
+        try file.write(bytes)
+    }
+
+    package mutating func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+
+    /// Replaces the first bytes of the current member, which were given as `old`.
+    package mutating func replaceStart(_ old: [UInt8], by new: [UInt8], rest: UInt32) throws {
+        let entry = entries[entries.count - 1]
+        entries[entries.count - 1].checksum = rest
+        try file.patch(at: entry.offset + Self.headerCount + entry.name.utf8.count + 20, new)
+    }
+
+    private mutating func end() throws {
+        guard let entry = entries.last else { return }
+        try file.patch(at: entry.offset, Self.header(entry, isCentral: false))
+    }
+
+    /// Writes the directory and puts the archive in its place.
+    package consuming func commit() throws {
+        try end()
+        let start = file.position
+        for entry in entries { try file.write(Self.header(entry, isCentral: true)) }
+        let size = file.position - start
+        let wideEnd = file.position
+        let count = UInt64(entries.count)
+        try file.write(
+            [0x50, 0x4B, 6, 6] + UInt64(44).littleEndianBytes + UInt16(45).littleEndianBytes + UInt16(45).littleEndianBytes
+                + UInt32(0).littleEndianBytes + UInt32(0).littleEndianBytes + count.littleEndianBytes
+                + count.littleEndianBytes + UInt64(size).littleEndianBytes + UInt64(start).littleEndianBytes)
+        try file.write(
+            [0x50, 0x4B, 6, 7] + UInt32(0).littleEndianBytes + UInt64(wideEnd).littleEndianBytes
+                + UInt32(1).littleEndianBytes)
+        try file.write(
+            [0x50, 0x4B, 5, 6, 0, 0, 0, 0] + UInt16(truncatingIfNeeded: count).littleEndianBytes
+                + UInt16(truncatingIfNeeded: count).littleEndianBytes + UInt32.max.littleEndianBytes
+                + UInt32.max.littleEndianBytes + [0, 0])
+        try file.commit()
+    }
+
+    /// A local or central header with zip64 sizes; the date is 1 January 1980, so that bytes repeat.
+    private static func header(_ entry: Entry, isCentral: Bool) -> [UInt8] {
+        let name = Array(entry.name.utf8)
+        let size = UInt64(entry.byteCount).littleEndianBytes
+        var extra = UInt16(1).littleEndianBytes + UInt16(isCentral ? 24 : 16).littleEndianBytes + size + size
+        if isCentral { extra += UInt64(entry.offset).littleEndianBytes }
+        var header: [UInt8] = isCentral ? [0x50, 0x4B, 1, 2, 45, 0] : [0x50, 0x4B, 3, 4]
+        header += [45, 0, 0, 0, 0, 0, 0, 0, 0x21, 0]
+        header += entry.checksum.littleEndianBytes + UInt32.max.littleEndianBytes + UInt32.max.littleEndianBytes
+        header += UInt16(name.count).littleEndianBytes + UInt16(extra.count).littleEndianBytes
+        if isCentral { header += [UInt8](repeating: 0, count: 10) + UInt32.max.littleEndianBytes }
+        return header + name + extra
+    }
+}
+
+extension ZipWriter {
+    /// The CRC-32 of `first` followed by bytes whose own checksum and count are known.
+    package static func checksum(of first: [UInt8], then rest: UInt32, count: Int) -> UInt32 {
+        Zlib.combined(first.withUnsafeBytes { Zlib.checksum($0) }, rest, count)
+    }
+
+    package static func checksum(_ bytes: UnsafeRawBufferPointer, continuing previous: UInt32) -> UInt32 {
+        Zlib.checksum(bytes, continuing: previous)
+    }
+}

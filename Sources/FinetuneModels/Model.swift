@@ -1,0 +1,127 @@
+// A network that can answer: graph, weights, how it wants its images, and what its outputs mean.
+
+package import FinetuneEngine
+internal import FinetuneFiles
+
+/// Everything that prediction needs, and where it came from.
+package struct Model: Sendable {
+    package var network: Network
+    package var weights: Weights
+    /// Nil where a file does not say how pixels become numbers.
+    package var recipe: InputRecipe?
+    /// Names of the outputs in their order; nil where the file has none.
+    package var classes: [String]?
+    /// The arithmetic that the model was adapted in; nil for a base, which runs in any.
+    package var precision: Precision?
+    /// Hexadecimal content hashes of the images that it was trained on.
+    package var trainingImages: Set<String>
+    /// What kind of file it was read from, in words.
+    package var dialect: String
+
+    package init(
+        network: Network, weights: Weights, recipe: InputRecipe?, classes: [String]? = nil,
+        precision: Precision? = nil, trainingImages: Set<String> = [], dialect: String
+    ) {
+        self.network = network
+        self.weights = weights
+        self.recipe = recipe
+        self.classes = classes
+        self.precision = precision
+        self.trainingImages = trainingImages
+        self.dialect = dialect
+    }
+}
+
+extension Model {
+    /// The outputs of the network's own head; nil where it has none.
+    package var headOutputs: Int? {
+        for node in network.nodes.reversed() where node.stage == Stage.head {
+            if case .dense(_, let outputs, _) = node.operation { return outputs }
+        }
+        return nil
+    }
+
+    /// The same network with a new linear head on its pooled features.
+    ///
+    /// - Parameters:
+    ///   - weight: Shape `[classes, features]`.
+    ///   - bias: Shape `[classes]`.
+    package func adapted(weight: Tensor, bias: Tensor, classes: [String]) -> Model {
+        var model = self
+        model.network.nodes.removeAll { $0.stage == Stage.head }
+        let features = model.network.featureNode
+        let head = "fc"
+        model.weights = model.weights.filter { name, _ in
+            model.network.nodes.contains { name.hasPrefix($0.name + ".") }
+        }
+        model.network.nodes.append(
+            Node(
+                head, stage: Stage.head,
+                .dense(inputs: weight.shape[1], outputs: weight.shape[0], hasBias: true), inputs: [features]))
+        model.weights["\(head).weight"] = weight
+        model.weights["\(head).bias"] = bias
+        model.classes = classes
+        return model
+    }
+}
+
+/// Names of stages that every network has.
+package enum Stage {
+    package static let stem = "stem"
+    /// What turns the last stage's images into one row of features.
+    package static let pooled = "pooled"
+    package static let head = "head"
+}
+
+extension Network {
+    /// The stages in the order data takes them, each with its nodes.
+    package var stages: [(name: String, nodes: [Node])] {
+        var stages: [(name: String, nodes: [Node])] = []
+        for node in nodes {
+            if let index = stages.firstIndex(where: { $0.name == node.stage }) {
+                stages[index].nodes.append(node)
+            } else {
+                stages.append((node.stage, [node]))
+            }
+        }
+        return stages
+    }
+
+    /// The node whose output feeds the head: the last one before it.
+    package var featureNode: String { nodes.last { $0.stage != Stage.head }?.name ?? Node.image }
+
+    /// The node that `--layer` names: a stage's output, `pooled`, or `logits`; nil where there is none.
+    package func node(forLayer layer: String) -> String? {
+        switch layer {
+        case Stage.pooled: featureNode
+        case "logits": nodes.last { $0.stage == Stage.head }?.name
+        default: nodes.last { $0.stage == layer }?.name
+        }
+    }
+
+    /// The layers that `node(forLayer:)` knows.
+    package var layers: [String] {
+        stages.map(\.name).filter { $0 != Stage.head && $0 != Stage.pooled } + [Stage.pooled]
+            + (nodes.contains { $0.stage == Stage.head } ? ["logits"] : [])
+    }
+
+    /// The number of values in the tensors of each stage that a gradient would change.
+    package func parameterCount(stage: String) -> Int {
+        nodes.filter { $0.stage == stage }.reduce(0) { $0 + $1.operation.parameterCount }
+    }
+
+    package var parameterCount: Int { nodes.reduce(0) { $0 + $1.operation.parameterCount } }
+}
+
+extension FinetuneEngine.Operation {
+    /// Learnable values; a batch norm's statistics are not among them.
+    package var parameterCount: Int {
+        switch self {
+        case .convolution(let c):
+            c.filters * (c.channels / c.groups) * c.window.height * c.window.width + (c.hasBias ? c.filters : 0)
+        case .batchNormalization(let normalization): 2 * normalization.channels
+        case .dense(let inputs, let outputs, let hasBias): inputs * outputs + (hasBias ? outputs : 0)
+        default: 0
+        }
+    }
+}
