@@ -49,6 +49,13 @@ package struct InputRecipe: Sendable, Equatable {
         package var mean: [Double]
         package var standardDeviation: [Double]
 
+        package init(order: Order, scale: Double, mean: [Double], standardDeviation: [Double]) {
+            self.order = order
+            self.scale = scale
+            self.mean = mean
+            self.standardDeviation = standardDeviation
+        }
+
         /// RGB/255 − ImageNet mean, / ImageNet standard deviation: torchvision, timm, CIFAR ResNets.
         package static let torch = Pixels(
             order: .rgb, scale: 1 / 255, mean: [0.485, 0.456, 0.406], standardDeviation: [0.229, 0.224, 0.225])

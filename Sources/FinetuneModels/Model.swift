@@ -1,7 +1,6 @@
 // A network that can answer: graph, weights, how it wants its images, and what its outputs mean.
 
 package import FinetuneEngine
-internal import FinetuneFiles
 
 /// Everything that prediction needs, and where it came from.
 package struct Model: Sendable {
@@ -9,6 +8,8 @@ package struct Model: Sendable {
     package var weights: Weights
     /// Nil where a file does not say how pixels become numbers.
     package var recipe: InputRecipe?
+    /// The size of image that the file asks for, where it says so without a whole recipe.
+    package var inputSize: ImageSize?
     /// Names of the outputs in their order; nil where the file has none.
     package var classes: [String]?
     /// The arithmetic that the model was adapted in; nil for a base, which runs in any.
@@ -19,16 +20,28 @@ package struct Model: Sendable {
     package var dialect: String
 
     package init(
-        network: Network, weights: Weights, recipe: InputRecipe?, classes: [String]? = nil,
-        precision: Precision? = nil, trainingImages: Set<String> = [], dialect: String
+        network: Network, weights: Weights, recipe: InputRecipe?, inputSize: ImageSize? = nil,
+        classes: [String]? = nil, precision: Precision? = nil, trainingImages: Set<String> = [], dialect: String
     ) {
         self.network = network
         self.weights = weights
         self.recipe = recipe
+        self.inputSize = inputSize
         self.classes = classes
         self.precision = precision
         self.trainingImages = trainingImages
         self.dialect = dialect
+    }
+}
+
+/// Pixels of an image.
+package struct ImageSize: Sendable, Equatable {
+    package var height: Int
+    package var width: Int
+
+    package init(height: Int, width: Int) {
+        self.height = height
+        self.width = width
     }
 }
 

@@ -1,0 +1,58 @@
+// The room's one error and the texts that say what is wrong with a weights file.
+
+/// A weights file that cannot be read, or a model that cannot be written.
+package struct CheckpointError: Error, Sendable, CustomStringConvertible {
+    package enum Kind: Sendable {
+        /// The file is not what it should be.
+        case malformed
+        /// The reading helper is not installed beside the program.
+        case helperMissing
+        /// A new file cannot be written.
+        case cannotWrite
+    }
+
+    package let kind: Kind
+    package let description: String
+
+    private init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
+    }
+
+    /// `cannot load 'x.h5': FOUND`
+    static func cannotLoad(_ path: String, _ found: String) -> CheckpointError {
+        CheckpointError(.malformed, "cannot load '\(path)': \(found)")
+    }
+
+    static func helperMissing(_ path: String) -> CheckpointError {
+        CheckpointError(
+            .helperMissing,
+            "cannot read HDF5 files: the program '\(path)' is missing. Build or install finetune again as a whole.")
+    }
+
+    static func cannotWrite(_ path: String, _ reason: String) -> CheckpointError {
+        CheckpointError(.cannotWrite, "cannot write '\(path)': \(reason)")
+    }
+
+    /// What a file is that is no HDF5, in words that say what to do.
+    static func notHDF5(_ path: String, head: [UInt8], byteCount: Int) -> CheckpointError {
+        let text = String(decoding: head, as: UTF8.self).lowercased()
+        let found =
+            if byteCount == 0 {
+                "it is empty. Download it again."
+            } else if text.hasPrefix("version https://git-lfs") {
+                "it is a git-lfs pointer, not the weights themselves. Run: git lfs pull"
+            } else if text.contains("<!doctype") || text.contains("<html") {
+                "it is a web page, not weights. Download the file itself, not the page that shows it."
+            } else if head.starts(with: [0x50, 0x4B, 3, 4]) {
+                "it is a zip archive (a .keras or .pth file, it seems), expected an HDF5 weights file. Save the weights as .h5."
+            } else if head.starts(with: [0x80, 2]) {
+                "it is a Python pickle, which could run code, expected an HDF5 weights file. Save the weights as .h5."
+            } else if head.count > 8, head[8] == UInt8(ascii: "{") {
+                "it seems to be a safetensors file, expected an HDF5 weights file. Save the weights as .h5."
+            } else {
+                "it is no HDF5 file. Expected weights saved by Keras, or a PyTorch state dict saved with h5py."
+            }
+        return cannotLoad(path, found)
+    }
+}

@@ -1,0 +1,120 @@
+// Tensors on their way from a file's names to a network's: every one is accounted for, on both sides, in one error.
+
+internal import FinetuneEngine
+internal import FinetuneModels
+
+/// The tensors of a file under the names that the network gives them.
+struct TensorTable {
+    struct Entry {
+        /// The tensor in our layout, nil where the file's could not be read.
+        var tensor: Tensor?
+        /// The file's own name for it.
+        var fileName: String
+        var problem: String?
+    }
+
+    private(set) var entries: [String: Entry] = [:]
+    /// Tensors of the file that mean nothing to its dialect.
+    var strangers: [String] = []
+    /// What the file would call one of our names, for those that are missing.
+    var fileName: (String) -> String = { $0 }
+
+    mutating func add(_ name: String, _ tensor: Tensor?, fileName: String, problem: String? = nil) {
+        if let earlier = entries[name] {
+            strangers.append("\(fileName) (it means the same as \(earlier.fileName))")
+        } else {
+            entries[name] = Entry(tensor: tensor, fileName: fileName, problem: problem)
+        }
+    }
+
+    func shape(_ name: String) -> [Int]? { entries[name]?.tensor?.shape }
+
+    /// The weights of `network`, each tensor checked for shape and for values that no network has.
+    ///
+    /// - Throws: One `CheckpointError` with everything that is missing, superfluous, misshapen or broken.
+    func weights(for network: Network, path: String) throws -> Weights {
+        var weights: Weights = [:]
+        var faults: [String] = []
+        let expected = network.tensorShapes
+        for (name, shape) in expected {
+            guard let entry = entries[name] else {
+                faults.append("'\(fileName(name))' is missing\(nearest(fileName(name)))")
+                continue
+            }
+            guard let tensor = entry.tensor else {
+                faults.append("'\(entry.fileName)' \(entry.problem ?? "cannot be read")")
+                continue
+            }
+            guard tensor.shape == shape else {
+                faults.append("'\(entry.fileName)' is \(tensor.shape) in our order, \(shape) was expected in a \(network.name)")
+                continue
+            }
+            if let fault = Self.fault(in: tensor, isVariance: name.hasSuffix(".running_var")) {
+                faults.append("'\(entry.fileName)' \(fault)")
+            }
+            weights[name] = tensor
+        }
+        let known = Set(expected.map(\.name))
+        let extra = entries.filter { !known.contains($0.key) }.map { $0.value.fileName + ($0.value.problem.map { ", which \($0)" } ?? "") } + strangers
+        faults += extra.sorted().map { "'\($0)' has no place in a \(network.name)" }
+        guard faults.isEmpty else {
+            let shown = faults.prefix(8).joined(separator: "; ")
+            let rest = faults.count > 8 ? "; and \(faults.count - 8) more" : ""
+            throw CheckpointError.cannotLoad(path, "\(shown)\(rest). Try: finetune inspect '\(path)'")
+        }
+        return weights
+    }
+
+    private func nearest(_ name: String) -> String {
+        let candidates = (entries.values.map(\.fileName) + strangers).filter { Self.distance($0, name) <= 2 }
+        return candidates.min().map { " (there is '\($0)')" } ?? ""
+    }
+
+    /// Levenshtein's distance, cut off at 3.
+    private static func distance(_ a: String, _ b: String) -> Int {
+        let (a, b) = (Array(a.utf8), Array(b.utf8))
+        guard abs(a.count - b.count) <= 2 else { return 3 }
+        var row = Array(0...b.count)
+        for i in a.indices {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for j in b.indices {
+                let cost = min(row[j] + 1, row[j + 1] + 1, diagonal + (a[i] == b[j] ? 0 : 1))
+                (diagonal, row[j + 1]) = (row[j + 1], cost)
+            }
+        }
+        return row[b.count]
+    }
+
+    private static func fault(in tensor: Tensor, isVariance: Bool) -> String? {
+        tensor.withUnsafeBufferPointer { values in
+            var sum: Float = 0
+            var least = Float.infinity
+            for value in values {
+                sum += value * 0  // Not a number as soon as one value is not finite.
+                least = Float.minimum(least, value)
+            }
+            if sum != 0 || sum.isNaN { return "holds numbers that are not finite" }
+            if isVariance, least < 0 { return "holds the negative variance \(least)" }
+            return nil
+        }
+    }
+}
+
+extension Network {
+    /// Every tensor that the network needs, in the order of its nodes.
+    package var tensorShapes: [(name: String, shape: [Int])] {
+        nodes.flatMap { node -> [(name: String, shape: [Int])] in
+            switch node.operation {
+            case .convolution(let c):
+                [("\(node.name).weight", [c.filters, c.channels / c.groups, c.window.height, c.window.width])]
+                    + (c.hasBias ? [("\(node.name).bias", [c.filters])] : [])
+            case .batchNormalization(let normalization):
+                ["weight", "bias", "running_mean", "running_var"].map { ("\(node.name).\($0)", [normalization.channels]) }
+            case .dense(let inputs, let outputs, let hasBias):
+                [("\(node.name).weight", [outputs, inputs])] + (hasBias ? [("\(node.name).bias", [outputs])] : [])
+            default: []
+            }
+        }
+    }
+}

@@ -1,0 +1,215 @@
+// Labelled images, wherever they are: what each is called, which class and split it belongs to, where its bytes are.
+
+internal import FinetuneFiles
+package import FinetuneModels
+
+/// A list of images with their classes.
+package struct ImageDataset: Sendable {
+    package struct Item: Sendable {
+        /// How people know it: a path, or an array's name and index.
+        package var name: String
+        /// Index into `classes`; nil where it is unknown.
+        package var label: Int?
+        /// The split that the data set itself assigns.
+        package var part: Split.Part?
+        /// What must not stand on two sides: an animal, a patient, a camera.
+        package var group: String?
+        var source: Source
+    }
+
+    enum Source: Sendable {
+        case file(String)
+        case pixels(PixelArray, Int)
+        case numbers(NumberArray, Int)
+    }
+
+    /// What an item holds.
+    package enum Content: Sendable {
+        /// A picture file's bytes.
+        case encoded([UInt8])
+        case picture(Picture)
+        /// What the network reads, untouched: `[height, width, channels]`.
+        case numbers([Float])
+    }
+
+    /// The path that the user gave.
+    package let path: String
+    package private(set) var classes: [String]
+    package private(set) var items: [Item]
+    /// The shape of every item where they are `inputs`, ready for the network: `[height, width, channels]`.
+    package let inputShape: [Int]?
+
+    init(path: String, classes: [String], items: [Item], inputShape: [Int]? = nil) {
+        self.path = path
+        self.classes = classes
+        self.items = items
+        self.inputShape = inputShape
+    }
+
+    /// Finds the images at `path`: class folders, `train/` and `val/` above them, a CSV, an `.npz`, MNIST's IDX files, a
+    /// folder without labels, or one picture.
+    ///
+    /// - Throws: `DatasetError` or `FileError`.
+    package init(_ path: String) throws {
+        guard let kind = FileSystem.kind(of: path) else { throw DatasetError.missing(path) }
+        if kind == .directory {
+            self = try IDXSource.matches(path) ? IDXSource.read(path) : FolderSource.read(path)
+        } else {
+            switch Path.fileExtension(of: path) {
+            case "csv": self = try CSVSource.read(path)
+            case "npz": self = try NpzSource.read(path)
+            default: self = ImageDataset(path: path, classes: [], items: [Item(name: path, source: .file(path))])
+            }
+        }
+        guard !items.isEmpty else { throw DatasetError.unusable(path, "it holds no images. Expected a folder of pictures for each class.") }
+    }
+
+    /// Pictures by path, without labels.
+    package init(files: [String]) {
+        self.init(path: "", classes: [], items: files.map { Item(name: $0, source: .file($0)) })
+    }
+
+    package func content(of index: Int) throws -> Content {
+        switch items[index].source {
+        case .file(let path): .encoded(try FileSystem.read(path))
+        case .pixels(let array, let index): .picture(array.picture(index))
+        case .numbers(let array, let index): .numbers(array.numbers(index))
+        }
+    }
+
+    /// The hash that stands for an item's content: of the file's bytes, the pixels or the numbers.
+    package static func hash(of content: Content) -> ContentHash {
+        switch content {
+        case .encoded(let bytes): ContentHash(of: bytes)
+        case .picture(let picture): ContentHash(of: picture.bytes)
+        case .numbers(let numbers): numbers.withUnsafeBytes { ContentHash(of: $0) }
+        }
+    }
+
+    // MARK: Choosing among the items
+
+    /// The data set with only these items, in their order.
+    package func selecting(_ indices: [Int]) -> ImageDataset {
+        ImageDataset(path: path, classes: classes, items: indices.map { items[$0] }, inputShape: inputShape)
+    }
+
+    /// Keeps `count` training images, the first ones or a stratified sample; validation and test images all stay.
+    package func limited(to limit: Limit, seed: UInt64) -> ImageDataset {
+        let training = items.indices.filter { items[$0].part == nil || items[$0].part == .train }
+        guard training.count > limit.count else { return self }
+        var kept: Set<Int>
+        if limit.isStratified {
+            // Each class in an order of its own, all classes advancing at the same relative pace.
+            var ranked: [(place: Double, index: Int)] = []
+            for (_, members) in Dictionary(grouping: training, by: { items[$0].label ?? -1 }) {
+                let shuffled = members.sorted { order($0, seed) < order($1, seed) }
+                for (rank, index) in shuffled.enumerated() {
+                    ranked.append(((Double(rank) + 0.5) / Double(shuffled.count), index))
+                }
+            }
+            ranked.sort { ($0.place, $0.index) < ($1.place, $1.index) }
+            kept = Set(ranked.prefix(limit.count).map(\.index))
+        } else {
+            kept = Set(training.prefix(limit.count))
+        }
+        kept.formUnion(items.indices.filter { items[$0].part == .validation || items[$0].part == .test })
+        return selecting(items.indices.filter(kept.contains))
+    }
+
+    private func order(_ index: Int, _ seed: UInt64) -> Double { ContentHash(of: items[index].name, key: seed).unitInterval }
+
+    /// Names the group of every item by a part of its name.
+    ///
+    /// - Parameter pattern: A regular expression; its first capture, or the whole match, is the group.
+    /// - Throws: `DatasetError` for a pattern that is no expression or that an item does not match.
+    package func grouped(by pattern: String) throws -> ImageDataset {
+        guard let expression = try? Regex(pattern) else {
+            throw DatasetError.unusable(path, "'\(pattern)' after --group-by is no regular expression.")
+        }
+        var result = self
+        for index in items.indices {
+            guard let match = items[index].name.firstMatch(of: expression) else {
+                throw DatasetError.unusable(path, "'\(items[index].name)' does not match the --group-by pattern '\(pattern)', so its group is unknown.")
+            }
+            let captured = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
+            result.items[index].group = captured.map(String.init) ?? ""
+        }
+        return result
+    }
+
+    /// Adds another data set's images as one split, its classes matched by name.
+    package func adding(_ other: ImageDataset, as part: Split.Part) throws -> ImageDataset {
+        var result = self
+        let added = try other.relabelled(classes: classes)
+        // What was not assigned learns.
+        for index in items.indices where items[index].part == nil { result.items[index].part = .train }
+        for var item in added.items {
+            item.part = part
+            result.items.append(item)
+        }
+        return result
+    }
+
+    /// The same images with labels that index `classes`; classes are matched by name.
+    ///
+    /// - Throws: `DatasetError` that names a class which is not among them.
+    package func relabelled(classes names: [String]) throws -> ImageDataset {
+        guard classes != names else { return self }
+        let place = Dictionary(names.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
+        let unknown = classes.enumerated().filter { place[$0.element] == nil && items.contains { item in item.label == $0 } }.map(\.element)
+        guard unknown.isEmpty else {
+            throw DatasetError.unusable(path, "its class '\(unknown[0])' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : "")).")
+        }
+        var result = self
+        result.classes = names
+        for index in items.indices { result.items[index].label = items[index].label.flatMap { place[classes[$0]] } }
+        return result
+    }
+}
+
+extension ImageDataset {
+    /// `--limit N` or `--limit N,stratified`.
+    package struct Limit: Sendable, Equatable {
+        package var count: Int
+        package var isStratified: Bool
+
+        package init(count: Int, isStratified: Bool) {
+            self.count = count
+            self.isStratified = isStratified
+        }
+    }
+}
+
+/// Images of one size in one block of bytes.
+final class PixelArray: Sendable {
+    private let bytes: [UInt8]
+    private let (height, width, channels): (Int, Int, Int)
+    private let offset: Int
+
+    init(_ bytes: [UInt8], offset: Int = 0, height: Int, width: Int, channels: Int) {
+        self.bytes = bytes
+        self.offset = offset
+        (self.height, self.width, self.channels) = (height, width, channels)
+    }
+
+    func picture(_ index: Int) -> Picture {
+        let count = height * width * channels
+        let pixels = bytes[offset + index * count..<offset + (index + 1) * count]
+        if channels == 3 { return Picture(width: width, height: height, bytes: Array(pixels)) }
+        let gray = channels == 1 ? Array(pixels) : stride(from: pixels.startIndex, to: pixels.endIndex, by: channels).map { pixels[$0] }
+        return Picture(width: width, height: height, gray: gray)
+    }
+}
+
+/// Inputs of a network of one shape.
+final class NumberArray: Sendable {
+    private let values: [Float]
+    private let count: Int
+
+    init(_ values: [Float], count: Int) {
+        self.values = values
+        self.count = count
+    }
+
+    func numbers(_ index: Int) -> [Float] { Array(values[index * count..<(index + 1) * count]) }
+}

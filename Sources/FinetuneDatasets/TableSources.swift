@@ -1,0 +1,145 @@
+// Data sets in tables and arrays: a CSV of paths, NumPy archives, and MNIST's IDX files (LeCun's description).
+
+internal import FinetuneFiles
+
+/// A CSV with the columns `path,label` and optionally `split,group`.
+enum CSVSource {
+    static func read(_ path: String) throws -> ImageDataset {
+        let table = try CSV(parsing: FileSystem.read(path), name: path)
+        func column(_ name: String) -> Int? { table.columns.firstIndex(of: name) }
+        guard let pathColumn = column("path") else {
+            throw DatasetError.unusable(path, "it has the columns \(table.columns.joined(separator: ", ")), expected path,label and optionally split,group.")
+        }
+        let labels = column("label").map { label in table.rows.map { $0.fields[label] } }
+        let classes = Set(labels ?? []).subtracting([""]).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let place = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($0.element, $0.offset) })
+        let folder = Path.parent(of: path)
+        var items: [ImageDataset.Item] = []
+        for (index, row) in table.rows.enumerated() {
+            var part: Split.Part?
+            if let split = column("split"), !row.fields[split].isEmpty {
+                guard let known = Split.Part(name: row.fields[split]) else {
+                    throw DatasetError.unusable(path, "line \(row.line) has the split '\(row.fields[split])', expected train, val or test.")
+                }
+                part = known
+            }
+            let name = row.fields[pathColumn]
+            items.append(
+                .init(
+                    name: name, label: labels.flatMap { place[$0[index]] }, part: part,
+                    group: column("group").map { row.fields[$0] }, source: .file(Path.join(folder, name))))
+        }
+        // Classes sorted by name, then paths; the sort is stable for repeated paths.
+        items.sort { ($0.label ?? .max, $0.name) < ($1.label ?? .max, $1.name) }
+        return ImageDataset(path: path, classes: classes, items: items)
+    }
+}
+
+/// `.npz`: `images` with `labels`, MedMNIST's `train_images` …, or `inputs`.
+enum NpzSource {
+    static func read(_ path: String) throws -> ImageDataset {
+        let archive = try ZipArchive(FileSystem.read(path), name: path)
+        func array(_ name: String) throws -> NumpyArray? {
+            guard let member = archive.member("\(name).npy") else { return nil }
+            return try NumpyArray(parsing: archive.content(of: member), name: "\(path):\(name)")
+        }
+        func labels(_ name: String, count: Int) throws -> [Int?] {
+            guard let array = try array(name) else { return Array(repeating: nil, count: count) }
+            guard array.count == count else {
+                throw DatasetError.unusable(path, "'\(name)' has \(array.count) values for \(count) images.")
+            }
+            return array.integers.map { $0 >= 0 ? $0 : nil }
+        }
+        if let inputs = try array("inputs") {
+            let shape = inputs.shape
+            guard shape.count == 4, !shape.contains(0), shape[3] == 1 || shape[3] == 3 else {
+                throw DatasetError.unusable(path, "'inputs' is \(shape), [images, height, width, channels] was expected.")
+            }
+            let numbers = NumberArray(inputs.floats, count: shape[1] * shape[2] * shape[3])
+            return named(path, try labels("labels", count: shape[0]), nil, "inputs", inputShape: Array(shape.dropFirst())) { .numbers(numbers, $0) }
+        }
+        var sets: [ImageDataset] = []
+        for (prefix, part) in [("", nil), ("train_", Split.Part.train), ("val_", .validation), ("test_", .test)] {
+            guard let images = try array("\(prefix)images") else { continue }
+            let shape = images.shape.count == 3 ? images.shape + [1] : images.shape
+            guard shape.count == 4, !shape.contains(0), [1, 3, 4].contains(shape[3]), images.element == .uint8 else {
+                throw DatasetError.unusable(path, "'\(prefix)images' is \(images.shape) of \(images.element.rawValue), [images, height, width] or [images, height, width, 3] of uint8 was expected.")
+            }
+            let pixels = PixelArray(images.bytes, height: shape[1], width: shape[2], channels: shape[3])
+            sets.append(named(path, try labels("\(prefix)labels", count: shape[0]), part, "\(prefix)images") { .pixels(pixels, $0) })
+        }
+        guard let first = sets.first else {
+            let names = archive.members.map(\.name).prefix(5).joined(separator: ", ")
+            throw DatasetError.unusable(path, "it holds \(names), expected images and labels, train_images …, or inputs.")
+        }
+        let classes = sets.map(\.classes).max { $0.count < $1.count } ?? first.classes
+        return ImageDataset(path: path, classes: classes, items: sets.flatMap(\.items))
+    }
+
+    /// Items of an array; class k is called by its number.
+    static func named(
+        _ path: String, _ labels: [Int?], _ part: Split.Part?, _ name: String, inputShape: [Int]? = nil,
+        _ source: (Int) -> ImageDataset.Source
+    ) -> ImageDataset {
+        let count = min((labels.compactMap(\.self).max() ?? -1) + 1, 1_000_000)
+        let items = labels.enumerated().map { index, label in
+            ImageDataset.Item(name: "\(name)[\(index)]", label: label, part: part, group: nil, source: source(index))
+        }
+        return ImageDataset(path: path, classes: (0..<count).map { String($0) }, items: items, inputShape: inputShape)
+    }
+}
+
+/// `train-images-idx3-ubyte[.gz]` and its three companions in one folder.
+enum IDXSource {
+    private static let sets: [(prefix: String, part: Split.Part)] = [("train", .train), ("t10k", .test)]
+
+    static func matches(_ path: String) -> Bool { file(path, "train-images-idx3-ubyte") != nil }
+
+    static func read(_ path: String) throws -> ImageDataset {
+        var items: [ImageDataset.Item] = []
+        var classes: [String] = []
+        for (prefix, part) in sets {
+            let (imageName, labelName) = ("\(prefix)-images-idx3-ubyte", "\(prefix)-labels-idx1-ubyte")
+            guard let imageFile = file(path, imageName) else { continue }
+            guard let labelFile = file(path, labelName) else {
+                throw DatasetError.unusable(path, "'\(labelName)' is missing beside '\(imageName)'.")
+            }
+            let images = try array(imageFile, dimensions: 3)
+            let labels = try array(labelFile, dimensions: 1)
+            guard images.shape[0] == labels.shape[0] else {
+                throw DatasetError.unusable(path, "it has \(images.shape[0]) \(prefix) images and \(labels.shape[0]) labels.")
+            }
+            let pixels = PixelArray(images.bytes, offset: images.offset, height: images.shape[1], width: images.shape[2], channels: 1)
+            let numbers = labels.bytes[labels.offset...].prefix(labels.shape[0]).map { Optional(Int($0)) }
+            let set = NpzSource.named(path, numbers, part, "\(prefix)-images") { .pixels(pixels, $0) }
+            items += set.items
+            if set.classes.count > classes.count { classes = set.classes }
+        }
+        return ImageDataset(path: path, classes: classes, items: items)
+    }
+
+    private static func file(_ path: String, _ name: String) -> String? {
+        [name, name + ".gz"].map { Path.join(path, $0) }.first { FileSystem.kind(of: $0) == .file }
+    }
+
+    /// An array of bytes: two zeros, the type 8, the number of dimensions, their big-endian sizes, the values.
+    private static func array(_ path: String, dimensions: Int) throws -> (shape: [Int], bytes: [UInt8], offset: Int) {
+        var bytes = try FileSystem.read(path)
+        if path.hasSuffix(".gz") { bytes = try Gzip.inflated(bytes, name: path, limit: 4 << 30) }
+        let offset = 4 + 4 * dimensions
+        guard bytes.count >= offset, bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, Int(bytes[3]) == dimensions else {
+            throw DatasetError.unusable(path, "it does not begin like an IDX file of bytes in \(dimensions) dimensions.")
+        }
+        let shape = (0..<dimensions).map { dimension in (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * dimension + $1]) } }
+        var count = 1
+        for size in shape {
+            let (product, overflow) = count.multipliedReportingOverflow(by: size)
+            guard !overflow, size > 0 else { throw DatasetError.unusable(path, "it declares the impossible shape \(shape).") }
+            count = product
+        }
+        guard bytes.count - offset >= count else {
+            throw DatasetError.unusable(path, "it is cut short: \(count) bytes were declared and \(bytes.count - offset) are there.")
+        }
+        return (shape, bytes, offset)
+    }
+}

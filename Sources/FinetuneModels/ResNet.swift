@@ -1,0 +1,228 @@
+// Residual networks (He et al. 2015) of every shape that checkpoints have, built as a Network with torchvision's names.
+
+package import FinetuneEngine
+
+/// A residual network's shape. `network()` builds it; nothing here has weights.
+package struct ResNet: Sendable, Equatable {
+    package enum Stem: Sendable, Equatable {
+        /// One convolution with stride 2 and a pooling: ImageNet.
+        case pooled(kernel: Int)
+        /// One 3×3 convolution that keeps the size: CIFAR.
+        case small
+        /// Three 3×3 convolutions, the first with stride 2, and a pooling (He et al. 2018, timm's `d` and `t`).
+        case deep([Int])
+    }
+
+    package enum Shortcut: Sendable, Equatable {
+        /// A 1×1 convolution with batch norm where the shape changes.
+        case projection
+        /// The same after an average pooling that takes the stride (He et al. 2018, ResNet-D).
+        case pooledProjection
+        /// Subsampled pixels and channels of zeros (He et al. 2015, option A).
+        case padding
+    }
+
+    /// Which convolution of a bottleneck block takes the stride.
+    package enum StridePlace: Sendable, Equatable {
+        /// The first 1×1: the paper and Keras, "v1".
+        case first
+        /// The 3×3: torchvision, "v1.5".
+        case middle
+    }
+
+    /// One block: the filters of its two (basic) or three (bottleneck) convolutions.
+    package struct Block: Sendable, Equatable {
+        package var filters: [Int]
+        package var groups: Int
+        package var stride: Int
+        /// Whether its shortcut has a convolution (or pads) although the shape need not change.
+        package var hasProjection: Bool
+
+        package init(filters: [Int], groups: Int = 1, stride: Int, hasProjection: Bool) {
+            self.filters = filters
+            self.groups = groups
+            self.stride = stride
+            self.hasProjection = hasProjection
+        }
+    }
+
+    package var stem: Stem
+    package var stemFilters: Int
+    package var stages: [[Block]]
+    package var shortcut: Shortcut
+    package var stridePlace: StridePlace
+    package var convolutionsHaveBias: Bool
+    package var epsilon: Double
+    package var statisticsKept: Double
+    /// Whether the stem's pooling pads with zeros, as Keras does, rather than with nothing.
+    package var poolsZeros: Bool
+    package var inputChannels: Int
+    /// The head's name and outputs; nil without one.
+    package var head: (name: String, outputs: Int, hasBias: Bool)?
+    /// What the shortcut's modules are called: `downsample` in torchvision, `shortcut` elsewhere.
+    package var shortcutName: String
+
+    package init(
+        stem: Stem, stemFilters: Int, stages: [[Block]], shortcut: Shortcut, stridePlace: StridePlace,
+        convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5, statisticsKept: Double = 0.9,
+        poolsZeros: Bool = false, inputChannels: Int = 3, head: (name: String, outputs: Int, hasBias: Bool)? = nil,
+        shortcutName: String = "downsample"
+    ) {
+        self.stem = stem
+        self.stemFilters = stemFilters
+        self.stages = stages
+        self.shortcut = shortcut
+        self.stridePlace = stridePlace
+        self.convolutionsHaveBias = convolutionsHaveBias
+        self.epsilon = epsilon
+        self.statisticsKept = statisticsKept
+        self.poolsZeros = poolsZeros
+        self.inputChannels = inputChannels
+        self.head = head
+        self.shortcutName = shortcutName
+    }
+
+    package static func == (a: ResNet, b: ResNet) -> Bool { a.network() == b.network() }
+
+    package var isBottleneck: Bool { stages.first?.first?.filters.count == 3 }
+
+    /// The architecture in the field's words, such as `ResNet-50 v1.5, width 64`.
+    package var name: String {
+        let depth = stages.reduce(0) { $0 + $1.reduce(0) { $0 + $1.filters.count } } + 2
+        let width = stages.first?.first?.filters.first ?? stemFilters
+        let version = isBottleneck ? (stridePlace == .first ? " v1" : " v1.5") : ""
+        let groups = stages.first?.first?.groups ?? 1
+        var words = "ResNet-\(depth)\(version)"
+        if groups > 1 { words = "ResNeXt-\(depth), \(groups) groups" }
+        if case .deep = stem { words += ", deep stem" }
+        if stem == .small { words += shortcut == .padding ? " (CIFAR)" : " (small images)" }
+        return "\(words), width \(width)"
+    }
+
+    // MARK: Building
+
+    package func network() -> Network {
+        var builder = Builder(resNet: self)
+        builder.build()
+        return Network(name: name, inputChannels: inputChannels, nodes: builder.nodes)
+    }
+
+    private struct Builder {
+        let resNet: ResNet
+        var nodes: [Node] = []
+        var stage = Stage.stem
+        /// The node whose output comes next, and its channels.
+        var last = Node.image
+        var channels: Int
+
+        init(resNet: ResNet) {
+            self.resNet = resNet
+            channels = resNet.inputChannels
+        }
+
+        mutating func build() {
+            stem()
+            for (index, blocks) in resNet.stages.enumerated() {
+                stage = "stage\(index + 1)"
+                for (number, block) in blocks.enumerated() { add(block, "layer\(index + 1).\(number)") }
+            }
+            stage = Stage.pooled
+            add("avgpool", .globalAveragePooling)
+            stage = Stage.head
+            if let head = resNet.head {
+                add(head.name, .dense(inputs: channels, outputs: head.outputs, hasBias: head.hasBias))
+            }
+        }
+
+        private mutating func stem() {
+            switch resNet.stem {
+            case .pooled(let kernel):
+                convolve("conv1", resNet.stemFilters, .square(kernel, stride: 2, padding: kernel / 2))
+            case .small:
+                convolve("conv1", resNet.stemFilters, .square(3, padding: 1))
+            case .deep(let filters):
+                for (index, count) in filters.enumerated() {
+                    convolve("conv1.\(3 * index)", count, .square(3, stride: index == 0 ? 2 : 1, padding: 1))
+                    normalize("conv1.\(3 * index + 1)")
+                    add("conv1.\(3 * index + 2)", .activation(.relu))
+                }
+                convolve("conv1.\(3 * filters.count)", resNet.stemFilters, .square(3, padding: 1))
+            }
+            normalize("bn1")
+            add("relu", .activation(.relu))
+            guard resNet.stem != .small else { return }
+            if resNet.poolsZeros {
+                add("pad", .zeroPadding(.all(1)))
+                add("maxpool", .maxPooling(.square(3, stride: 2)))
+            } else {
+                add("maxpool", .maxPooling(.square(3, stride: 2, padding: 1)))
+            }
+        }
+
+        private mutating func add(_ block: Block, _ name: String) {
+            let (input, inputChannels) = (last, channels)
+            let strided = block.filters.count == 2 || resNet.stridePlace == .first ? 0 : 1
+            for (index, filters) in block.filters.enumerated() {
+                let isWide = block.filters.count == 2 || index == 1
+                let stride = index == strided ? block.stride : 1
+                convolve(
+                    "\(name).conv\(index + 1)", filters, .square(isWide ? 3 : 1, stride: stride, padding: isWide ? 1 : 0),
+                    groups: index == 1 ? block.groups : 1)
+                normalize("\(name).bn\(index + 1)")
+                if index < block.filters.count - 1 { add("\(name).relu\(index + 1)", .activation(.relu)) }
+            }
+            let main = last
+            (last, channels) = (input, inputChannels)
+            shortcut(block, name)
+            nodes.append(Node("\(name).add", stage: stage, .addition, inputs: [main, last]))
+            (last, channels) = ("\(name).add", block.filters.last ?? channels)
+            add("\(name).relu", .activation(.relu))
+        }
+
+        private mutating func shortcut(_ block: Block, _ name: String) {
+            let prefix = "\(name).\(resNet.shortcutName)"
+            let filters = block.filters.last ?? channels
+            switch resNet.shortcut {
+            case _ where !block.hasProjection: return
+            case .projection:
+                convolve("\(prefix).0", filters, .square(1, stride: block.stride))
+                normalize("\(prefix).1")
+            case .pooledProjection:
+                if block.stride > 1 {
+                    let window = Window(block.stride, block.stride, stride: block.stride, padding: .same)
+                    add("\(prefix).0", .averagePooling(window, countsPadding: false))
+                }
+                convolve("\(prefix).1", filters, .square(1))
+                normalize("\(prefix).2")
+            case .padding:
+                if block.stride > 1 { add("\(prefix).subsample", .subsampling(step: block.stride)) }
+                let missing = filters - channels
+                if missing > 0 {
+                    add("\(prefix).pad", .channelPadding(before: missing / 2, after: missing - missing / 2))
+                    channels = filters
+                }
+            }
+        }
+
+        private mutating func convolve(_ name: String, _ filters: Int, _ window: Window, groups: Int = 1) {
+            let convolution = Convolution(
+                channels: channels, filters: filters, groups: groups, window: window,
+                hasBias: resNet.convolutionsHaveBias)
+            add(name, .convolution(convolution))
+            channels = filters
+        }
+
+        private mutating func normalize(_ name: String) {
+            add(
+                name,
+                .batchNormalization(
+                    BatchNormalization(
+                        channels: channels, epsilon: resNet.epsilon, statisticsKept: resNet.statisticsKept)))
+        }
+
+        private mutating func add(_ name: String, _ operation: FinetuneEngine.Operation) {
+            nodes.append(Node(name, stage: stage, operation, inputs: [last]))
+            last = name
+        }
+    }
+}
