@@ -1,7 +1,6 @@
 // Labelled images, wherever they are: what each is called, which class and split it belongs to, where its bytes are.
 
-internal import FinetuneFiles
-package import FinetuneModels
+package import FinetuneFiles
 
 /// A list of images with their classes.
 package struct ImageDataset: Sendable {
@@ -156,7 +155,8 @@ package struct ImageDataset: Sendable {
     package func relabelled(classes names: [String]) throws -> ImageDataset {
         guard classes != names else { return self }
         let place = Dictionary(names.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
-        let unknown = classes.enumerated().filter { place[$0.element] == nil && items.contains { item in item.label == $0 } }.map(\.element)
+        let used = Set(items.compactMap(\.label))
+        let unknown = classes.indices.filter { place[classes[$0]] == nil && used.contains($0) }.map { classes[$0] }
         guard unknown.isEmpty else {
             throw DatasetError.unusable(path, "its class '\(unknown[0])' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : "")).")
         }

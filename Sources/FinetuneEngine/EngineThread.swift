@@ -43,6 +43,7 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
 
     private func work() {
         omp_set_num_threads(Int32(count))
+        LinearAlgebra.useOneThread()
         while true {
             pthread_mutex_lock(mutex)
             while jobs.isEmpty { pthread_cond_wait(condition, mutex) }

@@ -1,0 +1,83 @@
+// Matrices through OpenBLAS, row-major. With RowKernels the only files that call it.
+
+internal import CFinetuneBLAS
+
+/// Dense linear algebra for heads and their solvers.
+///
+/// OpenBLAS keeps one number of threads for the whole process; it is 1 but inside `withThreads`, so that its pool
+/// never spins beside oneDNN's and a dense layer's result depends on nothing but its input.
+package enum LinearAlgebra {
+    /// Runs `body` with `count` threads.
+    package static func withThreads<Result>(_ count: Int, _ body: () throws -> Result) rethrows -> Result {
+        openblas_set_num_threads(Int32(clamping: count))
+        defer { openblas_set_num_threads(1) }
+        return try body()
+    }
+
+    static func useOneThread() { openblas_set_num_threads(1) }
+
+    /// `c = a·bᵀ + β·c` with `a` `[rows, inner]`, `b` `[columns, inner]`, `c` `[rows, columns]`.
+    package static func multiply(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int,
+        adding beta: Float = 0, into c: UnsafeMutablePointer<Float>
+    ) {
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(inner), b,
+            Int32(inner), beta, c, Int32(columns))
+    }
+
+    /// `c = aᵀ·b` with `a` `[rows, m]`, `b` `[rows, n]`, `c` `[m, n]`.
+    package static func multiplyTransposed(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, m: Int, n: Int,
+        adding beta: Float = 0, into c: UnsafeMutablePointer<Float>
+    ) {
+        cblas_sgemm(
+            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(m), Int32(n), Int32(rows), 1, a, Int32(m), b, Int32(n), beta, c,
+            Int32(n))
+    }
+
+    /// Solves `a·x = b` for a symmetric positive definite `a` `[n, n]` and `count` right-hand sides, one a row of `b`.
+    ///
+    /// - Returns: The solutions in the rows of `b`'s place; nil where `a` is not positive definite.
+    package static func solve(_ a: [Double], _ b: [Double], n: Int, count: Int) -> [Double]? {
+        precondition(a.count == n * n && b.count == n * count, "a system of \(n) equations got \(a.count) coefficients")
+        var (factor, solution) = (a, b)
+        var (size, sides, info) = (Int32(n), Int32(count), Int32(0))
+        dpotrf_("L", &size, &factor, &size, &info, 1)
+        guard info == 0 else { return nil }
+        // A row of our right-hand sides is a column of Fortran's.
+        var leading = size
+        dpotrs_("L", &size, &sides, factor, &leading, &solution, &size, &info, 1)
+        return info == 0 ? solution : nil
+    }
+}
+
+extension Tensor {
+    /// The head's product for each row by itself, with the same arithmetic as a program's dense layer.
+    ///
+    /// - Parameters:
+    ///   - weight: Shape `[outputs, inputs]`.
+    ///   - bias: Shape `[outputs]`.
+    /// - Returns: Shape `[rows, outputs]`, for this tensor of shape `[rows, inputs]`.
+    package func dense(weight: Tensor, bias: Tensor) -> Tensor {
+        let (rows, inputs, outputs) = (shape[0], shape[1], weight.shape[0])
+        return Tensor(shape: [rows, outputs]) { result in
+            withUnsafeBufferPointer { values in
+                guard let x = values.baseAddress, let y = result.baseAddress else { return }
+                for row in 0..<rows { DenseLayer.forward(x + row * inputs, weight: weight, bias: bias, into: y + row * outputs) }
+            }
+        }
+    }
+
+    /// The chosen rows, in their order; the first dimension counts rows.
+    package func rows(_ indices: [Int]) -> Tensor {
+        let size = shape.dropFirst().reduce(1, *)
+        return Tensor(shape: [indices.count] + shape.dropFirst()) { target in
+            withUnsafeBufferPointer { source in
+                for (place, index) in indices.enumerated() {
+                    for offset in 0..<size { target[place * size + offset] = source[index * size + offset] }
+                }
+            }
+        }
+    }
+}

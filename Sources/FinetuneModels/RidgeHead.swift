@@ -1,0 +1,80 @@
+// Ridge regression on the classes' indicators, ±1, in closed form: scikit-learn's RidgeClassifier.
+//
+// Its decision values order the classes well; softmax of them is no calibrated probability.
+
+package import FinetuneEngine
+internal import FinetuneFiles
+internal import Glibc
+
+/// Minimizes `‖Y − X·Wᵀ − b‖² + α‖W‖²`.
+package enum RidgeHead {
+    /// The strengths that are tried, from 10⁻² to 10⁶.
+    package static let strengths = (0..<9).map { pow(10, Double($0) - 2) }
+
+    static func fit(_ problem: HeadProblem, _ progress: (Double, String) -> Void) -> DenseHead {
+        var trials: [StrengthTrial] = []
+        var chosen = 1.0
+        if let folds = problem.folds {
+            trials = StrengthSearch.run(problem, folds, strengths: strengths, progress: progress) { solve($0, strengths: strengths) }
+            let best = trials.map(\.accuracy).max() ?? 0
+            // Of equals the strongest regularization.
+            chosen = trials.last { $0.accuracy >= best - 1e-12 }?.strength ?? chosen
+        }
+        let head = solve(problem, strengths: [chosen])[0]
+        progress(1, "strength \(chosen)")
+        return DenseHead(
+            weight: head.weight, bias: head.bias,
+            record: ["head": "ridge", "strength": .number(chosen), "cross_validation": trials.json])
+    }
+
+    /// The solution for each strength. Works with the smaller of XᵀX and XXᵀ, computed once.
+    package static func solve(_ problem: HeadProblem, strengths: [Double]) -> [(weight: Tensor, bias: Tensor)] {
+        let (n, d, classes) = (problem.count, problem.dimensions, problem.classCount)
+        let mean = Standardization(fitting: problem.features).mean
+        let centered = Tensor(shape: [n, d]) { out in
+            problem.features.withUnsafeBufferPointer { x in
+                for index in 0..<n * d { out[index] = Float(Double(x[index]) - mean[index % d]) }
+            }
+        }
+        var targetMean = [Double](repeating: 0, count: classes)
+        for k in 0..<classes {
+            targetMean[k] = problem.labels.reduce(0) { $0 + ($1 == k ? 1 : -1) } / Double(max(n, 1))
+        }
+        let targets = problem.labels.flatMap { label in (0..<classes).map { Float(($0 == label ? 1 : -1) - targetMean[$0]) } }
+        let isPrimal = d <= n
+        let size = isPrimal ? d : n
+        var gram = [Float](repeating: 0, count: size * size)
+        var right = [Float](repeating: 0, count: classes * size)
+        centered.withUnsafeBufferPointer { x in
+            guard let x = x.baseAddress else { return }
+            if isPrimal {
+                LinearAlgebra.multiplyTransposed(x, x, rows: n, m: d, n: d, into: &gram)
+                LinearAlgebra.multiplyTransposed(targets, x, rows: n, m: classes, n: d, into: &right)
+            } else {
+                LinearAlgebra.multiply(x, x, rows: n, inner: d, columns: n, into: &gram)
+                for row in 0..<n { for k in 0..<classes { right[k * n + row] = targets[row * classes + k] } }
+            }
+        }
+        return strengths.map { strength in
+            var system = gram.map { Double($0) }
+            for index in 0..<size { system[index * size + index] += strength }
+            let solution = LinearAlgebra.solve(system, right.map { Double($0) }, n: size, count: classes)
+            var weight = (solution ?? []).map { Float($0) }
+            if weight.isEmpty { weight = [Float](repeating: 0, count: classes * size) }  // Features without any variance.
+            if !isPrimal {
+                // W = Aᵀ·X from the dual solution A `[classes, n]`.
+                var primal = [Float](repeating: 0, count: classes * d)
+                let dual = (0..<n).flatMap { row in (0..<classes).map { weight[$0 * n + row] } }
+                centered.withUnsafeBufferPointer { x in
+                    guard let x = x.baseAddress else { return }
+                    LinearAlgebra.multiplyTransposed(dual, x, rows: n, m: classes, n: d, into: &primal)
+                }
+                weight = primal
+            }
+            let bias = (0..<classes).map { k in
+                Float(targetMean[k] - (0..<d).reduce(0) { $0 + Double(weight[k * d + $1]) * mean[$1] })
+            }
+            return (Tensor(shape: [classes, d], values: weight), Tensor(shape: [classes], values: bias))
+        }
+    }
+}

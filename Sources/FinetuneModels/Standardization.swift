@@ -1,0 +1,65 @@
+// Features brought to mean 0 and variance 1 by the training images' statistics: scikit-learn's StandardScaler.
+
+package import FinetuneEngine
+
+/// The mean and standard deviation of each feature.
+package struct Standardization: Sendable {
+    package let mean: [Double]
+    /// Population standard deviations; 1 where a feature never varies.
+    package let deviation: [Double]
+
+    /// - Parameter features: Shape `[images, features]`.
+    package init(fitting features: Tensor) {
+        let (rows, columns) = (features.shape[0], features.shape[1])
+        var mean = [Double](repeating: 0, count: columns)
+        var variance = [Double](repeating: 0, count: columns)
+        features.withUnsafeBufferPointer { values in
+            for row in 0..<rows { for column in 0..<columns { mean[column] += Double(values[row * columns + column]) } }
+            for column in 0..<columns { mean[column] /= Double(max(rows, 1)) }
+            for row in 0..<rows {
+                for column in 0..<columns {
+                    let difference = Double(values[row * columns + column]) - mean[column]
+                    variance[column] += difference * difference
+                }
+            }
+        }
+        self.mean = mean
+        deviation = zip(variance, mean).map { sum, mean in
+            let variance = sum / Double(max(rows, 1))
+            // What is left of a constant feature is rounding error, not variance.
+            return variance <= 10 * 0x1p-52 * mean * mean ? 1 : variance.squareRoot()
+        }
+    }
+
+    package func apply(_ features: Tensor) -> Tensor {
+        let columns = features.shape[1]
+        return Tensor(shape: features.shape) { result in
+            features.withUnsafeBufferPointer { values in
+                for start in stride(from: 0, to: values.count, by: columns) {
+                    for column in 0..<columns {
+                        result[start + column] = Float((Double(values[start + column]) - mean[column]) / deviation[column])
+                    }
+                }
+            }
+        }
+    }
+
+    /// The head on raw features that does what `head` does on standardized ones: `W' = W/σ`, `b' = b − W·μ/σ`.
+    package func folded(into head: DenseHead) -> DenseHead {
+        let (weight, bias) = (head.weight.values, head.bias.values)
+        let columns = mean.count
+        var (newWeight, newBias) = (weight, bias)
+        for row in bias.indices {
+            var shift = 0.0
+            for column in 0..<columns {
+                let scaled = Double(weight[row * columns + column]) / deviation[column]
+                newWeight[row * columns + column] = Float(scaled)
+                shift += scaled * mean[column]
+            }
+            newBias[row] = Float(Double(bias[row]) - shift)
+        }
+        return DenseHead(
+            weight: Tensor(shape: head.weight.shape, values: newWeight), bias: Tensor(shape: head.bias.shape, values: newBias),
+            record: head.record)
+    }
+}
