@@ -1,1 +1,1 @@
-// Finetune
+// The library's public face.

@@ -1,8 +1,6 @@
 // Limited-memory BFGS (Nocedal and Wright 2006, algorithms 7.4 and 7.5) with a line search for the strong Wolfe
 // conditions (algorithms 3.5 and 3.6): the minimum of a smooth convex function, to the gradient's last digits.
 
-package import Glibc
-
 package struct LBFGS {
     /// How many steps it remembers.
     package var memory = 10

@@ -1,6 +1,6 @@
 // Softmax regression by stochastic gradient descent with momentum, as torch.optim.SGD counts it.
 
-package import FinetuneEngine
+internal import FinetuneEngine
 internal import FinetuneFiles
 internal import Glibc
 

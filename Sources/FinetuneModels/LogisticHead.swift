@@ -1,6 +1,6 @@
 // Multinomial logistic regression with L2, to its optimum: scikit-learn's LogisticRegressionCV on the same features.
 
-package import FinetuneEngine
+internal import FinetuneEngine
 internal import FinetuneFiles
 internal import Glibc
 

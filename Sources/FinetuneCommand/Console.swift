@@ -1,0 +1,134 @@
+// What people and programs see: a bar and sentences on standard error, results or JSON lines on standard output.
+
+internal import FinetuneFiles
+internal import FinetuneTraining
+internal import Glibc
+internal import Synchronization
+
+/// Prints events. One console serves a command.
+final class Console: Sendable {
+    private struct Bar {
+        var stage = ""
+        var started = ContinuousClock.now
+        var shown = ContinuousClock.now
+        var isVisible = false
+    }
+
+    private let isQuiet: Bool
+    private let isJSON: Bool
+    private let isTerminal: Bool
+    private let hasColor: Bool
+    private let level: LogLevel
+    private let bar = Mutex(Bar())
+
+    init(_ options: OutputOptions) {
+        isQuiet = options.quiet
+        isJSON = options.json
+        level = options.logLevel
+        isTerminal = isatty(STDERR_FILENO) == 1
+        hasColor = isTerminal && (getenv("NO_COLOR").map { $0.pointee == 0 } ?? true)
+    }
+
+    /// Shows an event.
+    func report(_ event: Event) {
+        if isJSON, let line = event.json { writeOut(line.text) }
+        switch event {
+        case .note(let text, _): if !isJSON { say(text, from: .info) }
+        case .warning(let text): say(paint("warning: ", "33") + text, from: .warning)
+        case .skipped(let name, let reason): say(paint("skipped: ", "33") + "'\(name)' is \(reason)", from: .warning)
+        case .progress(let stage, let done, let total): showProgress(stage, done, total)
+        case .prediction, .done: break
+        }
+    }
+
+    /// Writes a line of the result to standard output.
+    func writeOut(_ line: String) {
+        clearBar()
+        StandardStream.output.write(line + "\n")
+    }
+
+    /// Writes a line for people to standard error.
+    func say(_ text: String, from least: LogLevel = .info) {
+        guard !isQuiet || least == .error, level <= least else { return }
+        clearBar()
+        StandardStream.error.write(text + "\n")
+    }
+
+    private func paint(_ text: String, _ code: String) -> String { hasColor ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
+
+    // MARK: The bar
+
+    /// Appears when a stage has taken two seconds, and then four times a second; off a terminal a line every ten.
+    private func showProgress(_ stage: String, _ done: Int, _ total: Int) {
+        guard !isQuiet, total > 0, level <= .info else { return }
+        let line: String? = bar.withLock { bar in
+            let now = ContinuousClock.now
+            if bar.stage != stage { bar = Bar(stage: stage, started: now, shown: now) }
+            let elapsed = seconds(now - bar.started)
+            let interval = isTerminal ? 0.25 : 10
+            guard elapsed > 2, seconds(now - bar.shown) > interval || (done == total && bar.isVisible) else { return nil }
+            bar.shown = now
+            bar.isVisible = isTerminal
+            let rate = Double(done) / elapsed
+            let remaining = done == total ? elapsed : Double(total - done) / max(rate, 1e-9)
+            let share = Double(done) / Double(total)
+            let filled = Int(share * 24)
+            let blocks = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
+            let amount = total == 1000 ? "\(Int(share * 100)) %" : "\(done)/\(total)  \(rate.rounded(toPlaces: 1))/s"
+            return "\(stage)  \(blocks)  \(amount)  \(done == total ? "took" : "left") \(Self.clock(remaining))"
+        }
+        guard let line else { return }
+        StandardStream.error.write(isTerminal ? "\r\u{1B}[K\(line)" : "\(line)\n")
+    }
+
+    private func clearBar() {
+        let wasVisible = bar.withLock { bar in
+            defer { bar.isVisible = false }
+            return bar.isVisible
+        }
+        if wasVisible { StandardStream.error.write("\r\u{1B}[K") }
+    }
+
+    /// Seconds as `1 h 02 m`, `3 m 20 s` or `12 s`.
+    static func clock(_ time: Double) -> String {
+        let whole = Int(time.rounded())
+        func two(_ value: Int) -> String { value < 10 ? "0\(value)" : "\(value)" }
+        if whole >= 3600 { return "\(whole / 3600) h \(two(whole % 3600 / 60)) m" }
+        if whole >= 60 { return "\(whole / 60) m \(two(whole % 60)) s" }
+        return "\(whole) s"
+    }
+}
+
+extension Double {
+    /// The number as text with so many decimal places.
+    func rounded(toPlaces places: Int) -> String {
+        guard isFinite else { return "\(self)" }
+        let scale = pow(10, Double(places))
+        let whole = Int((abs(self) * scale).rounded())
+        let text = String(whole / Int(scale))
+        guard places > 0 else { return (self < 0 ? "-" : "") + text }
+        let fraction = String(whole % Int(scale))
+        return (self < 0 && whole > 0 ? "-" : "") + text + "." + String(repeating: "0", count: places - fraction.count) + fraction
+    }
+
+    /// A share as a percentage with one decimal place.
+    var percent: String { "\((self * 100).rounded(toPlaces: 1)) %" }
+}
+
+/// How much is said.
+enum LogLevel: String, CaseIterable, Comparable {
+    case debug, info, warning, error
+
+    static func < (a: LogLevel, b: LogLevel) -> Bool {
+        (allCases.firstIndex(of: a) ?? 0) < (allCases.firstIndex(of: b) ?? 0)
+    }
+}
+
+/// The most memory that this process, or a helper of it, held at once, in MiB.
+func peakMemory() -> Double {
+    var usage = rusage()
+    let peaks = [RUSAGE_SELF, RUSAGE_CHILDREN].map { who in
+        getrusage(__rusage_who_t(who.rawValue), &usage) == 0 ? Double(usage.ru_maxrss) / 1024 : 0
+    }
+    return peaks.max() ?? 0
+}

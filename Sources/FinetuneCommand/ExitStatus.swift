@@ -1,0 +1,53 @@
+// Every error's exit code, in one place: the public contract's list.
+
+internal import FinetuneCheckpoints
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+/// How the program ends.
+enum ExitStatus: Int32 {
+    case usage = 64
+    case badData = 65
+    case inputMissing = 66
+    case unavailable = 69
+    case diverged = 70
+    case cannotCreate = 73
+    case inputOutput = 74
+
+    /// The code of an error of one of our rooms; nil for others.
+    init?(_ error: any Error) {
+        switch error {
+        case is UsageError: self = .usage
+        case let error as FileError:
+            switch error.kind {
+            case .missing: self = .inputMissing
+            case .malformed: self = .badData
+            case .cannotCreate: self = .cannotCreate
+            case .inputOutput: self = .inputOutput
+            }
+        case let error as DatasetError: self = error.kind == .missing ? .inputMissing : .badData
+        case let error as CheckpointError:
+            switch error.kind {
+            case .malformed: self = .badData
+            case .helperMissing: self = .unavailable
+            case .cannotWrite: self = .inputOutput
+            }
+        case let error as TrainingError:
+            switch error.kind {
+            case .unusableData: self = .badData
+            case .cannotCreate: self = .cannotCreate
+            case .diverged: self = .diverged
+            }
+        case is EngineError, is PipelineError: self = .badData
+        default: return nil
+        }
+    }
+}
+
+/// Flags that contradict each other or the model.
+struct UsageError: Error, CustomStringConvertible {
+    let description: String
+}

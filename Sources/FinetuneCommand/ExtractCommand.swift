@@ -1,0 +1,97 @@
+// finetune extract: features of every image, in a file.
+
+internal import ArgumentParser
+internal import FinetuneCheckpoints
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+extension FeatureFile.Element: ExpressibleByArgument {}
+
+struct ExtractCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "extract",
+        abstract: "Writes the features of every image to a file.",
+        discussion: """
+            EXAMPLES
+              finetune extract --base resnet50.h5 --data ./imgs --out features.npz
+              finetune extract --base resnet50.h5 --data ./imgs --layer stage3 --dtype float16 --out stage3.h5
+            """)
+
+    @Option(help: ArgumentHelp("A pretrained network. (default: the bundled one)", valueName: "file")) var base: String?
+    @OptionGroup(title: "Data") var data: DataOptions
+    @Option(help: ArgumentHelp("The file to write: .npz, .npy, .h5 or .csv.", valueName: "file")) var out: String
+    @Option(help: ArgumentHelp("A stage (stem, stage1 …: its output), pooled (what feeds the head), or logits.", valueName: "name")) var layer = "pooled"
+    @Option(help: "How numbers are kept: float32 or float16.") var dtype = FeatureFile.Element.float32
+    @Option(help: "The split to extract: train, val, test or all.") var split = SplitChoice.all
+    @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        if FeatureFile.Format(rawValue: Path.fileExtension(of: out)) == nil {
+            throw ValidationError("--out ends in .npz, .npy, .h5 or .csv, which says what is written.")
+        }
+        if dtype == .float16, Path.fileExtension(of: out) == "csv" { throw ValidationError("--dtype is not used by a .csv, which holds decimal numbers.") }
+    }
+
+    func run() async throws {
+        let console = Console(output)
+        let started = ContinuousClock.now
+        let basePath = try base ?? Installation.defaultBase()
+        var model = try Installation.load(basePath)
+        model.recipe = try recipe.resolve(for: model)
+        guard let node = model.network.node(forLayer: layer) else {
+            throw UsageError(description: "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
+        }
+        let load = seconds(.now - started)
+        var dataset = try data.load()
+        dataset = dataset.selecting(try split.items(dataset))
+        let precision = compute.precision(for: model, console)
+        let extractor = try await FeatureExtractor(
+            model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
+            thread: compute.makeThread())
+        model.weights = [:]  // They are packed into the program; the originals need not stay.
+        let compiled = ContinuousClock.now
+        var skipped: [FeatureExtractor.Skipped] = []
+        var count = 0
+        try await FeatureFile.write(
+            to: out, FeatureFile.Format(rawValue: Path.fileExtension(of: out)) ?? .npz, rowShape: extractor.outputShape,
+            element: dtype, classes: dataset.classes, attributes: try attributes(basePath, model, extractor)
+        ) { append in
+            skipped = try await extractor.run(dataset) { done, total in
+                console.report(.progress(stage: "features", done: done, total: total))
+            } consume: { chunk in
+                count += chunk.items.count
+                try append(
+                    chunk.values,
+                    chunk.items.map { item in
+                        let entry = dataset.items[item]
+                        return FeatureRow(path: entry.name, label: entry.label ?? -1, split: entry.part?.rawValue)
+                    })
+            }
+        }
+        let features = seconds(.now - compiled)
+        for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
+        console.report(
+            .done([
+                "out": .string(out), "images": .integer(count), "dimensions": JSON(extractor.outputShape),
+                "precision": .string(precision.rawValue), "skipped": .integer(skipped.count),
+                "seconds": ["load": .number(load), "features": .number(features), "total": .number(seconds(.now - started))],
+                "images_per_second": .number(Double(count) / max(features, 1e-9)), "peak_rss_mb": .number(peakMemory()),
+            ]))
+        console.say("\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s")
+        if !output.json { console.writeOut(out) }
+    }
+
+    private func attributes(_ basePath: String, _ model: Model, _ extractor: FeatureExtractor) throws -> [(String, String)] {
+        guard Path.fileExtension(of: out) == "h5" else { return [] }
+        return [
+            ("base", Path.name(of: basePath)), ("base_hash", ContentHash(of: try FileSystem.read(basePath)).text),
+            ("layer", layer), ("precision", extractor.precision.rawValue), ("preprocessing", model.recipe?.json.text ?? "none"),
+        ]
+    }
+}

@@ -1,0 +1,104 @@
+// finetune predict: labels for images.
+
+internal import ArgumentParser
+internal import FinetuneDatasets
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+struct PredictCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "predict",
+        abstract: "Labels images.",
+        discussion: """
+            EXAMPLES
+              finetune predict --model runs/a/model.h5 photo.jpg
+              finetune predict --model runs/a/model.h5 ./folder --format csv > labels.csv
+              find . -name '*.jpg' | finetune predict --model runs/a/model.h5 - --top 3
+            """)
+
+    enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json, jsonl }
+
+    @OptionGroup var model: ModelOptions
+    @Argument(help: ArgumentHelp("Pictures, folders of pictures, or - for names on standard input.", valueName: "path")) var paths: [String]
+    @Option(help: "How many of the most probable classes to show.") var top = 1
+    @Option(help: "The form of the result: text, csv, json or jsonl.") var format = Format.text
+    @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        if top < 1 { throw ValidationError("--top is at least 1.") }
+        if output.json, format == .csv { throw ValidationError("--json and --format csv contradict each other.") }
+    }
+
+    func run() async throws {
+        let console = Console(output)
+        let started = ContinuousClock.now
+        let dataset = ImageDataset(files: try files())
+        var loaded = try Installation.load(model.model)
+        loaded.recipe = try recipe.resolve(for: loaded)
+        let classes = try model.classes.map(classNames) ?? loaded.classes
+            ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
+        let predictor = try await Predictor(
+            loaded, classes: classes, precision: compute.precision(for: loaded, console), thread: compute.makeThread())
+        var rows: [JSON] = []
+        var count = 0
+        if format == .csv, !output.json {
+            console.writeOut(String(CSV.line(["path", "label", "probability"] + (top > 1 ? (2...top).flatMap { ["label\($0)", "probability\($0)"] } : [])).dropLast()))
+        }
+        let skipped = try await predictor.predict(dataset) { done, total in
+            console.report(.progress(stage: "images", done: done, total: total))
+        } each: { item, _, probabilities in
+            count += 1
+            let best = probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(top)
+            let name = dataset.items[item].name
+            let row: JSON = [
+                "path": .string(name), "label": .string(classes[best[0]]), "probability": .number(probabilities[best[0]]),
+                "top": .array(best.map { ["label": .string(classes[$0]), "probability": .number(probabilities[$0])] }),
+            ]
+            if output.json { return console.report(.prediction(row)) }
+            switch format {
+            case .text:
+                console.writeOut("\(name)  " + best.map { "\(classes[$0]) \(probabilities[$0].percent)" }.joined(separator: "  "))
+            case .csv:
+                console.writeOut(String(CSV.line([name] + best.flatMap { [classes[$0], "\(probabilities[$0])"] }).dropLast()))
+            case .jsonl: console.writeOut(row.text)
+            case .json: rows.append(row)
+            }
+        }
+        if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText) }
+        for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
+        console.report(
+            .done([
+                "images": .integer(count), "skipped": .integer(skipped.count),
+                "seconds": ["total": .number(seconds(.now - started))],
+            ]))
+    }
+
+    /// Every picture that the arguments name.
+    private func files() throws -> [String] {
+        var files: [String] = []
+        for path in paths {
+            if path == "-" {
+                while let line = readLine() { if !line.isEmpty { files.append(line) } }
+            } else if FileSystem.kind(of: path) == .directory {
+                files += try filesBelow(path)
+            } else if FileSystem.kind(of: path) == nil {
+                throw FileError(.missing, "cannot read '\(path)': there is nothing at that path.")
+            } else {
+                files.append(path)
+            }
+        }
+        guard !files.isEmpty else { throw FileError(.missing, "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).") }
+        return files
+    }
+
+    private func filesBelow(_ path: String) throws -> [String] {
+        try FileSystem.list(path).filter { !$0.hasPrefix(".") }.flatMap { name in
+            let file = Path.join(path, name)
+            return FileSystem.kind(of: file) == .directory ? try filesBelow(file) : [file]
+        }
+    }
+}

@@ -1,0 +1,22 @@
+// Standard output and standard error, written whole and at once.
+
+internal import Glibc
+
+enum StandardStream: Int32 {
+    case output = 1
+    case error = 2
+
+    /// Writes the text; a reader that has gone away is nobody to tell about it.
+    func write(_ text: String) {
+        var text = text
+        text.withUTF8 { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = Glibc.write(rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { return }
+                done += count
+            }
+        }
+    }
+}

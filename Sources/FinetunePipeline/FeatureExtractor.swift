@@ -1,0 +1,212 @@
+// The one way from images to numbers: decode, recipe, network up to a node. Every command goes through here.
+
+package import FinetuneDatasets
+package import FinetuneEngine
+package import FinetuneFiles
+package import FinetuneModels
+
+/// A model's network up to one node, compiled for the images of a data set.
+package struct FeatureExtractor: Sendable {
+    /// The node's output for some images, in the order of the data set.
+    package struct Chunk: Sendable {
+        /// Indices into the data set's items.
+        package let items: [Int]
+        package let hashes: [ContentHash]
+        /// Shape `[items] + outputShape`.
+        package let values: Tensor
+    }
+
+    /// An image that could not be read, and why.
+    package struct Skipped: Sendable {
+        package let name: String
+        package let reason: String
+    }
+
+    package let precision: Precision
+    /// The shape of one image's values.
+    package let outputShape: [Int]
+    private let program: InferenceProgram
+    private let preprocessor: Preprocessor?
+    private let exif: InputRecipe.Exif
+
+    /// Compiles the network.
+    ///
+    /// - Parameters:
+    ///   - node: The node whose output is wanted.
+    ///   - inputShape: `[height, width, channels]` where the data set holds inputs that are ready for the network; nil
+    ///     for pictures, which the model's recipe prepares.
+    ///   - imageCount: How many images are to come, where it is known: fewer need no larger batch.
+    /// - Throws: `EngineError`; `PipelineError` where a recipe is needed and there is none.
+    package init(
+        _ model: Model, node: String, inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
+        thread: EngineThread
+    ) async throws {
+        self.precision = precision
+        let channels = model.network.inputChannels
+        var shape = inputShape ?? []
+        if let inputShape {
+            preprocessor = nil
+            exif = .ignore
+            guard inputShape[2] == channels else {
+                throw PipelineError(description: "cannot run the network: its inputs have \(channels) channels, the data set's \(inputShape[2]).")
+            }
+        } else {
+            guard let recipe = model.recipe else { throw PipelineError.noRecipe }
+            guard recipe.channels == channels else {
+                throw PipelineError(description: "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels).")
+            }
+            preprocessor = Preprocessor(recipe)
+            exif = recipe.exif
+            shape = [recipe.height, recipe.width, channels]
+        }
+        let batch = min(Self.batch(height: shape[0], width: shape[1]), max(1, imageCount ?? .max))
+        program = try await InferenceProgram(
+            model.network, model.weights, output: node, batch: batch, height: shape[0], width: shape[1],
+            precision: precision, thread: thread)
+        outputShape = await program.outputShape
+    }
+
+    /// Images a run: enough to keep every thread busy, few enough to stay in a few hundred megabytes.
+    private static func batch(height: Int, width: Int) -> Int { max(8, min(128, 8 * 224 * 224 / max(1, height * width))) }
+
+    /// Decodes the chosen items and gives their values to `consume`, in order.
+    ///
+    /// Decoding uses all cores between two runs of the network, which uses them all in turn; so neither waits long and
+    /// nothing competes. An image that cannot be read is passed over and returned by name.
+    /// - Throws: `PipelineError` where more than a tenth of the images cannot be read.
+    package func run(
+        _ dataset: ImageDataset, items: [Int]? = nil, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
+        consume: (Chunk) throws -> Void
+    ) async throws -> [Skipped] {
+        let indices = items ?? Array(dataset.items.indices)
+        let batch = program.batch
+        var skipped: [Skipped] = []
+        var pending: [Prepared] = []
+        func runPending() async throws {
+            guard !pending.isEmpty else { return }
+            let (inputs, chunk) = (self.inputs(of: pending), pending)
+            pending = []
+            let values = try await program.run(inputs)
+            try consume(Chunk(items: chunk.map(\.item), hashes: chunk.map(\.hash), values: values))
+        }
+        for start in stride(from: 0, to: indices.count, by: batch) {
+            let part = indices[start..<min(start + batch, indices.count)]
+            for result in await prepare(Array(part), dataset) {
+                switch result {
+                case .ready(let prepared): pending.append(prepared)
+                case .skipped(let image): skipped.append(image)
+                }
+                if pending.count == batch { try await runPending() }
+            }
+            progress(min(start + batch, indices.count), indices.count)
+        }
+        try await runPending()
+        guard skipped.count * 10 <= indices.count || indices.count == 1 && skipped.isEmpty else {
+            throw PipelineError.tooManyUnreadable(skipped, of: indices.count)
+        }
+        return skipped
+    }
+
+    private struct Prepared: Sendable {
+        let item: Int
+        let hash: ContentHash
+        let pixels: Pixels
+
+        enum Pixels: Sendable {
+            case crop(Picture)
+            case numbers([Float])
+        }
+    }
+
+    private enum Preparation: Sendable {
+        case ready(Prepared)
+        case skipped(Skipped)
+    }
+
+    /// Decodes items side by side, in order.
+    private func prepare(_ items: [Int], _ dataset: ImageDataset) async -> [Preparation] {
+        await withTaskGroup(of: (Int, Preparation).self) { group in
+            for (place, item) in items.enumerated() {
+                group.addTask { (place, prepare(item, dataset)) }
+            }
+            var results = [Preparation?](repeating: nil, count: items.count)
+            for await (place, result) in group { results[place] = result }
+            return results.compactMap(\.self)
+        }
+    }
+
+    private func prepare(_ item: Int, _ dataset: ImageDataset) -> Preparation {
+        do {
+            let content = try dataset.content(of: item)
+            let hash = ImageDataset.hash(of: content)
+            switch content {
+            case .numbers(let numbers): return .ready(Prepared(item: item, hash: hash, pixels: .numbers(numbers)))
+            case .picture(let picture):
+                return .ready(Prepared(item: item, hash: hash, pixels: .crop(preprocessor?.crop(picture) ?? picture)))
+            case .encoded(let bytes):
+                let picture = try Picture(decoding: bytes, exif: exif)
+                return .ready(Prepared(item: item, hash: hash, pixels: .crop(preprocessor?.crop(picture) ?? picture)))
+            }
+        } catch {
+            return .skipped(Skipped(name: dataset.items[item].name, reason: "\(error)"))
+        }
+    }
+
+    private func inputs(of images: [Prepared]) -> Tensor {
+        let shape = program.inputShape.dropFirst()
+        let count = shape.reduce(1, *)
+        return Tensor(shape: [images.count] + shape) { buffer in
+            for (place, image) in images.enumerated() {
+                let target = UnsafeMutableBufferPointer(rebasing: buffer[place * count..<(place + 1) * count])
+                switch image.pixels {
+                case .crop(let picture): preprocessor?.write(picture, into: target)
+                case .numbers(let numbers): _ = target.update(from: numbers)
+                }
+            }
+        }
+    }
+}
+
+/// Features of a whole data set in memory.
+package struct FeatureTable: Sendable {
+    /// Indices into the data set's items, ascending; what could not be read is not among them.
+    package var items: [Int] = []
+    package var hashes: [ContentHash] = []
+    /// Shape `[items, features]`.
+    package var features: Tensor
+    package var skipped: [FeatureExtractor.Skipped] = []
+
+    /// Runs the extractor over the data set and keeps what it gives.
+    package init(
+        _ extractor: FeatureExtractor, _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+    ) async throws {
+        var items: [Int] = []
+        var hashes: [ContentHash] = []
+        var values: [Float] = []
+        let size = extractor.outputShape.reduce(1, *)
+        values.reserveCapacity(dataset.items.count * size)
+        skipped = try await extractor.run(dataset, progress: progress) { chunk in
+            items += chunk.items
+            hashes += chunk.hashes
+            chunk.values.withUnsafeBufferPointer { values.append(contentsOf: $0) }
+        }
+        self.items = items
+        self.hashes = hashes
+        features = Tensor(shape: [items.count, size], values: values)
+    }
+}
+
+/// Why images cannot become features.
+package struct PipelineError: Error, Sendable, CustomStringConvertible {
+    package let description: String
+
+    static let noRecipe = PipelineError(
+        description: "cannot tell how pixels become numbers: the base does not say. "
+            + "Try --recipe raw, unit, torch, caffe or tf, whichever its authors used.")
+
+    static func tooManyUnreadable(_ skipped: [FeatureExtractor.Skipped], of count: Int) -> PipelineError {
+        let first = skipped.first.map { " '\($0.name)' is \($0.reason)." } ?? ""
+        return PipelineError(
+            description: "cannot use the images: \(skipped.count) of \(count) cannot be read, at most a tenth may be.\(first)")
+    }
+}

@@ -1,0 +1,36 @@
+// What a run tells: one type for the progress bar, the JSON lines and the run's log.
+
+package import FinetuneFiles
+
+/// Something that happened in a run.
+package enum Event: Sendable {
+    /// A sentence for people, with its data for programs.
+    case note(String, JSON)
+    /// Something that people should look at.
+    case warning(String)
+    /// An image that is left out, by name.
+    case skipped(name: String, reason: String)
+    /// How far one stage of the work is.
+    case progress(stage: String, done: Int, total: Int)
+    /// One prediction.
+    case prediction(JSON)
+    /// The end, with the result.
+    case done(JSON)
+
+    /// The event as one JSON line, nil for what only moves a bar.
+    package var json: JSON? {
+        switch self {
+        case .note(let text, let data): event("note", [.init("text", .string(text))] + (data.members ?? []))
+        case .warning(let text): event("warning", [.init("text", .string(text))])
+        case .skipped(let name, let reason): event("skipped", [.init("path", .string(name)), .init("reason", .string(reason))])
+        case .progress: nil
+        case .prediction(let data): event("prediction", data.members ?? [])
+        case .done(let data): event("done", [.init("schema", 1)] + (data.members ?? []))
+        }
+    }
+
+    private func event(_ name: String, _ members: [JSON.Member]) -> JSON { .object([.init("event", .string(name))] + members) }
+}
+
+/// Takes events as they happen.
+package typealias EventHandler = @Sendable (Event) -> Void

@@ -1,0 +1,83 @@
+// A model at work: probabilities for images, and its score on labelled ones.
+
+package import FinetuneDatasets
+package import FinetuneEngine
+package import FinetuneEvaluation
+package import FinetuneFiles
+package import FinetuneModels
+package import FinetunePipeline
+
+/// A model compiled to give class probabilities.
+package struct Predictor: Sendable {
+    package let classes: [String]
+    package let extractor: FeatureExtractor
+    private let trainingImages: Set<String>
+
+    /// - Parameters:
+    ///   - classes: The names of the outputs.
+    /// - Throws: `TrainingError` where the model has no head or another number of outputs.
+    package init(
+        _ model: Model, classes: [String], inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
+        thread: EngineThread
+    ) async throws {
+        guard let outputs = model.headOutputs, let node = model.network.node(forLayer: "logits") else {
+            throw TrainingError(.unusableData, "cannot predict with this model: it has no head. Train one with: finetune --base … --data …")
+        }
+        guard outputs == classes.count else {
+            throw TrainingError(.unusableData, "cannot predict with this model: its head has \(outputs) outputs and there are \(classes.count) class names. Name them in order with --classes FILE.")
+        }
+        self.classes = classes
+        trainingImages = model.trainingImages
+        extractor = try await FeatureExtractor(
+            model, node: node, inputShape: inputShape, precision: precision, imageCount: imageCount, thread: thread)
+    }
+
+    /// The probabilities of each image, given as they come: index of the item and one number a class.
+    package func predict(
+        _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
+        each: (_ item: Int, _ hash: ContentHash, _ probabilities: [Double]) throws -> Void
+    ) async throws -> [FeatureExtractor.Skipped] {
+        try await extractor.run(dataset, progress: progress) { chunk in
+            for (index, row) in Softmax.probabilities(chunk.values).enumerated() {
+                try each(chunk.items[index], chunk.hashes[index], row)
+            }
+        }
+    }
+
+    /// What an evaluation found.
+    package struct Score: Sendable {
+        package let evaluation: Evaluation
+        package let images: [String]
+        /// Images that the model was trained on, which are left out of the score.
+        package let known: [String]
+        package let skipped: [FeatureExtractor.Skipped]
+    }
+
+    /// Scores the model on the labelled images of a data set whose labels index `classes`.
+    ///
+    /// - Throws: `TrainingError` where no image is left to score.
+    package func evaluate(_ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async throws -> Score {
+        var rows: [[Double]] = []
+        var labels: [Int] = []
+        var images: [String] = []
+        var known: [String] = []
+        let skipped = try await predict(dataset, progress: progress) { item, hash, probabilities in
+            let entry = dataset.items[item]
+            guard let label = entry.label else { return }
+            if trainingImages.contains(hash.text) {
+                known.append(entry.name)
+            } else {
+                rows.append(probabilities)
+                labels.append(label)
+                images.append(entry.name)
+            }
+        }
+        guard !rows.isEmpty else {
+            let reason = known.isEmpty ? "none of its images has a label" : "the model was trained on all of its \(known.count) labelled images"
+            throw TrainingError(.unusableData, "cannot evaluate on '\(dataset.path)': \(reason).")
+        }
+        return Score(
+            evaluation: Evaluation(probabilities: rows, labels: labels, classes: classes), images: images, known: known,
+            skipped: skipped)
+    }
+}

@@ -1,0 +1,79 @@
+// The folder of one run: every file whole or not there, and nothing of an earlier run overwritten unasked.
+
+package import FinetuneEvaluation
+internal import FinetuneFiles
+
+/// A folder that a run fills.
+package struct RunFolder: Sendable {
+    package let path: String
+
+    /// Where a run goes that was given no name: `runs/<base>-<data>-<n>`, the first number that is free.
+    package static func defaultPath(base: String, data: String) -> String {
+        let name = "runs/\(Path.stem(of: base))-\(Path.stem(of: data))"
+        var number = 1
+        while FileSystem.kind(of: "\(name)-\(number)") != nil { number += 1 }
+        return "\(name)-\(number)"
+    }
+
+    /// Opens the folder, making it where there is none.
+    ///
+    /// - Parameter isForced: Whether an earlier run there may be overwritten.
+    /// - Throws: `TrainingError` where an earlier run is in the way, `FileError`.
+    package init(_ path: String, isForced: Bool) throws {
+        self.path = path
+        guard let kind = FileSystem.kind(of: path) else {
+            try FileSystem.makeDirectory(path)
+            return
+        }
+        guard kind == .directory else { throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': it is a file. Choose another --out.") }
+        if !isForced, !(try FileSystem.list(path).isEmpty) {
+            throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --force.")
+        }
+    }
+
+    package func file(_ name: String) -> String { Path.join(path, name) }
+
+    package func write(_ text: String, as name: String) throws { try AtomicFile.write(text, to: file(name)) }
+
+    /// Writes `evaluation.json`, `predictions.csv` and `confusion.csv`.
+    ///
+    /// - Parameter scores: Name of the split, its evaluation and the images' names.
+    package func write(_ scores: [(name: String, evaluation: Evaluation, images: [String])]) throws {
+        try write(
+            JSON.object(
+                scores.map { score in
+                    .init(
+                        score.name,
+                        [
+                            "images": .integer(score.evaluation.count), "metrics": score.evaluation.json,
+                            "per_class": score.evaluation.perClassJSON,
+                        ])
+                }
+            ).prettyText, as: "evaluation.json")
+        guard let first = scores.first?.evaluation else { return }
+        var predictions = CSV.line(["path", "split", "label", "prediction", "probability"] + first.classes.map { "p(\($0))" })
+        for score in scores {
+            for (index, row) in score.evaluation.probabilities.enumerated() {
+                let best = score.evaluation.predictions[index]
+                predictions += CSV.line(
+                    [score.images[index], score.name, first.classes[score.evaluation.labels[index]], first.classes[best], "\(row[best])"]
+                        + row.map { "\($0)" })
+            }
+        }
+        try write(predictions, as: "predictions.csv")
+        try write((scores.last { $0.name == "test" } ?? scores[0]).evaluation.confusionCSV, as: "confusion.csv")
+    }
+}
+
+/// Why a run cannot go on.
+package struct TrainingError: Error, Sendable, CustomStringConvertible {
+    package enum Kind: Sendable { case unusableData, cannotCreate, diverged }
+
+    package let kind: Kind
+    package let description: String
+
+    package init(_ kind: Kind, _ description: String) {
+        self.kind = kind
+        self.description = description
+    }
+}
