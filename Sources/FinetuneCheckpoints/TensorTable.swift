@@ -36,9 +36,12 @@ struct TensorTable {
         var weights: Weights = [:]
         var faults: [String] = []
         let expected = network.tensorShapes
+        let known = Set(expected.map(\.name))
+        let extra = entries.filter { !known.contains($0.key) }
+        let unexpected = extra.values.map(\.fileName) + strangers
         for (name, shape) in expected {
             guard let entry = entries[name] else {
-                faults.append("'\(fileName(name))' is missing\(nearest(fileName(name)))")
+                faults.append("'\(fileName(name))' is missing\(nearest(fileName(name), among: unexpected))")
                 continue
             }
             guard let tensor = entry.tensor else {
@@ -46,7 +49,7 @@ struct TensorTable {
                 continue
             }
             guard tensor.shape == shape else {
-                faults.append("'\(entry.fileName)' is \(tensor.shape) in our order, \(shape) was expected in a \(network.name)")
+                faults.append("'\(entry.fileName)' has the shape \(tensor.shape), \(shape) was expected in a \(network.name)")
                 continue
             }
             if let fault = Self.fault(in: tensor, isVariance: name.hasSuffix(".running_var")) {
@@ -54,9 +57,9 @@ struct TensorTable {
             }
             weights[name] = tensor
         }
-        let known = Set(expected.map(\.name))
-        let extra = entries.filter { !known.contains($0.key) }.map { $0.value.fileName + ($0.value.problem.map { ", which \($0)" } ?? "") } + strangers
-        faults += extra.sorted().map { "'\($0)' has no place in a \(network.name)" }
+        faults += extra.values.filter { $0.problem != nil }.map { "'\($0.fileName)' \($0.problem ?? "")" }.sorted()
+        faults += (extra.values.filter { $0.problem == nil }.map(\.fileName) + strangers).sorted()
+            .map { "'\($0)' has no place in a \(network.name)" }
         guard faults.isEmpty else {
             let shown = faults.prefix(8).joined(separator: "; ")
             let rest = faults.count > 8 ? "; and \(faults.count - 8) more" : ""
@@ -65,8 +68,8 @@ struct TensorTable {
         return weights
     }
 
-    private func nearest(_ name: String) -> String {
-        let candidates = (entries.values.map(\.fileName) + strangers).filter { Self.distance($0, name) <= 2 }
+    private func nearest(_ name: String, among names: [String]) -> String {
+        let candidates = names.filter { Self.distance($0, name) <= 2 }
         return candidates.min().map { " (there is '\($0)')" } ?? ""
     }
 

@@ -63,7 +63,12 @@ struct EvaluateCommand: AsyncParsableCommand {
             console.report(.progress(stage: "images", done: done, total: total))
         }
         for image in score.skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
-        for name in score.known { console.report(.note("left out, the model was trained on it: '\(name)'", ["path": .string(name)])) }
+        if !score.known.isEmpty {
+            let shown = score.known.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (score.known.count > 3 ? ", …" : "")
+            console.report(.note(
+                "Left out of the score: \(score.known.count) images that the model was trained on (\(shown))",
+                ["left_out": JSON(score.known)]))
+        }
         let total = seconds(.now - started)
         let evaluation = score.evaluation
         console.report(
