@@ -42,7 +42,8 @@ struct PredictCommand: AsyncParsableCommand {
         let classes = try model.classes.map(classNames) ?? loaded.classes
             ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
         let predictor = try await Predictor(
-            loaded, classes: classes, precision: compute.precision(for: loaded, console), thread: compute.makeThread())
+            loaded, classes: classes, precision: compute.precision(for: loaded, console), imageCount: dataset.items.count,
+            thread: compute.makeThread())
         var rows: [JSON] = []
         var count = 0
         if format == .csv, !output.json {

@@ -35,7 +35,7 @@ package struct FeatureExtractor: Sendable {
     ///   - node: The node whose output is wanted.
     ///   - inputShape: `[height, width, channels]` where the data set holds inputs that are ready for the network; nil
     ///     for pictures, which the model's recipe prepares.
-    ///   - imageCount: How many images are to come, where it is known: fewer need no larger batch.
+    ///   - imageCount: How many images are to come, where it is known: a few need no full batch.
     /// - Throws: `EngineError`; `PipelineError` where a recipe is needed and there is none.
     package init(
         _ model: Model, node: String, inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
@@ -59,7 +59,10 @@ package struct FeatureExtractor: Sendable {
             exif = recipe.exif
             shape = [recipe.height, recipe.width, channels]
         }
-        let batch = min(Self.batch(height: shape[0], width: shape[1]), max(1, imageCount ?? .max))
+        // An image's numbers must not depend on how many come with it. In fp32 they would: the order of the sums in
+        // Winograd's kernels depends on the batch. So fp32 always runs full batches.
+        let fewest = precision == .fp32 ? Int.max : max(1, imageCount ?? .max)
+        let batch = min(Self.batch(height: shape[0], width: shape[1]), fewest)
         program = try await InferenceProgram(
             model.network, model.weights, output: node, batch: batch, height: shape[0], width: shape[1],
             precision: precision, thread: thread)
