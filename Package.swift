@@ -21,8 +21,8 @@ func library(_ name: String, pkgConfig: String? = nil, apt packages: String...) 
     .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt(packages)])
 }
 
-func tests(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: name, dependencies: dependencies, swiftSettings: strict)
+func tests(_ name: String, fixtures: Bool = true, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: name, dependencies: dependencies, exclude: fixtures ? ["Fixtures"] : [], swiftSettings: strict)
 }
 
 let package = Package(
@@ -78,6 +78,10 @@ let package = Package(
         .executableTarget(
             name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5"], swiftSettings: strict),
 
-        tests("FinetuneEngineTests", ["FinetuneEngine"]),
+        .target(name: "TestSupport", dependencies: ["FinetuneFiles"], path: "Tests/TestSupport", swiftSettings: strict),
+        tests("FinetuneFilesTests", ["FinetuneFiles", "TestSupport"]),
+        tests("FinetuneEngineTests", fixtures: false, ["FinetuneEngine"]),
+        tests("FinetuneModelsTests", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
+        tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ]
 )

@@ -1,0 +1,180 @@
+// Files: arrays and archives of NumPy, JSON, CSV, whole writes; and damaged ones, which must never crash.
+
+import FinetuneFiles
+import TestSupport
+import Testing
+
+/// A repeatable sequence for damage.
+private struct Damage: RandomNumberGenerator {
+    var state: UInt64
+
+    mutating func next() -> UInt64 {
+        state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+        return state ^ state >> 29
+    }
+
+    /// `bytes` with a few changed, or cut.
+    mutating func apply(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        for _ in 0..<Int.random(in: 1...4, using: &self) where !bytes.isEmpty {
+            bytes[Int.random(in: 0..<bytes.count, using: &self)] = UInt8.random(in: 0...255, using: &self)
+        }
+        return Bool.random(using: &self) ? bytes : Array(bytes.prefix(Int.random(in: 0...bytes.count, using: &self)))
+    }
+}
+
+@Suite("NumPy files") struct NumpyTests {
+    @Test("are read in every type and byte order", arguments: ["u1", "i2", "big-i4", "i8", "f2", "f4", "big-f8", "fortran"])
+    func types(_ name: String) throws {
+        let array = try NumpyArray(parsing: FileSystem.read(Fixtures.path("\(name).npy")), name: name)
+        #expect(array.shape == [2, 3, 4])
+        #expect(array.integers == Array(0..<24))
+        #expect(array.floats == (0..<24).map { Float($0) })
+    }
+
+    @Test("are written with a header that is read back")
+    func header() throws {
+        let bytes = NumpyArray.header("<i8", shape: [3]) + [5, -6, 7].flatMap { Int64($0).littleEndianBytes }
+        let array = try NumpyArray(parsing: bytes, name: "written")
+        #expect(array.integers == [5, -6, 7] && array.shape == [3])
+        #expect(NumpyArray.header("<f4", shape: [1_000_000, 2048], byteCount: 192).count == 192)
+    }
+
+    @Test("give their members, stored or compressed")
+    func archives() throws {
+        for (name, count) in [("stored", 24), ("compressed", 1800)] {
+            let archive = try ZipArchive(FileSystem.read(Fixtures.path("\(name).npz")), name: name)
+            let member = try #require(archive.member("images.npy"))
+            #expect(try NumpyArray(parsing: archive.content(of: member), name: name).count == count)
+            let labels = try #require(archive.member("labels.npy"))
+            #expect(try NumpyArray(parsing: archive.content(of: labels), name: name).integers == [1, 0])
+        }
+    }
+
+    @Test("that are damaged are refused or read, and never crash", arguments: ["stored.npz", "compressed.npz", "f4.npy", "fortran.npy"])
+    func damaged(_ name: String) throws {
+        let good = try FileSystem.read(Fixtures.path(name))
+        var damage = Damage(state: 1)
+        for _ in 0..<3000 {
+            let bytes = damage.apply(good)
+            do {
+                if name.hasSuffix("npy") {
+                    _ = try NumpyArray(parsing: bytes, name: name).floats
+                } else {
+                    let archive = try ZipArchive(bytes, name: name)
+                    for member in archive.members { _ = try NumpyArray(parsing: archive.content(of: member), name: name) }
+                }
+            } catch let error as FileError {
+                #expect(error.kind == .malformed)
+            }
+        }
+    }
+
+    @Test("written as an archive are whole, with the streamed member patched")
+    func writer() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let path = Path.join(folder, "a.npz")
+        var archive = try ZipWriter(path)
+        let provisional = NumpyArray.header("<i8", shape: [0], byteCount: 128)
+        let numbers = [7, 8].flatMap { Int64($0).littleEndianBytes }
+        try archive.begin("x.npy")
+        try archive.write(provisional)
+        try archive.write(numbers)
+        let final = NumpyArray.header("<i8", shape: [2], byteCount: 128)
+        let rest = numbers.withUnsafeBytes { ZipWriter.checksum($0, continuing: 0) }
+        try archive.replaceStart(provisional, by: final, rest: ZipWriter.checksum(of: final, then: rest, count: numbers.count))
+        try archive.begin("names.npy")
+        try archive.write(NumpyArray.file(strings: ["é", "ab"]))
+        try archive.commit()
+        let read = try ZipArchive(FileSystem.read(path), name: path)
+        #expect(read.members.map(\.name) == ["x.npy", "names.npy"])
+        #expect(try NumpyArray(parsing: read.content(of: read.members[0]), name: "x").integers == [7, 8])
+        #expect(try FileSystem.list(folder) == ["a.npz"])
+    }
+}
+
+@Suite("JSON") struct JSONTests {
+    @Test("comes back as it was written")
+    func roundTrip() throws {
+        let value: JSON = ["a": [1, -2.5, true, .null, "é\"\\\n\u{1}"], "b": [:], "c": []]
+        #expect(try JSON(parsing: value.text) == value)
+        #expect(try JSON(parsing: value.prettyText) == value)
+    }
+
+    @Test("is refused where it is none", arguments: ["", "{", "[1,]", "{\"a\":1,\"a\":2}", "01", "1 2", "\"\\x\"", "nul", "[\"\u{1}\"]", "-", "1.", "\"\\ud800\""])
+    func refused(_ text: String) { #expect(throws: JSON.SyntaxError.self) { try JSON(parsing: text) } }
+
+    @Test("may hold Python's NaN and escapes of pairs")
+    func python() throws {
+        #expect(try JSON(parsing: "[NaN, Infinity, -Infinity]").arrayValue?.count == 3)
+        #expect(try JSON(parsing: "\"\\ud83d\\ude00\"") == "😀")
+    }
+
+    @Test("is bounded in depth") func depth() {
+        #expect(throws: JSON.SyntaxError.self) { try JSON(parsing: String(repeating: "[", count: 100_000)) }
+    }
+
+    @Test("that is damaged never crashes") func damaged() {
+        var damage = Damage(state: 2)
+        let good = Array(#"{"a": [1, 2.5e-3, {"b": "\u00e9\n"}], "c": null, "d": [true, false]}"#.utf8)
+        for _ in 0..<5000 { _ = try? JSON(parsing: damage.apply(good)) }
+    }
+}
+
+@Suite("CSV") struct CSVTests {
+    @Test("is read with quotes, line endings and a byte-order mark")
+    func reading() throws {
+        let text = "\u{FEFF}path,label\r\n\"a, \"\"b\"\".jpg\",x\n\nc.jpg,\n\"two\nlines\",y"
+        let table = try CSV(parsing: Array(text.utf8), name: "t")
+        #expect(table.columns == ["path", "label"])
+        #expect(table.rows.map(\.fields) == [["a, \"b\".jpg", "x"], ["c.jpg", ""], ["two\nlines", "y"]])
+        #expect(table.rows.map(\.line) == [2, 4, 5])
+    }
+
+    @Test("names the line that does not fit")
+    func faults() {
+        for (text, word) in [("a,b\n1\n", "line 2"), ("a\n\"open", "never closed"), ("", "empty")] {
+            let error = #expect(throws: FileError.self) { try CSV(parsing: Array(text.utf8), name: "t") }
+            #expect(error?.description.contains(word) == true)
+        }
+    }
+
+    @Test("is written so that it is read back") func writing() throws {
+        let fields = ["plain", "com,ma", "quo\"te", "new\nline", ""]
+        let table = try CSV(parsing: Array((CSV.line(fields) + CSV.line(fields)).utf8), name: "t")
+        #expect(table.columns == fields && table.rows.first?.fields == fields)
+    }
+}
+
+@Suite("Files") struct FileTests {
+    @Test("appear whole or not at all")
+    func atomic() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let path = Path.join(folder, "x")
+        do {
+            var file = try AtomicFile(path)
+            try file.write("half")
+        }
+        #expect(try FileSystem.list(folder).isEmpty)
+        try AtomicFile.write("whole", to: path)
+        #expect(try FileSystem.read(path) == Array("whole".utf8))
+        #expect(throws: FileError.self) { try AtomicFile.write("x", to: Path.join(folder, "none/x")) }
+        #expect(throws: FileError.self) { try FileSystem.read(folder) }
+    }
+
+    @Test("are hashed as xxHash's own tool does")
+    func hash() {
+        // Reference values of XXH3-128 from the canonical implementation's command `xxhsum -H2`.
+        #expect(ContentHash(of: [UInt8]()).text == "99aa06d3014798d86001c324468d497f")
+        #expect((0..<1).contains(ContentHash(of: "a").unitInterval))
+        #expect(ContentHash(of: "a", key: 1) != ContentHash(of: "a", key: 2))
+    }
+
+    @Test("have parts of paths") func paths() {
+        #expect(Path.parent(of: "/a/b/c.H5") == "/a/b" && Path.parent(of: "c") == "." && Path.parent(of: "/c") == "/")
+        #expect(Path.fileExtension(of: "/a.b/c.H5") == "h5" && Path.fileExtension(of: ".hidden") == "")
+        #expect(Path.stem(of: "x/model.tar.gz") == "model.tar")
+    }
+}
