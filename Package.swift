@@ -82,6 +82,10 @@ let package = Package(
         tests("FinetuneFilesTests", ["FinetuneFiles", "TestSupport"]),
         tests("FinetuneEngineTests", fixtures: false, ["FinetuneEngine"]),
         tests("FinetuneModelsTests", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
+        tests(
+            "FinetuneCheckpointsTests",
+            ["FinetuneCheckpoints", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneReadWeights"]),
+        tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ]
 )

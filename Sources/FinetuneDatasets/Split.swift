@@ -59,8 +59,9 @@ package enum Split {
         var chosen = Set(free.map(unit).filter { place($0) < fraction })
         for (_, indices) in Dictionary(grouping: free, by: { members[$0].label }).sorted(by: { $0.key < $1.key }) {
             let units = Set(indices.map(unit)).sorted { (place($0), $0) < (place($1), $1) }
-            guard units.count >= 2, let first = units.first, let last = units.last else { continue }
-            if chosen.isDisjoint(with: units) { chosen.insert(first) }
+            guard let first = units.first, let last = units.last else { continue }
+            if units.count >= 2, chosen.isDisjoint(with: units) { chosen.insert(first) }
+            // Training comes first: what would be all of a class learns.
             if chosen.isSuperset(of: units) { chosen.remove(last) }
         }
         for index in free where chosen.contains(unit(index)) { parts[index] = part }

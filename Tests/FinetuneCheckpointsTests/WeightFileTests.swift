@@ -1,0 +1,196 @@
+// Weight files of every dialect: the network they hold, its numbers against PyTorch's and Keras', and broken files.
+
+import FinetuneEngine
+import FinetuneFiles
+import FinetuneModels
+import Glibc
+import TestSupport
+import Testing
+
+@testable import FinetuneCheckpoints
+
+private let thread = EngineThread(threads: 2)
+
+private func load(_ path: String) throws -> Model { try WeightFile(path, helper: Fixtures.readingHelper).model() }
+
+private func run(_ model: Model, _ layer: String, on input: Tensor) async throws -> [Float] {
+    let node = try #require(model.network.node(forLayer: layer))
+    let program = try await InferenceProgram(
+        model.network, model.weights, output: node, batch: input.shape[0], height: input.shape[1], width: input.shape[2],
+        precision: .fp32, thread: thread)
+    return try await program.run(input).values
+}
+
+@Suite("A weight file") struct WeightFileTests {
+    static let cases = ((try? Fixtures.json("manifest.json"))?["cases"]?.arrayValue ?? []).compactMap { $0["file"]?.stringValue }
+
+    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 5) }
+
+    @Test("gives the features and logits of the library that wrote it", arguments: cases)
+    func numbers(_ file: String) async throws {
+        let entry = try #require(try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file })
+        let shape = entry["shape"]?.integers ?? []
+        // The fixtures' script feeds this sine; it stands in no file.
+        let input = Tensor(shape: shape, values: (0..<shape.reduce(1, *)).map { Float(1.5 * sin(0.7 * Double($0))) })
+        let model = try load(Fixtures.path(file))
+        let features = entry["features"]?.numbers ?? []
+        let largest = features.map(abs).max() ?? 1
+        for (a, b) in zip(try await run(model, "pooled", on: input), features) { #expect(abs(Double(a) - b) < 1e-5 * max(largest, 1)) }
+        let logits = try await run(model, "logits", on: input)
+        let expected = entry["logits"]?.numbers ?? []
+        #expect(logits.count == expected.count)
+        // Keras' files end in a softmax, so their expected logits are known up to a constant a row.
+        let classes = model.headOutputs ?? 1
+        for row in 0..<shape[0] {
+            let shift = file.hasPrefix("keras") ? expected[row * classes] - Double(logits[row * classes]) : 0
+            for k in row * classes..<(row + 1) * classes { #expect(abs(Double(logits[k]) + shift - expected[k]) < 1e-4) }
+        }
+    }
+
+    @Test("is recognised by its content")
+    func dialects() throws {
+        let expected = [
+            "torch-basic.h5": ("PyTorch state dict", "ResNet-10, width 4"),
+            "torch-bottleneck-nested.h5": ("PyTorch state dict", "ResNet-17 v1.5, width 2"),
+            "keras-weights.h5": ("Keras weights", "ResNet-14 v1, width 2"),
+            "keras-whole.h5": ("Keras whole model", "functional network, 15 convolutions"),
+            "keras-odd.h5": ("Keras whole model", "functional network, 2 convolutions"),
+        ]
+        for (file, (dialect, architecture)) in expected {
+            let model = try load(Fixtures.path(file))
+            #expect(model.dialect == dialect && model.network.name == architecture, "\(file): \(model.dialect), \(model.network.name)")
+        }
+        #expect(try load(Fixtures.path("keras-weights.h5")).recipe?.order == .bgr)
+        #expect(try load(Fixtures.path("torch-basic.h5")).recipe?.resizeRatio == 256.0 / 224)
+        #expect(try load(Fixtures.path("keras-odd.h5")).recipe == nil)
+    }
+
+    @Test(
+        "that is broken is refused with the tensor's name",
+        arguments: [
+            ("missing", "layer2.0.bn1.running_var"), ("extra", "layer2.0.se.weight"), ("misshapen", "layer3.0.conv1.weight"),
+            ("text", "bn1.weight"), ("soft-link", "layer1.0.conv1.weight"), ("not-finite", "fc.weight"), ("truncated", "cut short"),
+        ])
+    func broken(_ name: String, _ word: String) {
+        let error = #expect(throws: CheckpointError.self) { try load(Fixtures.path("bad-\(name).h5")) }
+        #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+    }
+
+    @Test(
+        "that is something else says what it is",
+        arguments: [("", "empty"), ("version https://git-lfs.github.com/spec/v1", "git lfs pull"), ("<!DOCTYPE html>", "web page"), ("PK\u{3}\u{4}", "zip"), ("hello", "no HDF5")])
+    func strangers(_ text: String, _ word: String) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        try AtomicFile.write(text, to: folder + "/x.h5")
+        let error = #expect(throws: CheckpointError.self) { try load(folder + "/x.h5") }
+        #expect(error?.description.contains(word) == true)
+    }
+
+    @Test("that is damaged anywhere is refused or loaded, and never crashes this process")
+    func damaged() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let good = try FileSystem.read(Fixtures.path("torch-basic.h5"))
+        var state: UInt64 = 4
+        for _ in 0..<60 {
+            var bytes = good
+            for _ in 0..<3 {
+                state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+                bytes[Int(state >> 33) % min(bytes.count, 8192)] = UInt8(truncatingIfNeeded: state >> 24)
+            }
+            var file = try AtomicFile(folder + "/x.h5")
+            try file.write(bytes)
+            try file.commit()
+            do {
+                _ = try load(folder + "/x.h5")
+            } catch {
+                #expect(error is CheckpointError)
+            }
+        }
+    }
+
+    @Test("cannot be read without its helper, and says so") func noHelper() {
+        let error = #expect(throws: CheckpointError.self) { try WeightFile(Fixtures.path("torch-basic.h5"), helper: "/none/helper") }
+        #expect(error?.kind == .helperMissing)
+    }
+}
+
+@Suite("Our own model file") struct ModelFileTests {
+    @Test("comes back as it was written, with the same bytes twice", arguments: WeightFileTests.cases)
+    func roundTrip(_ file: String) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        var model = try load(Fixtures.path(file))
+        let width = try #require(model.network.nodes.last.flatMap { if case .dense(let inputs, _, _) = $0.operation { inputs } else { nil } })
+        model = model.adapted(
+            weight: Tensor(shape: [2, width], values: (0..<2 * width).map { Float($0) / 7 }),
+            bias: Tensor(shape: [2], values: [0.5, -1]), classes: ["one", "two \"quoted\""])
+        model.precision = .fp32
+        model.trainingImages = ["00ff", "11aa"]
+        try ModelFile.write(model, to: folder + "/a.h5")
+        try ModelFile.write(model, to: folder + "/b.h5")
+        #expect(try FileSystem.read(folder + "/a.h5") == FileSystem.read(folder + "/b.h5"))
+        let read = try load(folder + "/a.h5")
+        #expect(read.network == model.network && read.classes == model.classes && read.recipe == model.recipe)
+        #expect(read.precision == .fp32 && read.trainingImages == model.trainingImages)
+        #expect(Set(read.weights.keys) == Set(model.weights.keys))
+        for (name, tensor) in model.weights { #expect(read.weights[name]?.values == tensor.values) }
+        #expect(try FileSystem.list(folder) == ["a.h5", "b.h5"])
+    }
+}
+
+@Suite("Real files beside this checkout", .enabled(if: Fixtures.shared("fixtures/manifest.json") != nil, "the shared files are not here"))
+struct SharedFilesTests {
+    @Test("load with the real libraries' numbers")
+    func fixtures() async throws {
+        let folder = try #require(Fixtures.shared("fixtures"))
+        let entries = try #require(try JSON(parsing: FileSystem.read(folder + "/manifest.json"))["fixtures"]?.arrayValue)
+        var count = 0
+        for entry in entries where entry["expect"] == "load" {
+            guard let file = entry["file"]?.stringValue, file.hasSuffix(".h5"), let id = entry["id"]?.stringValue else { continue }
+            count += 1
+            let model = try load("\(folder)/\(file)")
+            let array = try NumpyArray(parsing: FileSystem.read("\(folder)/\(id)/input.npy"), name: id)
+            let tensor = Tensor(shape: array.shape, values: array.floats)
+            let input = entry["layout"] == "NCHW" ? tensor.transposed([0, 2, 3, 1]) : tensor
+            for (layer, name) in [("pooled", "features"), ("logits", "logits")] where entry["expected"]?[name] != nil {
+                let expected = try NumpyArray(parsing: FileSystem.read("\(folder)/\(id)/\(name).npy"), name: id).floats
+                let found = try await run(model, layer, on: input)
+                let tolerance = entry["tolerance"]?[name]
+                let (absolute, relative) = (tolerance?["atol"]?.doubleValue ?? 0, tolerance?["rtol"]?.doubleValue ?? 0)
+                #expect(found.count == expected.count)
+                for (a, b) in zip(found, expected) { #expect(Double(abs(a - b)) <= absolute + relative * Double(abs(b)), "\(id)") }
+            }
+        }
+        #expect(count == 9)
+    }
+
+    @Test("that are malformed are refused or survived, as each asks")
+    func malformed() throws {
+        let folder = try #require(Fixtures.shared("fixtures"))
+        let entries = try #require(try JSON(parsing: FileSystem.read(folder + "/manifest.json"))["fixtures"]?.arrayValue)
+        for entry in entries where entry["family"] == "malformed" {
+            let (file, expect) = (entry["file"]?.stringValue ?? "", entry["expect"]?.stringValue ?? "")
+            do {
+                _ = try load("\(folder)/\(file)")
+                #expect(!expect.hasPrefix("reject"), "\(file) was loaded")
+            } catch let error as CheckpointError {
+                if let name = entry["error_names"]?.stringValue { #expect(error.description.contains(name), "\(file): \(error)") }
+            }
+        }
+    }
+
+    @Test("pretrained networks give their golden logits")
+    func golden() async throws {
+        let folder = try #require(Fixtures.shared("pretrained"))
+        let images = try NumpyArray(parsing: FileSystem.read(folder + "/golden_images_u8.npy"), name: "images")
+        let scale = [(0.485, 0.229), (0.456, 0.224), (0.406, 0.225)].map { (Float($0.0), Float($0.1)) }
+        let values = images.bytes.enumerated().map { (Float($1) / 255 - scale[$0 % 3].0) / scale[$0 % 3].1 }
+        for depth in [20, 32, 44, 56] {
+            let model = try load("\(folder)/resnet\(depth).h5")
+            let expected = try NumpyArray(parsing: FileSystem.read("\(folder)/resnet\(depth)_golden_logits.npy"), name: "logits").floats
+            for (a, b) in zip(try await run(model, "logits", on: Tensor(shape: images.shape, values: values)), expected) { #expect(abs(a - b) < 1e-3) }
+        }
+    }
+}

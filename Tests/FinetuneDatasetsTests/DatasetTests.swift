@@ -1,0 +1,180 @@
+// Data sets: every source, its labels and its faults; splits and their promises.
+
+import FinetuneFiles
+import TestSupport
+import Testing
+
+@testable import FinetuneDatasets
+
+/// A folder of files for one test.
+private final class Folder {
+    let path: String
+
+    init(_ files: [String: String]) throws {
+        path = try Fixtures.temporaryFolder()
+        for (name, text) in files {
+            let file = Path.join(path, name)
+            try FileSystem.makeDirectory(Path.parent(of: file))
+            try AtomicFile.write(text, to: file)
+        }
+    }
+
+    deinit { Fixtures.remove(path) }
+}
+
+@Suite("A data set") struct DatasetTests {
+    @Test("of class folders is sorted by class and path, hidden files left out")
+    func classFolders() throws {
+        let folder = try Folder(["b/2.jpg": "x", "b/1.jpg": "x", "a/deep/3.jpg": "x", ".hidden/4.jpg": "x", "a/.DS_Store": "x"])
+        let dataset = try ImageDataset(folder.path)
+        #expect(dataset.classes == ["a", "b"])
+        #expect(dataset.items.map(\.name) == ["a/deep/3.jpg", "b/1.jpg", "b/2.jpg"])
+        #expect(dataset.items.map(\.label) == [0, 1, 1])
+    }
+
+    @Test("with train, val and test folders is split already")
+    func splitFolders() throws {
+        let folder = try Folder(["train/a/1": "x", "train/b/2": "x", "val/b/3": "x", "test/a/4": "x"])
+        let dataset = try ImageDataset(folder.path)
+        #expect(dataset.items.map(\.part) == [.train, .train, .validation, .test])
+        #expect(dataset.items.map(\.label) == [0, 1, 1, 0])
+    }
+
+    @Test("refuses a validation class that training does not know, rather than shift labels")
+    func unknownClass() throws {
+        let folder = try Folder(["train/a/1": "x", "train/c/2": "x", "val/b/3": "x"])
+        let error = #expect(throws: DatasetError.self) { try ImageDataset(folder.path) }
+        #expect(error?.description.contains("'b'") == true)
+    }
+
+    @Test("names an empty class folder, an empty folder and a missing one")
+    func emptiness() throws {
+        let folder = try Folder(["a/1.jpg": "x"])
+        try FileSystem.makeDirectory(folder.path + "/b")
+        #expect(throws: DatasetError.self) { try ImageDataset(folder.path) }
+        let nothing = try Folder([:])
+        #expect(throws: DatasetError.self) { try ImageDataset(nothing.path) }
+        #expect(#expect(throws: DatasetError.self) { try ImageDataset(nothing.path + "/none") }?.kind == .missing)
+    }
+
+    @Test("keeps a folder named like a picture as an unreadable picture")
+    func pictureFolder() throws {
+        let folder = try Folder(["a/1.jpg": "x", "b/2.jpg": "x"])
+        try FileSystem.makeDirectory(folder.path + "/a/x.jpg")
+        let dataset = try ImageDataset(folder.path)
+        let index = try #require(dataset.items.firstIndex { $0.name == "a/x.jpg" })
+        #expect(throws: FileError.self) { try dataset.content(of: index) }
+    }
+
+    @Test("of a CSV takes labels, splits and groups from its columns")
+    func csv() throws {
+        let folder = try Folder(["t.csv": "group,label,path,split\ng1,z,i/1.jpg,train\ng2,y,i/2.jpg,val\n,z,i/0.jpg,\n"])
+        let dataset = try ImageDataset(folder.path + "/t.csv")
+        #expect(dataset.classes == ["y", "z"])
+        #expect(dataset.items.map(\.name) == ["i/2.jpg", "i/0.jpg", "i/1.jpg"])
+        #expect(dataset.items.map(\.part) == [.validation, nil, .train])
+        #expect(dataset.items.map(\.group) == ["g2", "", "g1"])
+        let bad = try Folder(["t.csv": "file,label\nx,y\n", "u.csv": "path,label,split\nx,y,holdout\n"])
+        #expect(throws: DatasetError.self) { try ImageDataset(bad.path + "/t.csv") }
+        #expect(throws: DatasetError.self) { try ImageDataset(bad.path + "/u.csv") }
+    }
+
+    @Test("of IDX files has the pixels and labels that stand in them")
+    func idx() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        func write(_ bytes: [UInt8], _ name: String) throws {
+            var file = try AtomicFile(Path.join(folder, name))
+            try file.write(bytes)
+            try file.commit()
+        }
+        try write([0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2] + [1, 2, 3, 4], "train-images-idx3-ubyte")
+        try write([0, 0, 8, 1, 0, 0, 0, 2, 1, 0], "train-labels-idx1-ubyte")
+        try write([0, 0, 8, 3, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 2] + [9, 8], "t10k-images-idx3-ubyte")
+        try write([0, 0, 8, 1, 0, 0, 0, 1, 1], "t10k-labels-idx1-ubyte")
+        let dataset = try ImageDataset(folder)
+        #expect(dataset.classes == ["0", "1"] && dataset.items.map(\.label) == [1, 0, 1])
+        #expect(dataset.items.map(\.part) == [.train, .train, .test])
+        guard case .picture(let picture) = try dataset.content(of: 1) else { return #expect(Bool(false), "no picture") }
+        #expect(picture.bytes == [3, 3, 3, 4, 4, 4])
+        #expect(dataset.limited(to: .init(count: 1, isStratified: false), seed: 0).items.map(\.part) == [.train, .test])
+        try write([0, 0, 8, 3, 0, 0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255], "train-images-idx3-ubyte")
+        #expect(throws: DatasetError.self) { try ImageDataset(folder) }
+    }
+
+    @Test("matches another model's classes by name")
+    func relabelling() throws {
+        let folder = try Folder(["a/1": "x", "b/2": "x"])
+        let dataset = try ImageDataset(folder.path)
+        #expect(try dataset.relabelled(classes: ["b", "c", "a"]).items.map(\.label) == [2, 0])
+        #expect(throws: DatasetError.self) { try dataset.relabelled(classes: ["a", "c"]) }
+    }
+
+    @Test("takes groups from a part of the path, and names a path that has none")
+    func groups() throws {
+        let folder = try Folder(["a/dog1-x.jpg": "x", "b/dog2-y.jpg": "x"])
+        let dataset = try ImageDataset(folder.path)
+        #expect(try dataset.grouped(by: "(dog[0-9]+)-").items.map(\.group) == ["dog1", "dog2"])
+        #expect(throws: DatasetError.self) { try dataset.grouped(by: "cat") }
+        #expect(throws: DatasetError.self) { try dataset.grouped(by: "(") }
+    }
+
+    @Test("keeps a stratified sample stratified")
+    func stratified() throws {
+        let items = (0..<100).map { ImageDataset.Item(name: "\($0)", label: $0 < 80 ? 0 : 1, source: .file("")) }
+        let dataset = ImageDataset(path: "", classes: ["a", "b"], items: items)
+        let sample = dataset.limited(to: .init(count: 20, isStratified: true), seed: 3)
+        #expect(sample.items.count == 20 && sample.items.count { $0.label == 1 } == 4)
+        #expect(sample.items.map(\.name) == dataset.limited(to: .init(count: 20, isStratified: true), seed: 3).items.map(\.name))
+    }
+}
+
+@Suite("A split") struct SplitTests {
+    private func members(_ count: Int, classes: Int = 3, group: (Int) -> String? = { _ in nil }) -> [Split.Member] {
+        (0..<count).map { Split.Member(label: $0 % classes, hash: ContentHash(of: "image \($0)"), group: group($0)) }
+    }
+
+    @Test("takes about the fraction, and at least one of each class on each side", arguments: [0.01, 0.2, 0.5, 0.99])
+    func fraction(_ fraction: Double) {
+        for count in [6, 60, 600] {
+            let members = members(count)
+            let parts = Split.assign(members, validation: fraction, test: 0, seed: 1)
+            for label in 0..<3 {
+                let own = members.indices.filter { members[$0].label == label }.map { parts[$0] }
+                #expect(own.contains(.validation) && own.contains(.train))
+            }
+            if count == 600 { #expect(abs(Double(parts.count { $0 == .validation }) / 600 - fraction) < 0.06) }
+        }
+    }
+
+    @Test("moves no image when files are added") func stable() {
+        let all = members(300)
+        let before = Split.assign(Array(all.prefix(200)), validation: 0.2, test: 0.1, seed: 5)
+        let after = Split.assign(all, validation: 0.2, test: 0.1, seed: 5)
+        #expect(Array(after.prefix(200)) == before)
+    }
+
+    @Test("never tears a group apart") func groups() {
+        let members = members(120) { "group \($0 / 7)" }
+        let parts = Split.assign(members, validation: 0.3, test: 0.2, seed: 2)
+        for (_, own) in Dictionary(grouping: members.indices, by: { members[$0].group }) { #expect(Set(own.map { parts[$0] }).count == 1) }
+        #expect(Set(parts).count == 3)
+    }
+
+    @Test("keeps equal images together, a single image in training, and the data set's own parts")
+    func exceptions() {
+        let hash = ContentHash(of: "same")
+        let parts = Split.assign(
+            [Split.Member(label: 0, hash: hash), Split.Member(label: 0, hash: hash), Split.Member(label: 1, hash: ContentHash(of: "x"))],
+            validation: 0.9, test: 0, seed: 0)
+        #expect(parts[0] == parts[1])
+        for seed in 0..<20 {
+            let single = [Split.Member(label: 0, hash: ContentHash(of: "only"))]
+            #expect(Split.assign(single, validation: 0.9, test: 0.5, seed: UInt64(seed)) == [.train])
+        }
+        let own = Split.assign(
+            [Split.Member(label: 0, hash: hash, part: .validation), Split.Member(label: 0, hash: hash, part: .train)],
+            validation: 0.9, test: 0, seed: 0)
+        #expect(own == [.validation, .train])
+    }
+}
