@@ -85,6 +85,7 @@ let package = Package(
         tests(
             "FinetuneCheckpointsTests",
             ["FinetuneCheckpoints", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneReadWeights"]),
+        tests("FinetuneCommandTests", fixtures: false, ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ]

@@ -1,0 +1,93 @@
+// Runs the built program as a user does, on images made for the purpose.
+
+import FinetuneFiles
+import Foundation
+import TestSupport
+
+/// How a run of the program ended.
+struct Outcome {
+    let code: Int32
+    let output: String
+    let errors: String
+
+    /// The JSON lines of standard output.
+    var events: [JSON] { output.split(separator: "\n").compactMap { try? JSON(parsing: String($0)) } }
+    var done: JSON { events.last { $0["event"] == "done" } ?? .null }
+}
+
+/// A folder with the program's inputs and outputs.
+final class Workspace {
+    let path: String
+
+    init() throws { path = try Fixtures.temporaryFolder() }
+
+    deinit { Fixtures.remove(path) }
+
+    func file(_ name: String) -> String { Path.join(path, name) }
+
+    /// Runs `finetune` with arguments, `@name` standing for a file of this folder.
+    func finetune(_ arguments: String..., input: String? = nil) throws -> Outcome { try finetune(arguments, input: input) }
+
+    func finetune(_ arguments: [String], input: String? = nil) throws -> Outcome {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Path.join(Fixtures.products, "finetune"))
+        process.arguments = arguments.map { $0.hasPrefix("@") ? file(String($0.dropFirst())) : $0 }
+        process.currentDirectoryURL = URL(fileURLWithPath: path)
+        process.environment = ["SWIFT_BACKTRACE": "enable=no", "PATH": "/usr/bin:/bin", "HOME": path]
+        let names = [file(".out"), file(".err")]
+        for name in names { try AtomicFile.write("", to: name) }
+        process.standardOutput = FileHandle(forWritingAtPath: names[0])
+        process.standardError = FileHandle(forWritingAtPath: names[1])
+        if let input {
+            try AtomicFile.write(input, to: file(".in"))
+            process.standardInput = FileHandle(forReadingAtPath: file(".in"))
+        } else {
+            process.standardInput = FileHandle.nullDevice
+        }
+        try process.run()
+        process.waitUntilExit()
+        let texts = try names.map { String(decoding: try FileSystem.read($0), as: UTF8.self) }
+        return Outcome(
+            code: process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus,
+            output: texts[0], errors: texts[1])
+    }
+
+    func write(_ bytes: [UInt8], _ name: String) throws {
+        try FileSystem.makeDirectory(Path.parent(of: file(name)))
+        var output = try AtomicFile(file(name))
+        try output.write(bytes)
+        try output.commit()
+    }
+
+    func write(_ text: String, _ name: String) throws { try write(Array(text.utf8), name) }
+
+    /// Writes pictures of stripes into a folder a class: down for the first, across for the second, diagonal for the third.
+    func makeImages(_ folder: String, perClass count: Int, classes: [String] = ["across", "down"], seed: Int = 0) throws {
+        for (label, name) in classes.enumerated() {
+            for number in 0..<count { try write(Self.stripes(label, seed: seed + 31 * number), "\(folder)/\(name)/\(number).bmp") }
+        }
+    }
+
+    /// A 36 × 30 bitmap of noisy stripes.
+    static func stripes(_ direction: Int, seed: Int) -> [UInt8] {
+        let (width, height) = (36, 30)
+        var state = UInt64(truncatingIfNeeded: seed &* 7919 &+ direction &+ 1)
+        func random() -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 40) % 60
+        }
+        let phase = random()
+        var pixels: [UInt8] = []
+        for y in 0..<height {
+            for x in 0..<width {
+                let position = [y, x, x + y][direction % 3]
+                let bright = (position + phase) / 4 % 2 == 0 ? 150 : 40
+                for _ in 0..<3 { pixels.append(UInt8(bright + random())) }
+            }
+        }
+        let size = 54 + pixels.count
+        func four(_ value: Int) -> [UInt8] { UInt32(value).littleEndianBytes }
+        return Array("BM".utf8) + four(size) + four(0) + four(54) + four(40) + four(width) + four(height) + [1, 0, 24, 0] + four(0)
+            + four(pixels.count) + four(2835) + four(2835) + four(0) + four(0) + pixels
+    }
+}
