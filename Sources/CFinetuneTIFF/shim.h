@@ -1,51 +1,101 @@
-// libtiff for Swift: reading from memory. The library wants seven callbacks with a shared state, which are plain C.
-
-#ifndef FINETUNE_TIFF_SHIM_H
-#define FINETUNE_TIFF_SHIM_H
-
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 #include <tiffio.h>
 
-typedef struct {
-    const unsigned char *bytes;
-    toff_t count;
-    toff_t position;
-} finetune_tiff_memory;
+/// A TIFF file in memory, where libtiff reads in it, and the last thing it complained about.
+struct finetune_tiff_memory {
+    const uint8_t *bytes;
+    uint64_t size;
+    uint64_t position;
+    char message[200];
+};
 
-static inline tmsize_t finetune_tiff_read(thandle_t handle, void *buffer, tmsize_t size) {
-    finetune_tiff_memory *memory = (finetune_tiff_memory *)handle;
-    if (size < 0 || memory->position >= memory->count) return 0;
-    toff_t left = memory->count - memory->position;
-    toff_t count = (toff_t)size < left ? (toff_t)size : left;
-    memcpy(buffer, memory->bytes + memory->position, (size_t)count);
-    memory->position += count;
-    return (tmsize_t)count;
+static inline tmsize_t finetune_tiff_read(thandle_t handle, void *out, tmsize_t count) {
+    struct finetune_tiff_memory *memory = (struct finetune_tiff_memory *)handle;
+    if (count <= 0 || memory->position >= memory->size) return 0;
+    uint64_t left = memory->size - memory->position;
+    uint64_t taken = (uint64_t)count < left ? (uint64_t)count : left;
+    memcpy(out, memory->bytes + memory->position, taken);
+    memory->position += taken;
+    return (tmsize_t)taken;
 }
-static inline tmsize_t finetune_tiff_write(thandle_t handle, void *buffer, tmsize_t size) {
-    (void)handle, (void)buffer, (void)size;
+
+static inline tmsize_t finetune_tiff_write(thandle_t handle, void *bytes, tmsize_t count) {
+    (void)handle, (void)bytes, (void)count;
     return -1;
 }
+
 static inline toff_t finetune_tiff_seek(thandle_t handle, toff_t offset, int whence) {
-    finetune_tiff_memory *memory = (finetune_tiff_memory *)handle;
+    struct finetune_tiff_memory *memory = (struct finetune_tiff_memory *)handle;
     if (whence == SEEK_CUR) offset += memory->position;
-    if (whence == SEEK_END) offset += memory->count;
+    if (whence == SEEK_END) offset += memory->size;
     return memory->position = offset;
 }
-static inline int finetune_tiff_close(thandle_t handle) { return (void)handle, 0; }
-static inline toff_t finetune_tiff_size(thandle_t handle) { return ((finetune_tiff_memory *)handle)->count; }
 
-/// Opens a picture in memory, silently; NULL where it is none. `memory` must outlive the result.
-static inline TIFF *finetune_tiff_open(finetune_tiff_memory *memory) {
-    TIFFSetErrorHandler(NULL);
-    TIFFSetWarningHandler(NULL);
-    return TIFFClientOpen("memory", "rm", (thandle_t)memory, finetune_tiff_read, finetune_tiff_write,
-                          finetune_tiff_seek, finetune_tiff_close, finetune_tiff_size, NULL, NULL);
+static inline int finetune_tiff_close(thandle_t handle) {
+    (void)handle;
+    return 0;
 }
 
-/// Width, height and orientation of the first picture (TIFFGetField is variadic, which Swift cannot call).
-static inline int finetune_tiff_header(TIFF *file, uint32_t *width, uint32_t *height, uint16_t *orientation) {
-    return TIFFGetField(file, TIFFTAG_IMAGEWIDTH, width) && TIFFGetField(file, TIFFTAG_IMAGELENGTH, height) &&
-           TIFFGetFieldDefaulted(file, TIFFTAG_ORIENTATION, orientation);
+static inline toff_t finetune_tiff_size(thandle_t handle) {
+    return ((struct finetune_tiff_memory *)handle)->size;
 }
 
-#endif
+// libtiff hands over a format and a va_list: only C can turn them into text. Answering 1 keeps it from printing.
+static inline int finetune_tiff_error(TIFF *tiff, void *user, const char *module, const char *format, va_list values) {
+    (void)tiff, (void)module;
+    struct finetune_tiff_memory *memory = (struct finetune_tiff_memory *)user;
+    vsnprintf(memory->message, sizeof memory->message, format, values);
+    return 1;
+}
+
+static inline int finetune_tiff_warning(TIFF *tiff, void *user, const char *module, const char *format, va_list values) {
+    (void)tiff, (void)user, (void)module, (void)format, (void)values;
+    return 1;
+}
+
+// Swift cannot make C function pointers from functions that a header defines inline, so the callbacks are set here.
+static inline TIFF *finetune_tiff_open(struct finetune_tiff_memory *memory, tmsize_t largest_allocation) {
+    TIFFOpenOptions *options = TIFFOpenOptionsAlloc();
+    if (!options) return NULL;
+    TIFFOpenOptionsSetMaxSingleMemAlloc(options, largest_allocation);
+    TIFFOpenOptionsSetErrorHandlerExtR(options, finetune_tiff_error, memory);
+    TIFFOpenOptionsSetWarningHandlerExtR(options, finetune_tiff_warning, memory);
+    TIFF *tiff = TIFFClientOpenExt("picture", "rm", memory, finetune_tiff_read, finetune_tiff_write, finetune_tiff_seek,
+                                   finetune_tiff_close, finetune_tiff_size, NULL, NULL, options);
+    TIFFOpenOptionsFree(options);
+    return tiff;
+}
+
+// TIFFGetField and TIFFSetField are variadic, which Swift cannot call.
+
+static inline uint16_t finetune_tiff_short(TIFF *tiff, uint32_t tag, uint16_t otherwise) {
+    uint16_t value = otherwise;
+    return TIFFGetFieldDefaulted(tiff, tag, &value) ? value : otherwise;
+}
+
+static inline uint32_t finetune_tiff_long(TIFF *tiff, uint32_t tag, uint32_t otherwise) {
+    uint32_t value = otherwise;
+    return TIFFGetFieldDefaulted(tiff, tag, &value) ? value : otherwise;
+}
+
+/// The first extra sample's meaning (EXTRASAMPLE_…), or -1 without one.
+static inline int finetune_tiff_first_extra_sample(TIFF *tiff) {
+    uint16_t count = 0, *meanings = NULL;
+    return TIFFGetFieldDefaulted(tiff, TIFFTAG_EXTRASAMPLES, &count, &meanings) && count > 0 && meanings ? meanings[0] : -1;
+}
+
+/// The three columns of a palette, 2^bits numbers of 16 bits each.
+static inline int finetune_tiff_palette(TIFF *tiff, uint16_t **red, uint16_t **green, uint16_t **blue) {
+    return TIFFGetField(tiff, TIFFTAG_COLORMAP, red, green, blue);
+}
+
+/// Asks libtiff to turn the YCbCr of JPEG-compressed strips into RGB.
+static inline int finetune_tiff_expect_rgb_from_jpeg(TIFF *tiff) {
+    return TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);
+}
+
+/// The message as a C string: a Swift tuple of 200 characters is none.
+static inline const char *finetune_tiff_message(const struct finetune_tiff_memory *memory) { return memory->message; }

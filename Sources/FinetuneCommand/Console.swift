@@ -35,7 +35,7 @@ final class Console: Sendable {
         switch event {
         case .note(let text, _): if !isJSON { say(text, from: .info) }
         case .warning(let text): say(paint("warning: ", "33") + text, from: .warning)
-        case .skipped(let name, let reason): say(paint("skipped: ", "33") + "'\(name)' is \(reason)", from: .warning)
+        case .skipped(let name, let reason): say(paint("skipped: ", "33") + "'\(name)': \(reason)", from: .warning)
         case .progress(let stage, let done, let total): showProgress(stage, done, total)
         case .prediction, .done: break
         }

@@ -41,7 +41,7 @@ enum ExitStatus: Int32 {
             case .cannotCreate: self = .cannotCreate
             case .diverged: self = .diverged
             }
-        case is EngineError, is PipelineError: self = .badData
+        case is EngineError, is PipelineError, is PictureError: self = .badData
         default: return nil
         }
     }

@@ -195,9 +195,10 @@ final class PixelArray: Sendable {
     func picture(_ index: Int) -> Picture {
         let count = height * width * channels
         let pixels = bytes[offset + index * count..<offset + (index + 1) * count]
-        if channels == 3 { return Picture(width: width, height: height, bytes: Array(pixels)) }
-        let gray = channels == 1 ? Array(pixels) : stride(from: pixels.startIndex, to: pixels.endIndex, by: channels).map { pixels[$0] }
-        return Picture(width: width, height: height, gray: gray)
+        guard channels == 4 else { return Picture(width: width, height: height, channels: channels, bytes: Array(pixels)) }
+        // Alpha is dropped, as it is from files.
+        let colors = stride(from: pixels.startIndex, to: pixels.endIndex, by: 4).flatMap { pixels[$0..<$0 + 3] }
+        return Picture(width: width, height: height, channels: 3, bytes: colors)
     }
 }
 

@@ -1,67 +1,80 @@
-// A decoded photograph: 8-bit RGB, whatever the file was.
+// Pixels in memory, 8 bits a channel: what decoders make and geometry works on.
 
-package import FinetuneModels
-
-/// Pixels of an image in memory.
+/// A picture of 8-bit pixels.
 package struct Picture: Sendable, Equatable {
+    /// Pixels of a row.
     package let width: Int
+    /// Rows.
     package let height: Int
-    /// Red, green and blue of each pixel, row by row; `3 · width · height` bytes.
+    /// 3 (red, green, blue) or 1 (gray).
+    package let channels: Int
+    /// The pixels, shape `[height, width, channels]`, row-major.
     package let bytes: [UInt8]
 
-    package init(width: Int, height: Int, bytes: [UInt8]) {
-        precondition(bytes.count == 3 * width * height, "a picture of \(width)×\(height) got \(bytes.count) bytes")
+    /// - Precondition: `bytes` holds exactly `height · width · channels` numbers, and `channels` is 1 or 3.
+    package init(width: Int, height: Int, channels: Int, bytes: [UInt8]) {
+        precondition(channels == 1 || channels == 3, "a picture of \(channels) channels")
+        precondition(
+            bytes.count == width * height * channels,
+            "a picture of \(width) × \(height) × \(channels) got \(bytes.count) bytes")
         self.width = width
         self.height = height
+        self.channels = channels
         self.bytes = bytes
     }
 
-    /// A gray picture, its values repeated in the three channels.
-    package init(width: Int, height: Int, gray: some Collection<UInt8>) {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(3 * gray.count)
-        for value in gray { bytes.append(contentsOf: repeatElement(value, count: 3)) }
-        self.init(width: width, height: height, bytes: bytes)
-    }
+    /// The most pixels a picture may have: twice Pillow's `MAX_IMAGE_PIXELS`, where Pillow refuses, too.
+    package static let pixelLimit = 178_956_970
+    /// The most pixels a side may have.
+    package static let sideLimit = 1_000_000
 
-    /// The most pixels that are decoded, twice Pillow's warning limit: more is taken for a bomb.
-    static let maximumPixels = 178_956_970
-
-    /// Decodes a JPEG, PNG, WebP, TIFF or BMP file, recognised by its content.
+    /// Checks a size that a file claims, before anything is allocated for it.
     ///
-    /// The pixels are those of Pillow's `Image.open(file).convert('RGB')`: full-quality JPEG decoding, alpha dropped,
-    /// palettes resolved, gray repeated; 16-bit samples are scaled to 8 bits.
-    /// - Parameter exif: Whether the orientation in the file's EXIF data is applied (`ImageOps.exif_transpose`).
-    /// - Throws: `PictureError` that says what the bytes are, or what is wrong with them.
-    package init(decoding bytes: [UInt8], exif: InputRecipe.Exif) throws {
-        let (picture, orientation) = try PictureFormat.decode(bytes)
-        self = exif == .upright ? picture.turned(orientation) : picture
+    /// - Returns: The bytes that such a picture needs.
+    /// - Throws: `PictureError` for a side of 0, one over `sideLimit`, or more than `pixelLimit` pixels.
+    static func byteCount(width: Int, height: Int, channels: Int = 3, pixelLimit: Int) throws -> Int {
+        guard width > 0, height > 0 else { throw PictureError.noPixels(width: width, height: height) }
+        let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
+        guard width <= sideLimit, height <= sideLimit, !overflow, pixels <= pixelLimit else {
+            throw PictureError.tooLarge(width: width, height: height, pixelLimit: pixelLimit)
+        }
+        return pixels * channels
     }
+}
 
-    /// The picture turned upright, for an EXIF orientation of 1 to 8; others change nothing.
-    func turned(_ orientation: Int) -> Picture {
-        guard (2...8).contains(orientation) else { return self }
-        let isTransposed = orientation >= 5
-        let (newWidth, newHeight) = isTransposed ? (height, width) : (width, height)
-        let bytes = [UInt8](unsafeUninitializedCapacity: bytes.count) { buffer, count in
-            for y in 0..<newHeight {
-                for x in 0..<newWidth {
-                    let (fromX, fromY) =
-                        switch orientation {
-                        case 2: (width - 1 - x, y)
-                        case 3: (width - 1 - x, height - 1 - y)
-                        case 4: (x, height - 1 - y)
-                        case 5: (y, x)
-                        case 6: (y, height - 1 - x)
-                        case 7: (width - 1 - y, height - 1 - x)
-                        default: (width - 1 - y, x)
-                        }
-                    let (from, to) = (3 * (fromY * width + fromX), 3 * (y * newWidth + x))
-                    for channel in 0..<3 { buffer[to + channel] = self.bytes[from + channel] }
+// MARK: - Gray and color
+
+extension Picture {
+    /// The picture in shades of gray, with the weights of ITU-R 601-2 in fixed point: Pillow's `convert('L')`.
+    package var gray: Picture {
+        guard channels == 3 else { return self }
+        let count = width * height
+        let shades = [UInt8](unsafeUninitializedCapacity: count) { out, written in
+            bytes.withUnsafeBufferPointer { pixels in
+                for index in 0..<count {
+                    let red = UInt32(pixels[3 &* index])
+                    let green = UInt32(pixels[3 &* index &+ 1])
+                    let blue = UInt32(pixels[3 &* index &+ 2])
+                    let sum = red &* 19595 &+ green &* 38470 &+ blue &* 7471 &+ 0x8000
+                    out[index] = UInt8(truncatingIfNeeded: sum >> 16)
                 }
             }
-            count = 3 * newWidth * newHeight
+            written = count
         }
-        return Picture(width: newWidth, height: newHeight, bytes: bytes)
+        return Picture(width: width, height: height, channels: 1, bytes: shades)
+    }
+
+    /// The picture in three channels: gray is repeated, as in Pillow's `convert('RGB')`.
+    package var color: Picture {
+        guard channels == 1 else { return self }
+        let pixels = [UInt8](unsafeUninitializedCapacity: bytes.count * 3) { out, written in
+            for (index, shade) in bytes.enumerated() {
+                out[3 &* index] = shade
+                out[3 &* index &+ 1] = shade
+                out[3 &* index &+ 2] = shade
+            }
+            written = bytes.count * 3
+        }
+        return Picture(width: width, height: height, channels: 3, bytes: pixels)
     }
 }

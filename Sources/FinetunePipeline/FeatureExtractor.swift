@@ -55,7 +55,7 @@ package struct FeatureExtractor: Sendable {
             guard recipe.channels == channels else {
                 throw PipelineError(description: "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels).")
             }
-            preprocessor = Preprocessor(recipe)
+            preprocessor = try Preprocessor(recipe)
             exif = recipe.exif
             shape = [recipe.height, recipe.width, channels]
         }
@@ -151,7 +151,8 @@ package struct FeatureExtractor: Sendable {
                 return .ready(Prepared(item: item, hash: hash, pixels: .crop(preprocessor?.crop(picture) ?? picture)))
             }
         } catch {
-            return .skipped(Skipped(name: dataset.items[item].name, reason: "\(error)"))
+            let reason = (error as? PictureError)?.reason ?? "\(error)"
+            return .skipped(Skipped(name: dataset.items[item].name, reason: reason))
         }
     }
 
@@ -208,7 +209,7 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
             + "Try --recipe raw, unit, torch, caffe or tf, whichever its authors used.")
 
     static func tooManyUnreadable(_ skipped: [FeatureExtractor.Skipped], of count: Int) -> PipelineError {
-        let first = skipped.first.map { " '\($0.name)' is \($0.reason)." } ?? ""
+        let first = skipped.first.map { " '\($0.name)': \($0.reason)." } ?? ""
         return PipelineError(
             description: "cannot use the images: \(skipped.count) of \(count) cannot be read, at most a tenth may be.\(first)")
     }

@@ -1,0 +1,110 @@
+// JPEG (ITU-T T.81) through libjpeg-turbo's TurboJPEG, with the settings that Pillow uses: accurate integer DCT,
+// smooth upsampling of color.
+
+import CFinetuneJPEG
+
+/// A TurboJPEG decompressor.
+struct JPEGDecoder: ~Copyable {
+    private let handle: tjhandle
+
+    private init() throws {
+        guard let handle = tjInitDecompress() else { throw PictureError.noMemory("JPEG") }
+        self.handle = handle
+    }
+
+    deinit { tjDestroy(handle) }
+
+    static func decode(_ bytes: PictureBytes, pixelLimit: Int) throws -> DecodedPicture {
+        let decoder = try JPEGDecoder()
+        return DecodedPicture(
+            picture: try decoder.pixels(of: bytes, pixelLimit: pixelLimit),
+            orientation: JPEGMarkers.exif(in: bytes).map(Orientation.init(exif:)) ?? .upright)
+    }
+
+    private func pixels(of bytes: PictureBytes, pixelLimit: Int) throws -> Picture {
+        var (width, height, subsampling, colors): (Int32, Int32, Int32, Int32) = (0, 0, -1, -1)
+        // The status says nothing here: rare ratios of subsampling, which TurboJPEG decodes, are an error to it, and
+        // tables without a picture are none. What counts is a size and colors.
+        _ = tjDecompressHeader3(handle, bytes.address, UInt(bytes.count), &width, &height, &subsampling, &colors)
+        guard width > 0, height > 0, colors >= 0 else { throw failure(bytes) }
+        let byteCount = try Picture.byteCount(width: Int(width), height: Int(height), pixelLimit: pixelLimit)
+        let pixelCount = byteCount / 3
+        guard colors == TJCS_CMYK.rawValue || colors == TJCS_YCCK.rawValue else {
+            let rgb = try decompress(bytes, width: width, height: height, TJPF_RGB, byteCount: byteCount)
+            return Picture(width: Int(width), height: Int(height), channels: 3, bytes: rgb)
+        }
+        // Adobe stores the inks of a JPEG inverted, and nobody else writes such files.
+        let inks = try decompress(bytes, width: width, height: height, TJPF_CMYK, byteCount: pixelCount * 4)
+        return Picture(width: Int(width), height: Int(height), inks: inks, areInverted: true)
+    }
+
+    private func decompress(
+        _ bytes: PictureBytes, width: Int32, height: Int32, _ format: TJPF, byteCount: Int
+    ) throws -> [UInt8] {
+        try [UInt8](unsafeUninitializedCapacity: byteCount) { out, written in
+            let status = tjDecompress2(
+                handle, bytes.address, UInt(bytes.count), out.baseAddress, width, 0, height, format.rawValue,
+                TJFLAG_ACCURATEDCT | TJFLAG_LIMITSCANS)
+            // A warning leaves a whole picture behind: stray bytes between markers, or a damaged spot, which Pillow
+            // accepts without a word. Only a file that ends too early is no picture.
+            guard status == 0 || (isWarning && JPEGMarkers.isComplete(bytes)) else { throw failure(bytes) }
+            written = byteCount
+        }
+    }
+
+    private var isWarning: Bool { tjGetErrorCode(handle) == Int32(TJERR_WARNING.rawValue) }
+
+    private func failure(_ bytes: PictureBytes) -> PictureError {
+        guard JPEGMarkers.isComplete(bytes) else { return .truncated("JPEG") }
+        return .damaged("JPEG", tjGetErrorStr2(handle).map { String(cString: $0) } ?? "no reason given")
+    }
+}
+
+/// The markers of a JPEG, walked without decoding.
+enum JPEGMarkers {
+    private static let startOfScan: UInt8 = 0xDA
+    private static let endOfImage: UInt8 = 0xD9
+
+    /// The payload of the first APP1 segment that holds EXIF data.
+    static func exif(in bytes: PictureBytes) -> PictureBytes? {
+        var found: PictureBytes?
+        walk(bytes) { marker, payload in
+            if marker == 0xE1, payload.starts(with: "Exif\0\0") { found = payload }
+            return found == nil && marker != startOfScan
+        }
+        return found
+    }
+
+    /// Whether the end-of-image marker is there.
+    static func isComplete(_ bytes: PictureBytes) -> Bool {
+        var isComplete = false
+        walk(bytes) { marker, _ in
+            isComplete = marker == endOfImage
+            return !isComplete
+        }
+        return isComplete
+    }
+
+    /// Visits markers in order with what their segments hold, until `visit` answers false or the bytes end.
+    ///
+    /// Compressed data lies between segments; in it, 0xFF is followed by 0 or by a restart marker.
+    private static func walk(_ bytes: PictureBytes, _ visit: (_ marker: UInt8, _ payload: PictureBytes) -> Bool) {
+        let nothing = bytes.suffix(from: bytes.count)
+        var position = 2
+        while let byte = bytes[position], let marker = bytes[position + 1] {
+            guard byte == 0xFF, marker != 0xFF else {
+                position += 1
+                continue
+            }
+            position += 2
+            switch marker {
+            case 0, 0x01, 0xD0...0xD8: continue
+            case endOfImage: guard visit(marker, nothing) else { return }
+            default:
+                guard let length = bytes.short(position, bigEndian: true), length >= 2 else { return }
+                guard let payload = bytes.slice(position + 2, count: length - 2), visit(marker, payload) else { return }
+                position += length
+            }
+        }
+    }
+}

@@ -1,0 +1,70 @@
+// How a camera was held: EXIF 2.32, tag 0x0112, and the turn that puts its picture upright.
+
+/// Where the first row and the first column of a stored picture are, in the words of the turn that undoes it.
+enum Orientation: Int, CaseIterable {
+    case upright = 1
+    case mirrored, upsideDown, flipped, transposed, needsClockwiseTurn, transversed, needsCounterclockwiseTurn
+
+    /// Reads the orientation out of EXIF data, which is a small TIFF file; upright where there is none to be found.
+    ///
+    /// - Parameter exif: The data from its byte-order mark on, or from the `Exif\0\0` before that.
+    init(exif: PictureBytes) {
+        let tiff = exif.starts(with: "Exif\0\0") ? exif.suffix(from: 6) : exif
+        self = Self.read(tiff) ?? .upright
+    }
+
+    private static func read(_ tiff: PictureBytes) -> Orientation? {
+        let bigEndian = tiff.starts(with: "MM")
+        guard bigEndian || tiff.starts(with: "II"), tiff.short(2, bigEndian: bigEndian) == 42,
+            let directory = tiff.long(4, bigEndian: bigEndian),
+            let count = tiff.short(directory, bigEndian: bigEndian)
+        else { return nil }
+        for index in 0..<count {
+            let entry = directory + 2 + 12 * index
+            guard let tag = tiff.short(entry, bigEndian: bigEndian) else { return nil }
+            guard tag == 0x0112 else { continue }
+            switch tiff.short(entry + 2, bigEndian: bigEndian) {
+            case 3: return tiff.short(entry + 8, bigEndian: bigEndian).flatMap(Orientation.init(rawValue:))
+            case 4: return tiff.long(entry + 8, bigEndian: bigEndian).flatMap(Orientation.init(rawValue:))
+            default: return nil
+            }
+        }
+        return nil
+    }
+}
+
+extension Picture {
+    /// The picture upright, given how it is stored: Pillow's `ImageOps.exif_transpose`.
+    func turned(from orientation: Orientation) -> Picture {
+        // A pixel of the result at (x, y) is the stored one at `origin + x · across + y · down`, counted in pixels.
+        let (origin, across, down): (Int, Int, Int) =
+            switch orientation {
+            case .upright: (0, 1, width)
+            case .mirrored: (width - 1, -1, width)
+            case .upsideDown: (width * height - 1, -1, -width)
+            case .flipped: (width * (height - 1), 1, -width)
+            case .transposed: (0, width, 1)
+            case .needsClockwiseTurn: (width * (height - 1), -width, 1)
+            case .transversed: (width * height - 1, -width, -1)
+            case .needsCounterclockwiseTurn: (width - 1, width, -1)
+            }
+        if orientation == .upright { return self }
+        let swapsSides = orientation.rawValue >= 5
+        let (newWidth, newHeight) = swapsSides ? (height, width) : (width, height)
+        let turned = [UInt8](unsafeUninitializedCapacity: bytes.count) { out, written in
+            bytes.withUnsafeBufferPointer { stored in
+                var target = 0
+                for y in 0..<newHeight {
+                    var source = (origin + y * down) * channels
+                    for _ in 0..<newWidth {
+                        for channel in 0..<channels { out[target &+ channel] = stored[source &+ channel] }
+                        target &+= channels
+                        source &+= across &* channels
+                    }
+                }
+            }
+            written = bytes.count
+        }
+        return Picture(width: newWidth, height: newHeight, channels: channels, bytes: turned)
+    }
+}
