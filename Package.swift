@@ -28,7 +28,6 @@ func tests(_ name: String, fixtures: Bool = true, _ dependencies: [Target.Depend
 let package = Package(
     name: "finetune",
     products: [
-        .library(name: "Finetune", targets: ["Finetune"]),
         .executable(name: "finetune", targets: ["FinetuneCommand"]),
         .executable(name: "finetune-read-weights", targets: ["FinetuneReadWeights"]),
     ],
@@ -66,7 +65,6 @@ let package = Package(
                 "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints", "FinetuneDatasets",
                 "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
             ]),
-        room("Finetune", ["FinetuneTraining"]),
         .executableTarget(
             name: "FinetuneCommand",
             dependencies: [

@@ -315,7 +315,7 @@ extension Network {
                 case .subsampling(let step): step
                 default: 1
                 }
-            scale[nodes[index].name] = before * step
+            scale[nodes[index].name] = min(before * step, 1 << 20)  // Nobody vouches for the strides.
             if index >= head {
                 nodes[index].stage = Stage.head
             } else if index >= pooled {

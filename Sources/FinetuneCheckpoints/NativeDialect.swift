@@ -18,8 +18,14 @@ enum NativeDialect {
         guard arrays.text(marker, of: "") == version else {
             throw fail("it is of a newer format than this program knows. Install a newer finetune.")
         }
-        guard let bytes = arrays.arrays[document]?.tensor.values, let text = try? JSON(parsing: bytes.map { UInt8(clamping: Int($0)) }) else {
-            throw fail("its description of the model is missing or damaged.")
+        guard let bytes = arrays.arrays[document]?.tensor.values.map({ UInt8(exactly: $0) ?? 0 }) else {
+            throw fail("its description of the model is missing.")
+        }
+        let text: JSON
+        do {
+            text = try JSON(parsing: bytes)
+        } catch {
+            throw fail("its description of the model is \(error).")
         }
         let network: Network
         do {

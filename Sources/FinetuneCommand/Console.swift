@@ -36,8 +36,10 @@ final class Console: Sendable {
         case .note(let text, _): if !isJSON { say(text, from: .info) }
         case .warning(let text): say(paint("warning: ", "33") + text, from: .warning)
         case .skipped(let name, let reason): say(paint("skipped: ", "33") + "'\(name)': \(reason)", from: .warning)
-        case .progress(let stage, let done, let total): showProgress(stage, done, total)
-        case .prediction, .done: break
+        case .progress(let stage, let done, let total) where total > 0:
+            showBar(stage, Double(done) / Double(total)) { "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s" }
+        case .share(let stage, let share): showBar(stage, share) { _ in "\(Int(share * 100)) %" }
+        case .progress, .prediction, .done: break
         }
     }
 
@@ -59,23 +61,23 @@ final class Console: Sendable {
     // MARK: The bar
 
     /// Appears when a stage has taken two seconds, and then four times a second; off a terminal a line every ten.
-    private func showProgress(_ stage: String, _ done: Int, _ total: Int) {
-        guard !isQuiet, total > 0, level <= .info else { return }
+    ///
+    /// - Parameter amount: Words for what is done, given the seconds that it took.
+    private func showBar(_ stage: String, _ share: Double, amount: (Double) -> String) {
+        guard !isQuiet, level <= .info else { return }
+        let isDone = share >= 1
         let line: String? = bar.withLock { bar in
             let now = ContinuousClock.now
             if bar.stage != stage { bar = Bar(stage: stage, started: now, shown: now) }
             let elapsed = seconds(now - bar.started)
             let interval = isTerminal ? 0.25 : 10
-            guard elapsed > 2, seconds(now - bar.shown) > interval || (done == total && bar.isVisible) else { return nil }
+            guard elapsed > 2, seconds(now - bar.shown) > interval || (isDone && bar.isVisible) else { return nil }
             bar.shown = now
             bar.isVisible = isTerminal
-            let rate = Double(done) / elapsed
-            let remaining = done == total ? elapsed : Double(total - done) / max(rate, 1e-9)
-            let share = Double(done) / Double(total)
             let filled = Int(share * 24)
             let blocks = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-            let amount = total == 1000 ? "\(Int(share * 100)) %" : "\(done)/\(total)  \(rate.rounded(toPlaces: 1))/s"
-            return "\(stage)  \(blocks)  \(amount)  \(done == total ? "took" : "left") \(Self.clock(remaining))"
+            let time = isDone ? "took \(Self.clock(elapsed))" : "left \(Self.clock(elapsed * (1 - share) / max(share, 1e-3)))"
+            return "\(stage)  \(blocks)  \(amount(elapsed))  \(time)"
         }
         guard let line else { return }
         StandardStream.error.write(isTerminal ? "\r\u{1B}[K\(line)" : "\(line)\n")

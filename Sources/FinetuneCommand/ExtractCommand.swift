@@ -73,6 +73,7 @@ struct ExtractCommand: AsyncParsableCommand {
                         return FeatureRow(path: entry.name, label: entry.label ?? -1, split: entry.part?.rawValue)
                     })
             }
+            try PipelineError.check(skipped, of: dataset.items.count)
         }
         let features = seconds(.now - compiled)
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }

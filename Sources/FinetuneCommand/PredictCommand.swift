@@ -71,6 +71,7 @@ struct PredictCommand: AsyncParsableCommand {
         }
         if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
+        if count == 0 { throw TrainingError(.unusableData, "cannot predict: none of the \(skipped.count) files is a picture that can be read.") }
         console.report(
             .done([
                 "images": .integer(count), "skipped": .integer(skipped.count),

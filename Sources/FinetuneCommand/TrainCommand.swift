@@ -75,7 +75,7 @@ struct TrainCommand: AsyncParsableCommand {
         if dryRun { return console.report(.done(["dry_run": true])) }
 
         let folder = try RunFolder(out ?? RunFolder.defaultPath(base: basePath, data: data.data), isForced: force)
-        let log = try EventLog(folder, console)
+        let log = EventLog(folder, console)
         let result = try await trainer.run(log.report)
         try write(result, folder, basePath)
         let total = seconds(.now - started)
@@ -196,7 +196,7 @@ final class EventLog: Sendable {
     private let console: Console
     private let lines = Mutex("")
 
-    init(_ folder: RunFolder, _ console: Console) throws {
+    init(_ folder: RunFolder, _ console: Console) {
         self.folder = folder
         self.console = console
     }

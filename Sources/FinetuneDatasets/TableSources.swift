@@ -56,7 +56,7 @@ enum NpzSource {
                 throw DatasetError.unusable(path, "'inputs' is \(shape), [images, height, width, channels] was expected.")
             }
             let numbers = NumberArray(inputs.floats, count: shape[1] * shape[2] * shape[3])
-            return named(path, try labels("labels", count: shape[0]), nil, "inputs", inputShape: Array(shape.dropFirst())) { .numbers(numbers, $0) }
+            return try named(path, try labels("labels", count: shape[0]), nil, "inputs", inputShape: Array(shape.dropFirst())) { .numbers(numbers, $0) }
         }
         var sets: [ImageDataset] = []
         for (prefix, part) in [("", nil), ("train_", Split.Part.train), ("val_", .validation), ("test_", .test)] {
@@ -66,7 +66,7 @@ enum NpzSource {
                 throw DatasetError.unusable(path, "'\(prefix)images' is \(images.shape) of \(images.element.rawValue), [images, height, width] or [images, height, width, 3] of uint8 was expected.")
             }
             let pixels = PixelArray(images.bytes, height: shape[1], width: shape[2], channels: shape[3])
-            sets.append(named(path, try labels("\(prefix)labels", count: shape[0]), part, "\(prefix)images") { .pixels(pixels, $0) })
+            sets.append(try named(path, try labels("\(prefix)labels", count: shape[0]), part, "\(prefix)images") { .pixels(pixels, $0) })
         }
         guard let first = sets.first else {
             let names = archive.members.map(\.name).prefix(5).joined(separator: ", ")
@@ -80,8 +80,12 @@ enum NpzSource {
     static func named(
         _ path: String, _ labels: [Int?], _ part: Split.Part?, _ name: String, inputShape: [Int]? = nil,
         _ source: (Int) -> ImageDataset.Source
-    ) -> ImageDataset {
-        let count = min((labels.compactMap(\.self).max() ?? -1) + 1, 1_000_000)
+    ) throws -> ImageDataset {
+        let largest = labels.compactMap(\.self).max() ?? -1
+        guard largest < 100_000 else {
+            throw DatasetError.unusable(path, "'\(name)' has the label \(largest), classes are numbered from 0 up.")
+        }
+        let count = largest + 1
         let items = labels.enumerated().map { index, label in
             ImageDataset.Item(name: "\(name)[\(index)]", label: label, part: part, group: nil, source: source(index))
         }
@@ -111,7 +115,7 @@ enum IDXSource {
             }
             let pixels = PixelArray(images.bytes, offset: images.offset, height: images.shape[1], width: images.shape[2], channels: 1)
             let numbers = labels.bytes[labels.offset...].prefix(labels.shape[0]).map { Optional(Int($0)) }
-            let set = NpzSource.named(path, numbers, part, "\(prefix)-images") { .pixels(pixels, $0) }
+            let set = try NpzSource.named(path, numbers, part, "\(prefix)-images") { .pixels(pixels, $0) }
             items += set.items
             if set.classes.count > classes.count { classes = set.classes }
         }

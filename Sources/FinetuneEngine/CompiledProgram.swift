@@ -153,7 +153,7 @@ final class CompiledProgram {
                 post: post)
         }
         var primitive: Primitive?
-        if convolution.suitsWinograd(precision) {
+        if convolution.suitsWinograd(precision, height: size.height, width: size.width) {
             primitive = try? create(dnnl_convolution_winograd)  // Not every processor has the kernel; direct is exact.
         }
         let compiled = try primitive ?? create(dnnl_convolution_direct)
@@ -383,8 +383,11 @@ final class CompiledProgram {
 extension FoldedConvolution {
     /// Whether the Winograd transform computes this convolution with fewer multiplications: 3×3, stride 1, in fp32,
     /// whole blocks of channels (Lavin and Gray 2016). Its rounding error is a few times that of the direct sum.
-    fileprivate func suitsWinograd(_ precision: Precision) -> Bool {
-        precision == .fp32 && groups == 1 && window.height == 3 && window.width == 3 && window.stride == 1
+    ///
+    /// Small images, where many filters meet few pixels, are left to the direct kernel: transformed filters take four
+    /// times the memory there, for little.
+    fileprivate func suitsWinograd(_ precision: Precision, height: Int, width: Int) -> Bool {
+        precision == .fp32 && groups == 1 && height * width > 64 && window.height == 3 && window.width == 3 && window.stride == 1
             && window.dilation == 1 && inputChannels % 16 == 0 && filters % 16 == 0
     }
 }

@@ -75,8 +75,8 @@ package struct FeatureExtractor: Sendable {
     /// Decodes the chosen items and gives their values to `consume`, in order.
     ///
     /// Decoding uses all cores between two runs of the network, which uses them all in turn; so neither waits long and
-    /// nothing competes. An image that cannot be read is passed over and returned by name.
-    /// - Throws: `PipelineError` where more than a tenth of the images cannot be read.
+    /// nothing competes. An image that cannot be read is passed over and returned by name; whether too many are is the
+    /// caller's to say (`PipelineError.check`).
     package func run(
         _ dataset: ImageDataset, items: [Int]? = nil, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
         consume: (Chunk) throws -> Void
@@ -104,9 +104,6 @@ package struct FeatureExtractor: Sendable {
             progress(min(start + batch, indices.count), indices.count)
         }
         try await runPending()
-        guard skipped.count * 10 <= indices.count || indices.count == 1 && skipped.isEmpty else {
-            throw PipelineError.tooManyUnreadable(skipped, of: indices.count)
-        }
         return skipped
     }
 
@@ -194,6 +191,7 @@ package struct FeatureTable: Sendable {
             hashes += chunk.hashes
             chunk.values.withUnsafeBufferPointer { values.append(contentsOf: $0) }
         }
+        try PipelineError.check(skipped, of: dataset.items.count)
         self.items = items
         self.hashes = hashes
         features = Tensor(shape: [items.count, size], values: values)
@@ -208,9 +206,11 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
         description: "cannot tell how pixels become numbers: the base does not say. "
             + "Try --recipe raw, unit, torch, caffe or tf, whichever its authors used.")
 
-    static func tooManyUnreadable(_ skipped: [FeatureExtractor.Skipped], of count: Int) -> PipelineError {
+    /// Throws where more than a tenth of a data set's images cannot be read.
+    package static func check(_ skipped: [FeatureExtractor.Skipped], of count: Int) throws {
+        guard skipped.count * 10 > count else { return }
         let first = skipped.first.map { " '\($0.name)': \($0.reason)." } ?? ""
-        return PipelineError(
+        throw PipelineError(
             description: "cannot use the images: \(skipped.count) of \(count) cannot be read, at most a tenth may be.\(first)")
     }
 }

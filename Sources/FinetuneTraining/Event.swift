@@ -10,8 +10,10 @@ package enum Event: Sendable {
     case warning(String)
     /// An image that is left out, by name.
     case skipped(name: String, reason: String)
-    /// How far one stage of the work is.
+    /// How many images one stage of the work has done.
     case progress(stage: String, done: Int, total: Int)
+    /// The share of a stage that is done, where nothing is counted.
+    case share(stage: String, Double)
     /// One prediction.
     case prediction(JSON)
     /// The end, with the result.
@@ -23,7 +25,7 @@ package enum Event: Sendable {
         case .note(let text, let data): event("note", [.init("text", .string(text))] + (data.members ?? []))
         case .warning(let text): event("warning", [.init("text", .string(text))])
         case .skipped(let name, let reason): event("skipped", [.init("path", .string(name)), .init("reason", .string(reason))])
-        case .progress: nil
+        case .progress, .share: nil
         case .prediction(let data): event("prediction", data.members ?? [])
         case .done(let data): event("done", [.init("schema", 1)] + (data.members ?? []))
         }

@@ -72,6 +72,7 @@ package struct Predictor: Sendable {
                 images.append(entry.name)
             }
         }
+        try PipelineError.check(skipped, of: dataset.items.count)
         guard !rows.isEmpty else {
             let reason = known.isEmpty ? "none of its images has a label" : "the model was trained on all of its \(known.count) labelled images"
             throw TrainingError(.unusableData, "cannot evaluate on '\(dataset.path)': \(reason).")

@@ -92,7 +92,7 @@ package struct Trainer: Sendable {
             features: table.features.rows(training), labels: training.map { labels[$0] },
             classCount: dataset.classes.count, folds: folds(training, labels), standardizes: settings.standardizes,
             linear: settings.linear, threads: thread.count
-        ) { done, _ in report(.progress(stage: "head", done: Int(done * 1000), total: 1000)) }
+        ) { done, _ in report(.share(stage: "head", done)) }
         guard head.weight.values.allSatisfy(\.isFinite), head.bias.values.allSatisfy(\.isFinite) else {
             throw TrainingError(.diverged, "the training diverged: the head's weights are no longer numbers. Try a smaller --lr.")
         }
