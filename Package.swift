@@ -82,8 +82,13 @@ let package = Package(
         tests("FinetuneModelsTests", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
         tests(
             "FinetuneCheckpointsTests",
-            ["FinetuneCheckpoints", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneReadWeights"]),
-        tests("FinetuneCommandTests", fixtures: false, ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
+            [
+                "FinetuneCheckpoints", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport",
+                "FinetuneReadWeights",
+            ]),
+        tests(
+            "FinetuneCommandTests", fixtures: false,
+            ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ]

@@ -7,7 +7,9 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         case malformed
         /// The reading helper is not installed beside the program.
         case helperMissing
-        /// A new file cannot be written.
+        /// A new file cannot be made.
+        case cannotCreate
+        /// Writing a file failed on the way.
         case cannotWrite
     }
 
@@ -28,6 +30,11 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         CheckpointError(
             .helperMissing,
             "cannot read HDF5 files: the program '\(path)' is missing. Build or install finetune again as a whole.")
+    }
+
+    static func cannotCreate(_ path: String, _ reason: String) -> CheckpointError {
+        CheckpointError(
+            .cannotCreate, "cannot create '\(path)': \(reason). Check that its folder exists and may be written.")
     }
 
     static func cannotWrite(_ path: String, _ reason: String) -> CheckpointError {

@@ -18,7 +18,7 @@ package final class HDF5Writer {
         let creation = finetune_h5_file_creation()
         defer { H5Pclose(creation) }
         file = finetune_h5_create(path, creation)
-        guard file >= 0 else { throw CheckpointError.cannotWrite(name, String(cString: finetune_h5_last_error())) }
+        guard file >= 0 else { throw CheckpointError.cannotCreate(name, String(cString: finetune_h5_last_error())) }
     }
 
     deinit { if isOpen { H5Fclose(file) } }
@@ -50,7 +50,8 @@ package final class HDF5Writer {
 
     package func write(_ tensor: Tensor, as name: String) throws {
         try tensor.withUnsafeBufferPointer {
-            try write(name, tensor.shape, stored: finetune_h5_stored_float(), memory: finetune_h5_float(), $0.baseAddress)
+            try write(
+                name, tensor.shape, stored: finetune_h5_stored_float(), memory: finetune_h5_float(), $0.baseAddress)
         }
     }
 

@@ -27,8 +27,12 @@ enum KerasModelDialect {
         let network = try graph.network(table)
         for (layer, channels) in graph.normalizationsWithout {
             // A batch norm may leave out its factor (`scale: false`) or its offset (`center: false`).
-            if channels.scale { table.add("\(layer).weight", Tensor(shape: [channels.count], repeating: 1), fileName: "(none)") }
-            if channels.center { table.add("\(layer).bias", Tensor(shape: [channels.count], repeating: 0), fileName: "(none)") }
+            if channels.scale {
+                table.add("\(layer).weight", Tensor(shape: [channels.count], repeating: 1), fileName: "(none)")
+            }
+            if channels.center {
+                table.add("\(layer).bias", Tensor(shape: [channels.count], repeating: 0), fileName: "(none)")
+            }
         }
         let isApplications = network.nodes.contains { $0.name == "conv2_block1_1_conv" || $0.name == "res2a_branch2a" }
         var recipe: InputRecipe?
@@ -88,7 +92,9 @@ struct KerasGraph {
         let outputs = config["output_layers"]?.arrayValue ?? []
         // Keras 2 writes a list of outputs; Keras 3 writes a single one bare.
         output = outputs.first?.arrayValue?.first?.stringValue ?? outputs.first?.stringValue ?? previous
-        if outputs.count > 1, outputs.first?.arrayValue != nil { throw fail("its model has \(outputs.count) outputs, one was expected.") }
+        if outputs.count > 1, outputs.first?.arrayValue != nil {
+            throw fail("its model has \(outputs.count) outputs, one was expected.")
+        }
     }
 
     /// The names of the layers that an entry reads; nil in a sequential model, which does not say.
@@ -130,18 +136,23 @@ struct KerasGraph {
                 value[layer.inputs.first ?? ""] = (Node.image, inputChannels)
             }
             let sources = try (layer.inputs.isEmpty ? [""] : layer.inputs).map { name in
-                guard let source = value[name] else { throw refuse(layer, "reads '\(name)', which does not come before it") }
+                guard let source = value[name] else {
+                    throw refuse(layer, "reads '\(name)', which does not come before it")
+                }
                 return source
             }
             guard let source = sources.first else { throw refuse(layer, "reads nothing") }
             let padding = layer.inputs.first.flatMap { pending[$0] }
             var (operation, channels) = try operation(layer, channels: source.channels, table)
             if let edges = padding {
-                guard case .convolution(var convolution) = operation, case .edges(let own) = convolution.window.padding else {
+                guard case .convolution(var convolution) = operation, case .edges(let own) = convolution.window.padding
+                else {
                     throw refuse(layer, "follows a zero padding in a way that is not read")
                 }
                 convolution.window.padding = .edges(
-                    Edges(top: own.top + edges.top, left: own.left + edges.left, bottom: own.bottom + edges.bottom, right: own.right + edges.right))
+                    Edges(
+                        top: own.top + edges.top, left: own.left + edges.left, bottom: own.bottom + edges.bottom,
+                        right: own.right + edges.right))
                 operation = .convolution(convolution)
             }
             guard let operation else {  // The layer changes nothing.
@@ -161,7 +172,8 @@ struct KerasGraph {
             }
             value[layer.name] = (last, channels)
         }
-        guard let output, let result = value[output], let last = nodes.firstIndex(where: { $0.name == result.node }) else {
+        guard let output, let result = value[output], let last = nodes.firstIndex(where: { $0.name == result.node })
+        else {
             throw fail("its output layer is not among its layers.")
         }
         nodes.removeSubrange((last + 1)...)
@@ -176,7 +188,8 @@ struct KerasGraph {
 
     private func feedsOnlyConvolutions(_ layer: Layer) -> Bool {
         let readers = layers.filter { $0.inputs.contains(layer.name) }
-        return !readers.isEmpty && readers.allSatisfy { $0.kind == "Conv2D" && $0.config["padding"]?.stringValue == "valid" }
+        return !readers.isEmpty
+            && readers.allSatisfy { $0.kind == "Conv2D" && $0.config["padding"]?.stringValue == "valid" }
     }
 
     private mutating func readInput(_ layer: Layer) throws {
@@ -186,22 +199,30 @@ struct KerasGraph {
             throw refuse(layer, "has \(shape[3].text) channels, 1 or 3 were expected, last")
         }
         inputChannels = channels
-        if let height = shape[1].intValue, let width = shape[2].intValue, (1...8192).contains(height), (1...8192).contains(width) {
+        if let height = shape[1].intValue, let width = shape[2].intValue, (1...8192).contains(height),
+            (1...8192).contains(width)
+        {
             inputSize = ImageSize(height: height, width: width)
         }
     }
 
     /// The operation of a layer, nil where it changes nothing at inference, and the channels of its output.
-    private mutating func operation(_ layer: Layer, channels: Int, _ table: TensorTable) throws -> (FinetuneEngine.Operation?, Int) {
+    private mutating func operation(_ layer: Layer, channels: Int, _ table: TensorTable) throws -> (
+        FinetuneEngine.Operation?, Int
+    ) {
         let config = layer.config
         if let format = config["data_format"]?.stringValue, format != "channels_last" {
             throw refuse(layer, "keeps channels first, only channels_last is read")
         }
         switch layer.kind {
         case "Conv2D":
-            guard let filters = config["filters"]?.intValue, filters > 0 else { throw refuse(layer, "has no number of filters") }
+            guard let filters = config["filters"]?.intValue, filters > 0 else {
+                throw refuse(layer, "has no number of filters")
+            }
             let groups = config["groups"]?.intValue ?? 1
-            guard groups > 0, channels % groups == 0, filters % groups == 0 else { throw refuse(layer, "has groups that do not divide its channels") }
+            guard groups > 0, channels % groups == 0, filters % groups == 0 else {
+                throw refuse(layer, "has groups that do not divide its channels")
+            }
             return (
                 .convolution(
                     Convolution(
@@ -221,7 +242,8 @@ struct KerasGraph {
                         statisticsKept: config["momentum"]?.doubleValue ?? 0.99)), channels
             )
         case "Activation", "ReLU", "Softmax":
-            let name = layer.kind == "Activation" ? config["activation"]?.stringValue ?? "linear" : layer.kind.lowercased()
+            let name =
+                layer.kind == "Activation" ? config["activation"]?.stringValue ?? "linear" : layer.kind.lowercased()
             if layer.kind == "ReLU" {
                 for key in ["max_value", "negative_slope", "threshold"] {
                     let isSet = (config[key]?.doubleValue ?? 0) != 0
@@ -232,44 +254,64 @@ struct KerasGraph {
         case "Add": return (.addition, channels)
         case "MaxPooling2D": return (.maxPooling(try window(layer, size: "pool_size", defaultStride: nil)), channels)
         case "AveragePooling2D":
-            return (.averagePooling(try window(layer, size: "pool_size", defaultStride: nil), countsPadding: false), channels)
+            return (
+                .averagePooling(try window(layer, size: "pool_size", defaultStride: nil), countsPadding: false),
+                channels
+            )
         case "GlobalAveragePooling2D": return (.globalAveragePooling, channels)
         case "ZeroPadding2D":
             let sides = (config["padding"]?.arrayValue ?? []).map { $0.arrayValue?.compactMap(\.intValue) ?? [] }
-            guard sides.count == 2, sides.allSatisfy({ $0.count == 2 && $0.allSatisfy { (0...1000).contains($0) } }) else {
+            guard sides.count == 2, sides.allSatisfy({ $0.count == 2 && $0.allSatisfy { (0...1000).contains($0) } })
+            else {
                 throw refuse(layer, "has no padding of four sides")
             }
-            return (.zeroPadding(Edges(top: sides[0][0], left: sides[1][0], bottom: sides[0][1], right: sides[1][1])), channels)
+            return (
+                .zeroPadding(Edges(top: sides[0][0], left: sides[1][0], bottom: sides[0][1], right: sides[1][1])),
+                channels
+            )
         case "Flatten": return (.flatten, channels)
         case "Dense":
-            guard let units = config["units"]?.intValue, units > 0 else { throw refuse(layer, "has no number of units") }
+            guard let units = config["units"]?.intValue, units > 0 else {
+                throw refuse(layer, "has no number of units")
+            }
             // How many features arrive depends on the image's size where an image was flattened; the file knows.
             let inputs = table.shape("\(layer.name).weight")?.last ?? channels
             return (.dense(inputs: inputs, outputs: units, hasBias: config["use_bias"]?.boolValue ?? true), units)
-        case "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "ActivityRegularization": return (nil, channels)
+        case "Dropout", "SpatialDropout2D", "GaussianNoise", "GaussianDropout", "ActivityRegularization":
+            return (nil, channels)
         default:
-            throw refuse(layer, "is of a class that is not read. Known are Conv2D, BatchNormalization, Activation, ReLU, Add, pooling, ZeroPadding2D, Flatten, Dense and Dropout")
+            throw refuse(
+                layer,
+                "is of a class that is not read. Known are Conv2D, BatchNormalization, Activation, ReLU, Add, pooling, ZeroPadding2D, Flatten, Dense and Dropout"
+            )
         }
     }
 
     private func window(_ layer: Layer, size key: String, defaultStride: Int?) throws -> Window {
         func pair(_ key: String) -> [Int]? {
-            let values = layer.config[key]?.arrayValue?.compactMap(\.intValue) ?? layer.config[key]?.intValue.map { [$0, $0] }
+            let values =
+                layer.config[key]?.arrayValue?.compactMap(\.intValue) ?? layer.config[key]?.intValue.map { [$0, $0] }
             return values?.count == 2 && values?.allSatisfy { (1...1000).contains($0) } == true ? values : nil
         }
         guard let size = pair(key) else { throw refuse(layer, "has no \(key) of two numbers") }
         let strides = pair("strides") ?? defaultStride.map { [$0, $0] } ?? size
         let dilations = pair("dilation_rate") ?? [1, 1]
-        guard strides[0] == strides[1], dilations[0] == dilations[1] else { throw refuse(layer, "strides or dilates differently in the two directions") }
+        guard strides[0] == strides[1], dilations[0] == dilations[1] else {
+            throw refuse(layer, "strides or dilates differently in the two directions")
+        }
         let padding = layer.config["padding"]?.stringValue ?? "valid"
-        guard padding == "valid" || padding == "same" else { throw refuse(layer, "pads by '\(padding)', valid or same were expected") }
+        guard padding == "valid" || padding == "same" else {
+            throw refuse(layer, "pads by '\(padding)', valid or same were expected")
+        }
         return Window(
             size[0], size[1], stride: strides[0], dilation: dilations[0],
             padding: padding == "same" ? .same : .edges(.none))
     }
 
     private func inlineActivation(_ layer: Layer) throws -> Activation? {
-        guard layer.kind == "Conv2D" || layer.kind == "Dense", let name = layer.config["activation"]?.stringValue else { return nil }
+        guard layer.kind == "Conv2D" || layer.kind == "Dense", let name = layer.config["activation"]?.stringValue else {
+            return nil
+        }
         return try activation(name, layer)
     }
 
@@ -292,14 +334,16 @@ extension Network {
         var readers: [String: Int] = [:]
         for node in nodes { for input in node.inputs { readers[input, default: 0] += 1 } }
         let head = nodes.lastIndex { if case .dense = $0.operation { true } else { false } } ?? nodes.count
-        let fork = nodes.firstIndex { (readers[$0.name] ?? 0) > 1 }
+        let fork =
+            nodes.firstIndex { (readers[$0.name] ?? 0) > 1 }
             ?? nodes.firstIndex { if case .activation = $0.operation { true } else { false } } ?? 0
-        let pool = nodes.firstIndex {
-            switch $0.operation {
-            case .globalAveragePooling, .flatten: true
-            default: false
-            }
-        } ?? head
+        let pool =
+            nodes.firstIndex {
+                switch $0.operation {
+                case .globalAveragePooling, .flatten: true
+                default: false
+                }
+            } ?? head
         // A plain average pooling right before the flattening belongs to the pooling.
         var pooled = pool
         while pooled > 0, case .averagePooling = nodes[pooled - 1].operation { pooled -= 1 }

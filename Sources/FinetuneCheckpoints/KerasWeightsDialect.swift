@@ -22,26 +22,31 @@ enum KerasWeights {
         func lists(_ path: String) -> Bool {
             arrays.attribute("layer_names", of: path) != nil || arrays.attribute("layer_names0", of: path) != nil
         }
-        return lists("") ? "" : arrays.groups.contains("model_weights") && lists("model_weights") ? "model_weights" : nil
+        return lists("")
+            ? "" : arrays.groups.contains("model_weights") && lists("model_weights") ? "model_weights" : nil
     }
 
     /// Every weight that the file lists, in its order.
     static func list(_ arrays: NamedArrays, root: String, path: String) throws -> [KerasWeight] {
         guard let layers = arrays.texts("layer_names", of: root) else {
-            throw CheckpointError.cannotLoad(path, "its attribute 'layer_names' holds no text, the names of layers were expected.")
+            throw CheckpointError.cannotLoad(
+                path, "its attribute 'layer_names' holds no text, the names of layers were expected.")
         }
         var weights: [KerasWeight] = []
         for layer in layers {
             let group = root.isEmpty ? layer : "\(root)/\(layer)"
             guard isPlain(layer), arrays.groups.contains(group) else {
-                throw CheckpointError.cannotLoad(path, "it lists the layer '\(layer)', which it does not hold. Download it again.")
+                throw CheckpointError.cannotLoad(
+                    path, "it lists the layer '\(layer)', which it does not hold. Download it again.")
             }
             guard let names = arrays.texts("weight_names", of: group) else {
-                throw CheckpointError.cannotLoad(path, "its layer '\(layer)' does not list its weights ('weight_names' is missing or no text).")
+                throw CheckpointError.cannotLoad(
+                    path, "its layer '\(layer)' does not list its weights ('weight_names' is missing or no text).")
             }
             for name in names {
                 guard isPlain(name) else {
-                    throw CheckpointError.cannotLoad(path, "its layer '\(layer)' names the weight '\(name)', which points outside the layer.")
+                    throw CheckpointError.cannotLoad(
+                        path, "its layer '\(layer)' names the weight '\(name)', which points outside the layer.")
                 }
                 let parts = name.split(separator: "/")
                 var role = parts.last.map(String.init) ?? name
@@ -51,7 +56,8 @@ enum KerasWeights {
                     KerasWeight(
                         layer: parts.count > 1 ? String(parts[parts.count - 2]) : layer, role: role, fileName: full,
                         tensor: arrays.arrays[full]?.tensor,
-                        problem: arrays.problems[full] ?? (arrays.arrays[full] == nil ? "is listed, yet not in the file" : nil)))
+                        problem: arrays.problems[full]
+                            ?? (arrays.arrays[full] == nil ? "is listed, yet not in the file" : nil)))
             }
         }
         return weights
@@ -89,7 +95,10 @@ enum KerasWeightsDialect {
         var fileNames: [String: String] = [:]
         for weight in weights {
             guard !weight.layer.contains("_preact_") else {
-                throw CheckpointError.cannotLoad(path, "it is a Keras ResNet V2 (pre-activation), of which only whole models (.h5 by model.save) are read.")
+                throw CheckpointError.cannotLoad(
+                    path,
+                    "it is a Keras ResNet V2 (pre-activation), of which only whole models (.h5 by model.save) are read."
+                )
             }
             guard let (role, tensor) = KerasWeights.canonical(weight) else {
                 table.strangers.append(weight.fileName)

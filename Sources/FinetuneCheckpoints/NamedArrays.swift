@@ -44,7 +44,8 @@ package struct NamedArrays: Sendable {
             let values = try attribute["value"].list()
             let texts = values.compactMap(\.stringValue)
             attributes[try attribute["path"].text(), default: [:]][try attribute["name"].text()] =
-                texts.count == values.count && !values.isEmpty ? .texts(texts) : .numbers(values.compactMap(\.doubleValue))
+                texts.count == values.count && !values.isEmpty
+                ? .texts(texts) : .numbers(values.compactMap(\.doubleValue))
         }
     }
 

@@ -48,7 +48,9 @@ enum NativeDialect {
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
             trainingImages: Set(text["training_images"]?.arrayValue?.compactMap(\.stringValue) ?? []),
             dialect: "finetune model")
-        guard classes == nil || classes?.count == model.headOutputs else { throw fail("its classes do not match its head.") }
+        guard classes == nil || classes?.count == model.headOutputs else {
+            throw fail("its classes do not match its head.")
+        }
         return model
     }
 }

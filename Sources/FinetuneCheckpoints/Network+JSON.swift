@@ -17,23 +17,30 @@ extension JSON {
 
     fileprivate func whole(_ key: String, in range: ClosedRange<Int> = 1...1_000_000) throws -> Int {
         guard let value = self[key]?.intValue, range.contains(value) else {
-            throw JSONDecodingError(description: "'\(key)' is no number from \(range.lowerBound) to \(range.upperBound)")
+            throw JSONDecodingError(
+                description: "'\(key)' is no number from \(range.lowerBound) to \(range.upperBound)")
         }
         return value
     }
 
     fileprivate func number(_ key: String) throws -> Double {
-        guard let value = self[key]?.doubleValue, value.isFinite else { throw JSONDecodingError(description: "'\(key)' is no number") }
+        guard let value = self[key]?.doubleValue, value.isFinite else {
+            throw JSONDecodingError(description: "'\(key)' is no number")
+        }
         return value
     }
 
     fileprivate func flag(_ key: String) throws -> Bool {
-        guard let value = self[key]?.boolValue else { throw JSONDecodingError(description: "'\(key)' is neither true nor false") }
+        guard let value = self[key]?.boolValue else {
+            throw JSONDecodingError(description: "'\(key)' is neither true nor false")
+        }
         return value
     }
 
     fileprivate func choice<Value: RawRepresentable>(_ key: String) throws -> Value where Value.RawValue == String {
-        guard let value = Value(rawValue: try text(key)) else { throw JSONDecodingError(description: "'\(key)' has an unknown value") }
+        guard let value = Value(rawValue: try text(key)) else {
+            throw JSONDecodingError(description: "'\(key)' has an unknown value")
+        }
         return value
     }
 }
@@ -64,7 +71,8 @@ extension Network {
             let node = Node(
                 try value.text("name"), stage: try value.text("stage"), try Operation(json: value), inputs: inputs)
             guard !inputs.isEmpty, inputs.allSatisfy(known.contains), known.insert(node.name).inserted else {
-                throw JSONDecodingError(description: "the node '\(node.name)' reads what does not come before it, or is there twice")
+                throw JSONDecodingError(
+                    description: "the node '\(node.name)' reads what does not come before it, or is there twice")
             }
             nodes.append(node)
         }
@@ -199,7 +207,9 @@ extension InputRecipe {
         guard json.members != nil else { throw JSONDecodingError(description: "a recipe is a JSON object") }
         let known: Set = ["size", "channels", "order", "scale", "mean", "std", "interpolation", "fit", "crop", "exif"]
         for member in json.members ?? [] where !known.contains(member.key) {
-            throw JSONDecodingError(description: "'\(member.key)' is no key of a recipe; they are \(known.sorted().joined(separator: ", "))")
+            throw JSONDecodingError(
+                description: "'\(member.key)' is no key of a recipe; they are \(known.sorted().joined(separator: ", "))"
+            )
         }
         var recipe = base ?? InputRecipe(height: 224, width: 224, pixels: .unit)
         if json["channels"] != nil { recipe.channels = try json.whole("channels", in: 1...3) }
@@ -214,9 +224,15 @@ extension InputRecipe {
         if json["order"] != nil { recipe.order = try json.choice("order") }
         if json["scale"] != nil { recipe.scale = try json.number("scale") }
         func channels(_ key: String, _ old: [Double]) throws -> [Double] {
-            guard let value = json[key] else { return old.count == recipe.channels ? old : Array(repeating: old.first ?? 0, count: recipe.channels) }
-            let values = value.arrayValue?.compactMap(\.doubleValue) ?? value.doubleValue.map { Array(repeating: $0, count: recipe.channels) } ?? []
-            guard values.count == recipe.channels, values.allSatisfy(\.isFinite), key == "mean" || !values.contains(0) else {
+            guard let value = json[key] else {
+                return old.count == recipe.channels ? old : Array(repeating: old.first ?? 0, count: recipe.channels)
+            }
+            let values =
+                value.arrayValue?.compactMap(\.doubleValue) ?? value.doubleValue.map {
+                    Array(repeating: $0, count: recipe.channels)
+                } ?? []
+            guard values.count == recipe.channels, values.allSatisfy(\.isFinite), key == "mean" || !values.contains(0)
+            else {
                 throw JSONDecodingError(description: "'\(key)' is no list of \(recipe.channels) numbers")
             }
             return values
@@ -227,7 +243,9 @@ extension InputRecipe {
         if json["fit"] != nil { recipe.fit = try json.choice("fit") }
         if json["crop"] != nil {
             let crop = try json.number("crop")
-            guard crop > 0.05, crop <= 1 else { throw JSONDecodingError(description: "'crop' is a fraction of the resized image, 0.05 to 1") }
+            guard crop > 0.05, crop <= 1 else {
+                throw JSONDecodingError(description: "'crop' is a fraction of the resized image, 0.05 to 1")
+            }
             recipe.resizeRatio = 1 / crop
         }
         if json["exif"] != nil { recipe.exif = try json.choice("exif") }

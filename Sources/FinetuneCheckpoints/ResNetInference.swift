@@ -18,7 +18,9 @@ extension ResNet {
     init(_ table: TensorTable, _ traits: ResNetTraits, path: String) throws {
         let names = table.entries.keys
         guard let stages = BlockNames(names), !stages.blocks.isEmpty else {
-            throw CheckpointError.cannotLoad(path, "it holds no ResNet: no tensor is named like 'layer1.0.conv1.weight'. Try: finetune inspect '\(path)'")
+            throw CheckpointError.cannotLoad(
+                path,
+                "it holds no ResNet: no tensor is named like 'layer1.0.conv1.weight'. Try: finetune inspect '\(path)'")
         }
         func filters(_ convolution: String, _ normalization: String) -> Int? {
             table.shape("\(convolution).weight")?.first ?? table.shape("\(normalization).weight")?.first
@@ -28,7 +30,8 @@ extension ResNet {
         let isBottleneck = names.contains { $0.hasPrefix("layer") && $0.hasSuffix(".conv3.weight") }
         let shortcutName = names.contains { $0.contains(".shortcut.") } ? "shortcut" : "downsample"
         let hasProjections = names.contains { $0.contains(".\(shortcutName).") }
-        let isPooled = hasProjections
+        let isPooled =
+            hasProjections
             && !names.contains { $0.hasPrefix("layer") && $0.hasSuffix(".\(shortcutName).0.weight") }
         var channels = stemFilters
         var blocks: [[Block]] = []
@@ -71,7 +74,9 @@ extension ResNet {
             switch shape[2] {
             case 7, 5: return (.pooled(kernel: shape[2]), filters, shape[1])
             case 3: return (.small, filters, shape[1])
-            default: throw CheckpointError.cannotLoad(path, "its first convolution is \(shape[2])×\(shape[3]), a ResNet's is 7×7 or 3×3")
+            default:
+                throw CheckpointError.cannotLoad(
+                    path, "its first convolution is \(shape[2])×\(shape[3]), a ResNet's is 7×7 or 3×3")
             }
         }
         if let first = table.shape("conv1.0.weight"), let second = table.shape("conv1.3.weight"), first.count == 4 {
@@ -87,7 +92,8 @@ extension ResNet {
         -> (name: String, outputs: Int, hasBias: Bool)?
     {
         let heads = names.filter { !$0.hasPrefix("layer") && $0.hasSuffix(".weight") && table.shape($0)?.count == 2 }
-        let name = heads.min().map { String($0.dropLast(".weight".count)) }
+        let name =
+            heads.min().map { String($0.dropLast(".weight".count)) }
             ?? ["fc", "linear"].first { names.contains("\($0).weight") || names.contains("\($0).bias") }
         guard let name else { return nil }
         let outputs = table.shape("\(name).weight")?.first ?? table.shape("\(name).bias")?.first ?? 1

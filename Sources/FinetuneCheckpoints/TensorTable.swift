@@ -49,7 +49,8 @@ struct TensorTable {
                 continue
             }
             guard tensor.shape == shape else {
-                faults.append("'\(entry.fileName)' has the shape \(tensor.shape), \(shape) was expected in a \(network.name)")
+                faults.append(
+                    "'\(entry.fileName)' has the shape \(tensor.shape), \(shape) was expected in a \(network.name)")
                 continue
             }
             if let fault = Self.fault(in: tensor, isVariance: name.hasSuffix(".running_var")) {
@@ -113,7 +114,9 @@ extension Network {
                 [("\(node.name).weight", [c.filters, c.channels / c.groups, c.window.height, c.window.width])]
                     + (c.hasBias ? [("\(node.name).bias", [c.filters])] : [])
             case .batchNormalization(let normalization):
-                ["weight", "bias", "running_mean", "running_var"].map { ("\(node.name).\($0)", [normalization.channels]) }
+                ["weight", "bias", "running_mean", "running_var"].map {
+                    ("\(node.name).\($0)", [normalization.channels])
+                }
             case .dense(let inputs, let outputs, let hasBias):
                 [("\(node.name).weight", [outputs, inputs])] + (hasBias ? [("\(node.name).bias", [outputs])] : [])
             default: []

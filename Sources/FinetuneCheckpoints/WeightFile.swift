@@ -1,8 +1,8 @@
 // The front door for weights: which dialect a file speaks, found by its content, and the network that it holds.
 
 internal import FinetuneEngine
-package import FinetuneModels
 internal import FinetuneFiles
+package import FinetuneModels
 
 /// A file of pretrained weights.
 package struct WeightFile: Sendable {
@@ -48,6 +48,9 @@ package struct WeightFile: Sendable {
         }
         if TorchDialect.matches(arrays) { return try TorchDialect.read(arrays, path: path) }
         let names = tensors.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ")
-        throw CheckpointError.cannotLoad(path, "no dialect fits it: it holds \(tensors.count) arrays (\(names.isEmpty ? "none" : names) …), expected a Keras file or a PyTorch state dict of a ResNet.")
+        throw CheckpointError.cannotLoad(
+            path,
+            "no dialect fits it: it holds \(tensors.count) arrays (\(names.isEmpty ? "none" : names) …), expected a Keras file or a PyTorch state dict of a ResNet."
+        )
     }
 }

@@ -37,7 +37,9 @@ final class Console: Sendable {
         case .warning(let text): say(paint("warning: ", "33") + text, from: .warning)
         case .skipped(let name, let reason): say(paint("skipped: ", "33") + "'\(name)': \(reason)", from: .warning)
         case .progress(let stage, let done, let total) where total > 0:
-            showBar(stage, Double(done) / Double(total)) { "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s" }
+            showBar(stage, Double(done) / Double(total)) {
+                "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s"
+            }
         case .share(let stage, let share): showBar(stage, share) { _ in "\(Int(share * 100)) %" }
         case .progress, .prediction, .done: break
         }
@@ -76,7 +78,8 @@ final class Console: Sendable {
             bar.isVisible = isTerminal
             let filled = Int(share * 24)
             let blocks = String(repeating: "█", count: filled) + String(repeating: "░", count: 24 - filled)
-            let time = isDone ? "took \(Self.clock(elapsed))" : "left \(Self.clock(elapsed * (1 - share) / max(share, 1e-3)))"
+            let time =
+                isDone ? "took \(Self.clock(elapsed))" : "left \(Self.clock(elapsed * (1 - share) / max(share, 1e-3)))"
             return "\(stage)  \(blocks)  \(amount(elapsed))  \(time)"
         }
         guard let line else { return }
@@ -110,7 +113,8 @@ extension Double {
         let text = String(whole / Int(scale))
         guard places > 0 else { return (self < 0 ? "-" : "") + text }
         let fraction = String(whole % Int(scale))
-        return (self < 0 && whole > 0 ? "-" : "") + text + "." + String(repeating: "0", count: places - fraction.count) + fraction
+        return (self < 0 && whole > 0 ? "-" : "") + text + "." + String(repeating: "0", count: places - fraction.count)
+            + fraction
     }
 
     /// A share as a percentage with one decimal place.

@@ -10,8 +10,13 @@ internal import FinetuneTraining
 
 /// Which model, and what its outputs are called.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A model.h5 that train wrote, or a base that still has its own head.", valueName: "file")) var model: String
-    @Option(help: ArgumentHelp("A file with the outputs' names in order, one a line. (default: the model's own, else the data set's)", valueName: "file"))
+    @Option(
+        help: ArgumentHelp("A model.h5 that train wrote, or a base that still has its own head.", valueName: "file"))
+    var model: String
+    @Option(
+        help: ArgumentHelp(
+            "A file with the outputs' names in order, one a line. (default: the model's own, else the data set's)",
+            valueName: "file"))
     var classes: String?
 }
 
@@ -22,7 +27,9 @@ enum SplitChoice: String, ExpressibleByArgument, CaseIterable {
     func items(_ dataset: ImageDataset) throws -> [Int] {
         if self == .all { return Array(dataset.items.indices) }
         let items = dataset.items.indices.filter { dataset.items[$0].part?.rawValue == rawValue }
-        guard !items.isEmpty else { throw UsageError(description: "the data set has no images in the split '\(rawValue)'.") }
+        guard !items.isEmpty else {
+            throw UsageError(description: "the data set has no images in the split '\(rawValue)'.")
+        }
         return items
     }
 }
@@ -57,17 +64,20 @@ struct EvaluateCommand: AsyncParsableCommand {
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
         dataset = try dataset.relabelled(classes: classes)
         let predictor = try await Predictor(
-            loaded, classes: classes, inputShape: dataset.inputShape, precision: compute.precision(for: loaded, console),
+            loaded, classes: classes, inputShape: dataset.inputShape,
+            precision: compute.precision(for: loaded, console),
             thread: compute.makeThread())
         let score = try await predictor.evaluate(dataset) { done, total in
             console.report(.progress(stage: "images", done: done, total: total))
         }
         for image in score.skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
         if !score.known.isEmpty {
-            let shown = score.known.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (score.known.count > 3 ? ", …" : "")
-            console.report(.note(
-                "Left out of the score: \(score.known.count) images that the model was trained on (\(shown))",
-                ["left_out": JSON(score.known)]))
+            let shown =
+                score.known.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (score.known.count > 3 ? ", …" : "")
+            console.report(
+                .note(
+                    "Left out of the score: \(score.known.count) images that the model was trained on (\(shown))",
+                    ["left_out": JSON(score.known)]))
         }
         let total = seconds(.now - started)
         let evaluation = score.evaluation
@@ -83,16 +93,24 @@ struct EvaluateCommand: AsyncParsableCommand {
     private func printTable(_ evaluation: Evaluation, _ console: Console) {
         let interval = evaluation.accuracyInterval
         console.writeOut("images     \(evaluation.count)")
-        console.writeOut("accuracy   \(evaluation.accuracy.percent)  (95 % interval \(interval.lowerBound.percent) to \(interval.upperBound.percent))")
+        console.writeOut(
+            "accuracy   \(evaluation.accuracy.percent)  (95 % interval \(interval.lowerBound.percent) to \(interval.upperBound.percent))"
+        )
         console.writeOut("macro-F1   \(evaluation.macroF1.rounded(toPlaces: 4))")
         console.writeOut("log-loss   \(evaluation.logLoss.rounded(toPlaces: 4))")
         console.writeOut("ECE        \(evaluation.calibrationError.rounded(toPlaces: 4))")
         let width = min(32, evaluation.classes.map(\.count).max() ?? 5)
-        func pad(_ text: String) -> String { text.count > width ? text.prefix(width - 1) + "…" : text + String(repeating: " ", count: width - text.count) }
+        func pad(_ text: String) -> String {
+            text.count > width ? text.prefix(width - 1) + "…" : text + String(repeating: " ", count: width - text.count)
+        }
         console.writeOut("\n\(pad("class"))  precision  recall     F1  images")
         for row in evaluation.perClass {
-            func cell(_ text: String, _ width: Int) -> String { String(repeating: " ", count: max(0, width - text.count)) + text }
-            console.writeOut(pad(row.name) + cell(row.precision.rounded(toPlaces: 3), 11) + cell(row.recall.rounded(toPlaces: 3), 8) + cell(row.f1.rounded(toPlaces: 3), 7) + cell(String(row.support), 8))
+            func cell(_ text: String, _ width: Int) -> String {
+                String(repeating: " ", count: max(0, width - text.count)) + text
+            }
+            console.writeOut(
+                pad(row.name) + cell(row.precision.rounded(toPlaces: 3), 11) + cell(row.recall.rounded(toPlaces: 3), 8)
+                    + cell(row.f1.rounded(toPlaces: 3), 7) + cell(String(row.support), 8))
         }
     }
 }

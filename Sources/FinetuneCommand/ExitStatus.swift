@@ -33,6 +33,7 @@ enum ExitStatus: Int32 {
             switch error.kind {
             case .malformed: self = .badData
             case .helperMissing: self = .unavailable
+            case .cannotCreate: self = .cannotCreate
             case .cannotWrite: self = .inputOutput
             }
         case let error as TrainingError:

@@ -24,7 +24,10 @@ struct ExtractCommand: AsyncParsableCommand {
     @Option(help: ArgumentHelp("A pretrained network. (default: the bundled one)", valueName: "file")) var base: String?
     @OptionGroup(title: "Data") var data: DataOptions
     @Option(help: ArgumentHelp("The file to write: .npz, .npy, .h5 or .csv.", valueName: "file")) var out: String
-    @Option(help: ArgumentHelp("A stage (stem, stage1 …: its output), pooled (what feeds the head), or logits.", valueName: "name")) var layer = "pooled"
+    @Option(
+        help: ArgumentHelp(
+            "A stage (stem, stage1 …: its output), pooled (what feeds the head), or logits.", valueName: "name"))
+    var layer = "pooled"
     @Option(help: "How numbers are kept: float32 or float16.") var dtype = FeatureFile.Element.float32
     @Option(help: "The split to extract: train, val, test or all.") var split = SplitChoice.all
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -35,7 +38,9 @@ struct ExtractCommand: AsyncParsableCommand {
         if FeatureFile.Format(rawValue: Path.fileExtension(of: out)) == nil {
             throw ValidationError("--out ends in .npz, .npy, .h5 or .csv, which says what is written.")
         }
-        if dtype == .float16, Path.fileExtension(of: out) == "csv" { throw ValidationError("--dtype is not used by a .csv, which holds decimal numbers.") }
+        if dtype == .float16, Path.fileExtension(of: out) == "csv" {
+            throw ValidationError("--dtype is not used by a .csv, which holds decimal numbers.")
+        }
     }
 
     func run() async throws {
@@ -45,7 +50,9 @@ struct ExtractCommand: AsyncParsableCommand {
         var model = try Installation.load(basePath)
         model.recipe = try recipe.resolve(for: model)
         guard let node = model.network.node(forLayer: layer) else {
-            throw UsageError(description: "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
+            throw UsageError(
+                description:
+                    "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
         }
         let load = seconds(.now - started)
         var dataset = try data.load()
@@ -81,18 +88,25 @@ struct ExtractCommand: AsyncParsableCommand {
             .done([
                 "out": .string(out), "images": .integer(count), "dimensions": JSON(extractor.outputShape),
                 "precision": .string(precision.rawValue), "skipped": .integer(skipped.count),
-                "seconds": ["load": .number(load), "features": .number(features), "total": .number(seconds(.now - started))],
+                "seconds": [
+                    "load": .number(load), "features": .number(features), "total": .number(seconds(.now - started)),
+                ],
                 "images_per_second": .number(Double(count) / max(features, 1e-9)), "peak_rss_mb": .number(peakMemory()),
             ]))
-        console.say("\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s")
+        console.say(
+            "\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s"
+        )
         if !output.json { console.writeOut(out) }
     }
 
-    private func attributes(_ basePath: String, _ model: Model, _ extractor: FeatureExtractor) throws -> [(String, String)] {
+    private func attributes(_ basePath: String, _ model: Model, _ extractor: FeatureExtractor) throws -> [(
+        String, String
+    )] {
         guard Path.fileExtension(of: out) == "h5" else { return [] }
         return [
             ("base", Path.name(of: basePath)), ("base_hash", ContentHash(of: try FileSystem.read(basePath)).text),
-            ("layer", layer), ("precision", extractor.precision.rawValue), ("preprocessing", model.recipe?.json.text ?? "none"),
+            ("layer", layer), ("precision", extractor.precision.rawValue),
+            ("preprocessing", model.recipe?.json.text ?? "none"),
         ]
     }
 }

@@ -18,7 +18,9 @@ struct FinetuneCommand: AsyncParsableCommand {
               finetune inspect resnet50.h5
             """,
         version: "0.1.0",
-        subcommands: [TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExtractCommand.self, InspectCommand.self],
+        subcommands: [
+            TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExtractCommand.self, InspectCommand.self,
+        ],
         defaultSubcommand: TrainCommand.self)
 
     static func main() async {

@@ -32,8 +32,10 @@ struct InspectCommand: AsyncParsableCommand {
         let input: JSON =
             model.recipe.map { recipe in
                 [
-                    "height": .integer(recipe.height), "width": .integer(recipe.width), "channels": .integer(recipe.channels),
-                    "order": .string(recipe.order.rawValue), "mean": JSON(recipe.mean), "std": JSON(recipe.standardDeviation),
+                    "height": .integer(recipe.height), "width": .integer(recipe.width),
+                    "channels": .integer(recipe.channels),
+                    "order": .string(recipe.order.rawValue), "mean": JSON(recipe.mean),
+                    "std": JSON(recipe.standardDeviation),
                     "scale": .number(recipe.scale),
                 ]
             } ?? [
@@ -44,10 +46,19 @@ struct InspectCommand: AsyncParsableCommand {
         console.report(
             .done([
                 "dialect": .string(model.dialect), "architecture": .string(model.network.name),
-                "stages": .array(stages.map { ["name": .string($0.name), "parameters": .integer(model.network.parameterCount(stage: $0.name))] }),
+                "stages": .array(
+                    stages.map {
+                        [
+                            "name": .string($0.name),
+                            "parameters": .integer(model.network.parameterCount(stage: $0.name)),
+                        ]
+                    }),
                 "parameters": .integer(model.network.parameterCount), "input": input,
                 "classes": model.classes.map { JSON($0) } ?? model.headOutputs.map { .integer($0) } ?? .null,
-                "tensors": .array(weights.tensors.map { ["name": .string($0.name), "shape": JSON($0.shape), "type": .string($0.type)] }),
+                "tensors": .array(
+                    weights.tensors.map {
+                        ["name": .string($0.name), "shape": JSON($0.shape), "type": .string($0.type)]
+                    }),
             ]))
         if !output.json { describe(model, stages.map(\.name), weights.tensors.count, console) }
     }
@@ -56,13 +67,23 @@ struct InspectCommand: AsyncParsableCommand {
         console.writeOut("dialect        \(model.dialect)")
         console.writeOut("architecture   \(model.network.name)")
         console.writeOut("parameters     \(model.network.parameterCount) in \(tensorCount) tensors")
-        for stage in stages { console.writeOut("  \(stage)\(String(repeating: " ", count: max(1, 13 - stage.count)))\(model.network.parameterCount(stage: stage))") }
+        for stage in stages {
+            console.writeOut(
+                "  \(stage)\(String(repeating: " ", count: max(1, 13 - stage.count)))\(model.network.parameterCount(stage: stage))"
+            )
+        }
         if let recipe = model.recipe {
-            console.writeOut("input          \(recipe.height)×\(recipe.width), \(recipe.order.rawValue), \(recipe.fit.rawValue), \(recipe.interpolation.rawValue)")
-            console.writeOut("               value · \(recipe.scale.rounded(toPlaces: 6)) − \(recipe.mean), / \(recipe.standardDeviation)")
+            console.writeOut(
+                "input          \(recipe.height)×\(recipe.width), \(recipe.order.rawValue), \(recipe.fit.rawValue), \(recipe.interpolation.rawValue)"
+            )
+            console.writeOut(
+                "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(recipe.mean), / \(recipe.standardDeviation)"
+            )
         } else {
             console.writeOut("input          the file does not say how pixels become numbers: use --recipe")
         }
-        console.writeOut("classes        \(model.classes.map { $0.joined(separator: ", ") } ?? model.headOutputs.map { "\($0), unnamed" } ?? "no head")")
+        console.writeOut(
+            "classes        \(model.classes.map { $0.joined(separator: ", ") } ?? model.headOutputs.map { "\($0), unnamed" } ?? "no head")"
+        )
     }
 }

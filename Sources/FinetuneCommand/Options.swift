@@ -22,7 +22,8 @@ struct OutputOptions: ParsableArguments {
 
 /// How the work is done.
 struct ComputeOptions: ParsableArguments {
-    @Option(help: "Arithmetic of the frozen part: fp32 or bf16. (default: bf16 where the processor computes it natively)")
+    @Option(
+        help: "Arithmetic of the frozen part: fp32 or bf16. (default: bf16 where the processor computes it natively)")
     var precision: Precision?
     @Option(help: "Threads that compute. (default: all processors)") var threads: Int?
 
@@ -37,7 +38,8 @@ struct ComputeOptions: ParsableArguments {
         if let precision { return precision }
         let wanted = model.precision ?? .native
         guard wanted.isNative else {
-            console.report(.warning("This processor has no \(wanted.rawValue); computing in fp32, results may differ slightly."))
+            console.report(
+                .warning("This processor has no \(wanted.rawValue); computing in fp32, results may differ slightly."))
             return .fp32
         }
         return wanted
@@ -46,7 +48,10 @@ struct ComputeOptions: ParsableArguments {
 
 /// How pixels become numbers, where the base should not decide.
 struct RecipeOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("How pixels become numbers: auto (as the base says), torch, caffe, tf, unit, raw, or a JSON file.", valueName: "recipe"))
+    @Option(
+        help: ArgumentHelp(
+            "How pixels become numbers: auto (as the base says), torch, caffe, tf, unit, raw, or a JSON file.",
+            valueName: "recipe"))
     var recipe = "auto"
     @Option(help: "How an image fits the network's input: crop, squash or pad. (default: as the base says)")
     var fit: InputRecipe.Fit?
@@ -55,7 +60,9 @@ struct RecipeOptions: ParsableArguments {
     var exif: InputRecipe.Exif?
 
     func validate() throws {
-        if let size, !(1...8192).contains(size) { throw ValidationError("--size is a number of pixels from 1 to 8192.") }
+        if let size, !(1...8192).contains(size) {
+            throw ValidationError("--size is a number of pixels from 1 to 8192.")
+        }
     }
 
     /// The recipe for a model; nil where neither the flags nor the model give one.
@@ -63,8 +70,12 @@ struct RecipeOptions: ParsableArguments {
         var result = model.recipe
         if let named = InputRecipe.Pixels.named.first(where: { $0.name == recipe }) {
             let pixels = named.pixels
-            guard model.network.inputChannels == 3 || named.name == "unit" || named.name == "raw" || named.name == "tf" else {
-                throw UsageError(description: "--recipe \(named.name) is for colour images; the network reads one channel. Use raw, unit, tf or a file.")
+            guard model.network.inputChannels == 3 || named.name == "unit" || named.name == "raw" || named.name == "tf"
+            else {
+                throw UsageError(
+                    description:
+                        "--recipe \(named.name) is for colour images; the network reads one channel. Use raw, unit, tf or a file."
+                )
             }
             let size = model.inputSize ?? ImageSize(height: 224, width: 224)
             var base = result ?? InputRecipe(height: size.height, width: size.width, pixels: pixels, fit: .squash)
@@ -76,7 +87,9 @@ struct RecipeOptions: ParsableArguments {
         } else if recipe != "auto" {
             let text = try FileSystem.read(recipe)
             var base = result
-            if base == nil, let size = model.inputSize { base = InputRecipe(height: size.height, width: size.width, pixels: .unit, fit: .squash) }
+            if base == nil, let size = model.inputSize {
+                base = InputRecipe(height: size.height, width: size.width, pixels: .unit, fit: .squash)
+            }
             do {
                 result = try InputRecipe(json: JSON(parsing: text), base: base)
             } catch {
@@ -95,11 +108,18 @@ struct RecipeOptions: ParsableArguments {
 
 /// Which images.
 struct DataOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A folder with a folder of images for each class (or train/ and val/ above them), a CSV (path,label), an .npz, or MNIST's IDX files.", valueName: "path"))
+    @Option(
+        help: ArgumentHelp(
+            "A folder with a folder of images for each class (or train/ and val/ above them), a CSV (path,label), an .npz, or MNIST's IDX files.",
+            valueName: "path"))
     var data: String
-    @Option(help: ArgumentHelp("Keep the first N training images, or a stratified sample: N,stratified.", valueName: "N"))
+    @Option(
+        help: ArgumentHelp("Keep the first N training images, or a stratified sample: N,stratified.", valueName: "N"))
     var limit: String?
-    @Option(help: ArgumentHelp("A regular expression for the part of a path that names its group (animal, patient, camera); a group is never on both sides of a split.", valueName: "pattern"))
+    @Option(
+        help: ArgumentHelp(
+            "A regular expression for the part of a path that names its group (animal, patient, camera); a group is never on both sides of a split.",
+            valueName: "pattern"))
     var groupBy: String?
     @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 0
 
@@ -110,7 +130,9 @@ struct DataOptions: ParsableArguments {
     private var parsedLimit: ImageDataset.Limit? {
         guard let limit else { return nil }
         let parts = limit.split(separator: ",")
-        guard let count = parts.first.flatMap({ Int($0) }), count > 0, parts.count == 1 || parts.dropFirst() == ["stratified"] else { return nil }
+        guard let count = parts.first.flatMap({ Int($0) }), count > 0,
+            parts.count == 1 || parts.dropFirst() == ["stratified"]
+        else { return nil }
         return ImageDataset.Limit(count: count, isStratified: parts.count == 2)
     }
 

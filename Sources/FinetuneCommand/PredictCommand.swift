@@ -21,7 +21,8 @@ struct PredictCommand: AsyncParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json, jsonl }
 
     @OptionGroup var model: ModelOptions
-    @Argument(help: ArgumentHelp("Pictures, folders of pictures, or - for names on standard input.", valueName: "path")) var paths: [String]
+    @Argument(help: ArgumentHelp("Pictures, folders of pictures, or - for names on standard input.", valueName: "path"))
+    var paths: [String]
     @Option(help: "How many of the most probable classes to show.") var top = 1
     @Option(help: "The form of the result: text, csv, json or jsonl.") var format = Format.text
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -39,15 +40,18 @@ struct PredictCommand: AsyncParsableCommand {
         let dataset = ImageDataset(files: try files())
         var loaded = try Installation.load(model.model)
         loaded.recipe = try recipe.resolve(for: loaded)
-        let classes = try model.classes.map(classNames) ?? loaded.classes
+        let classes =
+            try model.classes.map(classNames) ?? loaded.classes
             ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
         let predictor = try await Predictor(
-            loaded, classes: classes, precision: compute.precision(for: loaded, console), imageCount: dataset.items.count,
+            loaded, classes: classes, precision: compute.precision(for: loaded, console),
+            imageCount: dataset.items.count,
             thread: compute.makeThread())
         var rows: [JSON] = []
         var count = 0
         if format == .csv, !output.json {
-            console.writeOut(String(CSV.line(["path", "label", "probability"] + (top > 1 ? (2...top).flatMap { ["label\($0)", "probability\($0)"] } : [])).dropLast()))
+            let further = (1..<max(1, min(top, classes.count))).flatMap { ["label\($0 + 1)", "probability\($0 + 1)"] }
+            console.writeOut(String(CSV.line(["path", "label", "probability"] + further).dropLast()))
         }
         let skipped = try await predictor.predict(dataset) { done, total in
             console.report(.progress(stage: "images", done: done, total: total))
@@ -56,22 +60,28 @@ struct PredictCommand: AsyncParsableCommand {
             let best = probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(top)
             let name = dataset.items[item].name
             let row: JSON = [
-                "path": .string(name), "label": .string(classes[best[0]]), "probability": .number(probabilities[best[0]]),
+                "path": .string(name), "label": .string(classes[best[0]]),
+                "probability": .number(probabilities[best[0]]),
                 "top": .array(best.map { ["label": .string(classes[$0]), "probability": .number(probabilities[$0])] }),
             ]
             if output.json { return console.report(.prediction(row)) }
             switch format {
             case .text:
-                console.writeOut("\(name)  " + best.map { "\(classes[$0]) \(probabilities[$0].percent)" }.joined(separator: "  "))
+                console.writeOut(
+                    "\(name)  " + best.map { "\(classes[$0]) \(probabilities[$0].percent)" }.joined(separator: "  "))
             case .csv:
-                console.writeOut(String(CSV.line([name] + best.flatMap { [classes[$0], "\(probabilities[$0])"] }).dropLast()))
+                console.writeOut(
+                    String(CSV.line([name] + best.flatMap { [classes[$0], "\(probabilities[$0])"] }).dropLast()))
             case .jsonl: console.writeOut(row.text)
             case .json: rows.append(row)
             }
         }
         if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
-        if count == 0 { throw TrainingError(.unusableData, "cannot predict: none of the \(skipped.count) files is a picture that can be read.") }
+        if count == 0 {
+            throw TrainingError(
+                .unusableData, "cannot predict: none of the \(skipped.count) files is a picture that can be read.")
+        }
         console.report(
             .done([
                 "images": .integer(count), "skipped": .integer(skipped.count),
@@ -93,7 +103,9 @@ struct PredictCommand: AsyncParsableCommand {
                 files.append(path)
             }
         }
-        guard !files.isEmpty else { throw FileError(.missing, "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).") }
+        guard !files.isEmpty else {
+            throw FileError(.missing, "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).")
+        }
         return files
     }
 

@@ -18,7 +18,8 @@ package struct DatasetError: Error, Sendable, CustomStringConvertible {
     }
 
     static func missing(_ path: String) -> DatasetError {
-        DatasetError(.missing, "cannot read the data set '\(path)': there is nothing at that path. Check the name after --data.")
+        DatasetError(
+            .missing, "cannot read the data set '\(path)': there is nothing at that path. Check the name after --data.")
     }
 
     package static func unusable(_ path: String, _ reason: String) -> DatasetError {

@@ -13,7 +13,8 @@ enum FolderSource {
         if folders.contains("train") { return try readSplit(path, folders) }
         if folders.isEmpty {
             let files = try self.files(below: path)
-            return ImageDataset(path: path, classes: [], items: files.map { .init(name: $0, source: .file(Path.join(path, $0))) })
+            return ImageDataset(
+                path: path, classes: [], items: files.map { .init(name: $0, source: .file(Path.join(path, $0))) })
         }
         let (classes, items) = try readClasses(path, folders, known: nil, prefix: "")
         return ImageDataset(path: path, classes: classes, items: items)
@@ -43,14 +44,20 @@ enum FolderSource {
         var items: [ImageDataset.Item] = []
         for name in folders {
             guard let label = classes.firstIndex(of: name) else {
-                throw DatasetError.unusable(path, "its class '\(name)' is not among the training classes (\(classes.prefix(5).joined(separator: ", "))).")
+                throw DatasetError.unusable(
+                    path,
+                    "its class '\(name)' is not among the training classes (\(classes.prefix(5).joined(separator: ", ")))."
+                )
             }
             let folder = Path.join(path, name)
             let files = try self.files(below: folder)
             guard !files.isEmpty else {
-                throw DatasetError.unusable(path, "the folder of its class '\(name)' is empty. Remove the folder, or put images into it.")
+                throw DatasetError.unusable(
+                    path, "the folder of its class '\(name)' is empty. Remove the folder, or put images into it.")
             }
-            items += files.map { .init(name: "\(prefix)\(name)/\($0)", label: label, source: .file(Path.join(folder, $0))) }
+            items += files.map {
+                .init(name: "\(prefix)\(name)/\($0)", label: label, source: .file(Path.join(folder, $0)))
+            }
         }
         return (classes, items)
     }

@@ -60,7 +60,9 @@ package struct ImageDataset: Sendable {
             default: self = ImageDataset(path: path, classes: [], items: [Item(name: path, source: .file(path))])
             }
         }
-        guard !items.isEmpty else { throw DatasetError.unusable(path, "it holds no images. Expected a folder of pictures for each class.") }
+        guard !items.isEmpty else {
+            throw DatasetError.unusable(path, "it holds no images. Expected a folder of pictures for each class.")
+        }
     }
 
     /// Pictures by path, without labels.
@@ -115,7 +117,9 @@ package struct ImageDataset: Sendable {
         return selecting(items.indices.filter(kept.contains))
     }
 
-    private func order(_ index: Int, _ seed: UInt64) -> Double { ContentHash(of: items[index].name, key: seed).unitInterval }
+    private func order(_ index: Int, _ seed: UInt64) -> Double {
+        ContentHash(of: items[index].name, key: seed).unitInterval
+    }
 
     /// Names the group of every item by a part of its name.
     ///
@@ -128,7 +132,10 @@ package struct ImageDataset: Sendable {
         var result = self
         for index in items.indices {
             guard let match = items[index].name.firstMatch(of: expression) else {
-                throw DatasetError.unusable(path, "'\(items[index].name)' does not match the --group-by pattern '\(pattern)', so its group is unknown.")
+                throw DatasetError.unusable(
+                    path,
+                    "'\(items[index].name)' does not match the --group-by pattern '\(pattern)', so its group is unknown."
+                )
             }
             let captured = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
             result.items[index].group = captured.map(String.init) ?? ""
@@ -158,7 +165,10 @@ package struct ImageDataset: Sendable {
         let used = Set(items.compactMap(\.label))
         let unknown = classes.indices.filter { place[classes[$0]] == nil && used.contains($0) }.map { classes[$0] }
         guard unknown.isEmpty else {
-            throw DatasetError.unusable(path, "its class '\(unknown[0])' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : "")).")
+            throw DatasetError.unusable(
+                path,
+                "its class '\(unknown[0])' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : ""))."
+            )
         }
         var result = self
         result.classes = names
@@ -195,7 +205,9 @@ final class PixelArray: Sendable {
     func picture(_ index: Int) -> Picture {
         let count = height * width * channels
         let pixels = bytes[offset + index * count..<offset + (index + 1) * count]
-        guard channels == 4 else { return Picture(width: width, height: height, channels: channels, bytes: Array(pixels)) }
+        guard channels == 4 else {
+            return Picture(width: width, height: height, channels: channels, bytes: Array(pixels))
+        }
         // Alpha is dropped, as it is from files.
         let colors = stride(from: pixels.startIndex, to: pixels.endIndex, by: 4).flatMap { pixels[$0..<$0 + 3] }
         return Picture(width: width, height: height, channels: 3, bytes: colors)

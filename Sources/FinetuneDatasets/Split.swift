@@ -46,12 +46,16 @@ package enum Split {
         var parts = members.map(\.part)
         let has = Set(members.compactMap(\.part))
         if test > 0, !has.contains(.test) { choose(.test, test, among: members, &parts, key: seed &* 2) }
-        if validation > 0, !has.contains(.validation) { choose(.validation, validation, among: members, &parts, key: seed &* 2 &+ 1) }
+        if validation > 0, !has.contains(.validation) {
+            choose(.validation, validation, among: members, &parts, key: seed &* 2 &+ 1)
+        }
         return parts.map { $0 ?? .train }
     }
 
     /// Moves a fraction of what is free or learns to `part`.
-    private static func choose(_ part: Part, _ fraction: Double, among members: [Member], _ parts: inout [Part?], key: UInt64) {
+    private static func choose(
+        _ part: Part, _ fraction: Double, among members: [Member], _ parts: inout [Part?], key: UInt64
+    ) {
         /// What moves together: a group, or all images of one content.
         func unit(_ index: Int) -> String { members[index].group.map { "group:\($0)" } ?? members[index].hash.text }
         func place(_ unit: String) -> Double { ContentHash(of: unit, key: key).unitInterval }

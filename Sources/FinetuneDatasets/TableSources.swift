@@ -8,7 +8,10 @@ enum CSVSource {
         let table = try CSV(parsing: FileSystem.read(path), name: path)
         func column(_ name: String) -> Int? { table.columns.firstIndex(of: name) }
         guard let pathColumn = column("path") else {
-            throw DatasetError.unusable(path, "it has the columns \(table.columns.joined(separator: ", ")), expected path,label and optionally split,group.")
+            throw DatasetError.unusable(
+                path,
+                "it has the columns \(table.columns.joined(separator: ", ")), expected path,label and optionally split,group."
+            )
         }
         let labels = column("label").map { label in table.rows.map { $0.fields[label] } }
         let classes = Set(labels ?? []).subtracting([""]).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -19,7 +22,8 @@ enum CSVSource {
             var part: Split.Part?
             if let split = column("split"), !row.fields[split].isEmpty {
                 guard let known = Split.Part(name: row.fields[split]) else {
-                    throw DatasetError.unusable(path, "line \(row.line) has the split '\(row.fields[split])', expected train, val or test.")
+                    throw DatasetError.unusable(
+                        path, "line \(row.line) has the split '\(row.fields[split])', expected train, val or test.")
                 }
                 part = known
             }
@@ -53,24 +57,34 @@ enum NpzSource {
         if let inputs = try array("inputs") {
             let shape = inputs.shape
             guard shape.count == 4, !shape.contains(0), shape[3] == 1 || shape[3] == 3 else {
-                throw DatasetError.unusable(path, "'inputs' is \(shape), [images, height, width, channels] was expected.")
+                throw DatasetError.unusable(
+                    path, "'inputs' is \(shape), [images, height, width, channels] was expected.")
             }
             let numbers = NumberArray(inputs.floats, count: shape[1] * shape[2] * shape[3])
-            return try named(path, try labels("labels", count: shape[0]), nil, "inputs", inputShape: Array(shape.dropFirst())) { .numbers(numbers, $0) }
+            return try named(
+                path, try labels("labels", count: shape[0]), nil, "inputs", inputShape: Array(shape.dropFirst())
+            ) { .numbers(numbers, $0) }
         }
         var sets: [ImageDataset] = []
         for (prefix, part) in [("", nil), ("train_", Split.Part.train), ("val_", .validation), ("test_", .test)] {
             guard let images = try array("\(prefix)images") else { continue }
             let shape = images.shape.count == 3 ? images.shape + [1] : images.shape
             guard shape.count == 4, !shape.contains(0), [1, 3, 4].contains(shape[3]), images.element == .uint8 else {
-                throw DatasetError.unusable(path, "'\(prefix)images' is \(images.shape) of \(images.element.rawValue), [images, height, width] or [images, height, width, 3] of uint8 was expected.")
+                throw DatasetError.unusable(
+                    path,
+                    "'\(prefix)images' is \(images.shape) of \(images.element.rawValue), [images, height, width] or [images, height, width, 3] of uint8 was expected."
+                )
             }
             let pixels = PixelArray(images.bytes, height: shape[1], width: shape[2], channels: shape[3])
-            sets.append(try named(path, try labels("\(prefix)labels", count: shape[0]), part, "\(prefix)images") { .pixels(pixels, $0) })
+            sets.append(
+                try named(path, try labels("\(prefix)labels", count: shape[0]), part, "\(prefix)images") {
+                    .pixels(pixels, $0)
+                })
         }
         guard let first = sets.first else {
             let names = archive.members.map(\.name).prefix(5).joined(separator: ", ")
-            throw DatasetError.unusable(path, "it holds \(names), expected images and labels, train_images …, or inputs.")
+            throw DatasetError.unusable(
+                path, "it holds \(names), expected images and labels, train_images …, or inputs.")
         }
         let classes = sets.map(\.classes).max { $0.count < $1.count } ?? first.classes
         return ImageDataset(path: path, classes: classes, items: sets.flatMap(\.items))
@@ -111,9 +125,11 @@ enum IDXSource {
             let images = try array(imageFile, dimensions: 3)
             let labels = try array(labelFile, dimensions: 1)
             guard images.shape[0] == labels.shape[0] else {
-                throw DatasetError.unusable(path, "it has \(images.shape[0]) \(prefix) images and \(labels.shape[0]) labels.")
+                throw DatasetError.unusable(
+                    path, "it has \(images.shape[0]) \(prefix) images and \(labels.shape[0]) labels.")
             }
-            let pixels = PixelArray(images.bytes, offset: images.offset, height: images.shape[1], width: images.shape[2], channels: 1)
+            let pixels = PixelArray(
+                images.bytes, offset: images.offset, height: images.shape[1], width: images.shape[2], channels: 1)
             let numbers = labels.bytes[labels.offset...].prefix(labels.shape[0]).map { Optional(Int($0)) }
             let set = try NpzSource.named(path, numbers, part, "\(prefix)-images") { .pixels(pixels, $0) }
             items += set.items
@@ -132,17 +148,23 @@ enum IDXSource {
         if path.hasSuffix(".gz") { bytes = try Gzip.inflated(bytes, name: path, limit: 4 << 30) }
         let offset = 4 + 4 * dimensions
         guard bytes.count >= offset, bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, Int(bytes[3]) == dimensions else {
-            throw DatasetError.unusable(path, "it does not begin like an IDX file of bytes in \(dimensions) dimensions.")
+            throw DatasetError.unusable(
+                path, "it does not begin like an IDX file of bytes in \(dimensions) dimensions.")
         }
-        let shape = (0..<dimensions).map { dimension in (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * dimension + $1]) } }
+        let shape = (0..<dimensions).map { dimension in
+            (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * dimension + $1]) }
+        }
         var count = 1
         for size in shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: size)
-            guard !overflow, size > 0 else { throw DatasetError.unusable(path, "it declares the impossible shape \(shape).") }
+            guard !overflow, size > 0 else {
+                throw DatasetError.unusable(path, "it declares the impossible shape \(shape).")
+            }
             count = product
         }
         guard bytes.count - offset >= count else {
-            throw DatasetError.unusable(path, "it is cut short: \(count) bytes were declared and \(bytes.count - offset) are there.")
+            throw DatasetError.unusable(
+                path, "it is cut short: \(count) bytes were declared and \(bytes.count - offset) are there.")
         }
         return (shape, bytes, offset)
     }

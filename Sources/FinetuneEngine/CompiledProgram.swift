@@ -11,18 +11,17 @@ final class CompiledProgram {
     private(set) var outputShape: [Int] = []
     /// Step and kernel of each compiled primitive, in order: what `doctor` and tests look at.
     private(set) var kernels: [(step: String, kernel: String)] = []
-    private let library: OneDNN
-    private let batch: Int
+    let library: OneDNN
+    let batch: Int
     private let precision: Precision
-    private let inputMemory: Memory
+    let inputMemory: Memory
     private var values: [Value]
-    private var buffers: [BufferPlan.Buffer] = []
-    private var instructions: [Instruction] = []
-    private var constants: [TensorStorageBytes] = []
-    private var scratchpadBuffer: Int?
-    private var bound: [() throws -> Void] = []
-    private var arena = TensorStorageBytes(byteCount: 0)
-    private var outputAddress: UnsafePointer<Float>?
+    var buffers: [BufferPlan.Buffer] = []
+    var instructions: [Instruction] = []
+    var constants: [AlignedBytes] = []
+    var bound: [() throws -> Void] = []
+    var arena = AlignedBytes(byteCount: 0)
+    var outputAddress: UnsafePointer<Float>?
 
     /// Where a value is and what form it has.
     private struct Value {
@@ -36,13 +35,13 @@ final class CompiledProgram {
         var lastStep: Int
     }
 
-    private enum Operand {
+    enum Operand {
         case buffer(Int)
         case input
         case constant(Int)
     }
 
-    private enum Instruction {
+    enum Instruction {
         case primitive(Primitive, [(argument: Int32, operand: Operand, layout: Layout)])
         /// The mean over `pixels` of channels-last floats.
         case average(from: Int, to: Int, pixels: Int, channels: Int)
@@ -103,8 +102,12 @@ final class CompiledProgram {
             let second = try reordered(other, to: layout, step)
             let primitive = try Primitive.addition(library, first: layout, second: layout, destination: layout)
             let buffer = newBuffer(layout.byteCount)
-            add(primitive, step, [(DNNL_ARG_SRC_0, operand(step.input), layout), (DNNL_ARG_SRC_1, second, layout),
-                (DNNL_ARG_DST, .buffer(buffer), layout)])
+            add(
+                primitive, step,
+                [
+                    (DNNL_ARG_SRC_0, operand(step.input), layout), (DNNL_ARG_SRC_1, second, layout),
+                    (DNNL_ARG_DST, .buffer(buffer), layout),
+                ])
             return (.image(layout, channels: channels, height: height, width: width), buffer)
         case .globalAverage:
             let (_, channels, height, width) = try image(step.input, step)
@@ -165,19 +168,24 @@ final class CompiledProgram {
         let weights = try pack(
             convolution.foldedWeight(), try Layout(packedShape, dnnl_f32, .plain), weightLayout)
         let bias = try pack(convolution.foldedBias(), biasLayout, biasLayout)
-        let buffer = try residual.map { try accumulator($0, destination, step, index) } ?? newBuffer(destination.byteCount)
-        add(compiled, step, [
-            (DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_WEIGHTS, weights, weightLayout),
-            (DNNL_ARG_BIAS, bias, biasLayout), (DNNL_ARG_DST, .buffer(buffer), destination),
-        ])
+        let buffer =
+            try residual.map { try accumulator($0, destination, step, index) } ?? newBuffer(destination.byteCount)
+        add(
+            compiled, step,
+            [
+                (DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_WEIGHTS, weights, weightLayout),
+                (DNNL_ARG_BIAS, bias, biasLayout), (DNNL_ARG_DST, .buffer(buffer), destination),
+            ])
         return (.image(destination, channels: filters, height: size.height, width: size.width), buffer)
     }
 
-    private func compile(pooling window: Window, _ algorithm: dnnl_alg_kind_t, _ step: Step) throws -> (Value.Form, Int) {
+    private func compile(pooling window: Window, _ algorithm: dnnl_alg_kind_t, _ step: Step) throws -> (Value.Form, Int)
+    {
         let (layout, channels, height, width) = try image(step.input, step)
         let size = try outputSize(window, height, width, step)
         // The input of the whole program may still be fp32.
-        let sourceLayout = step.input == 0 ? try Layout([batch, channels, height, width], precision.dataType, .channelsLast) : layout
+        let sourceLayout =
+            step.input == 0 ? try Layout([batch, channels, height, width], precision.dataType, .channelsLast) : layout
         let source = try reordered(step.input, to: sourceLayout, step)
         let any = try Layout([batch, channels, size.height, size.width], precision.dataType, .any)
         let primitive = try Primitive.pooling(
@@ -200,9 +208,11 @@ final class CompiledProgram {
         let (layout, channels, height, width) = try image(step.input, step)
         let primitive = try Primitive.activation(library, activation, layout: layout)
         let buffer = newBuffer(layout.byteCount)
-        add(primitive, step, [
-            (DNNL_ARG_SRC, operand(step.input), layout), (DNNL_ARG_DST, .buffer(buffer), layout),
-        ])
+        add(
+            primitive, step,
+            [
+                (DNNL_ARG_SRC, operand(step.input), layout), (DNNL_ARG_DST, .buffer(buffer), layout),
+            ])
         return (.image(layout, channels: channels, height: height, width: width), buffer)
     }
 
@@ -220,7 +230,9 @@ final class CompiledProgram {
         return buffer
     }
 
-    private func outputSize(_ window: Window, _ height: Int, _ width: Int, _ step: Step) throws -> (height: Int, width: Int) {
+    private func outputSize(_ window: Window, _ height: Int, _ width: Int, _ step: Step) throws -> (
+        height: Int, width: Int
+    ) {
         let size = window.output(height: height, width: width)
         guard size.height > 0, size.width > 0 else {
             throw EngineError.tooSmall(step.name, height: height, width: width)
@@ -283,13 +295,13 @@ final class CompiledProgram {
 
     /// Puts a constant into the layout that a primitive wants.
     private func pack(_ tensor: Tensor, _ from: Layout, _ to: Layout) throws -> Operand {
-        let packed = TensorStorageBytes(byteCount: to.byteCount)
+        let packed = AlignedBytes(byteCount: to.byteCount)
         try tensor.withUnsafeBufferPointer { values in
             let source = try Memory(from, at: UnsafeMutableRawPointer(mutating: values.baseAddress), library)
             let target = try Memory(to, at: packed.address, library)
             let primitive = try Primitive.reorder(library, from: from, to: to)
             let scratchpad = try primitive.layout(dnnl_query_scratchpad_md)
-            let workspace = TensorStorageBytes(byteCount: scratchpad.byteCount)
+            let workspace = AlignedBytes(byteCount: scratchpad.byteCount)
             let scratch = try Memory(scratchpad, at: workspace.address, library)
             try primitive.run(
                 [
@@ -318,66 +330,6 @@ final class CompiledProgram {
         kernels.append((step.name, primitive.kernel))
         instructions.append(.primitive(primitive, arguments))
     }
-
-    // MARK: Binding to memory
-
-    private func bind(_ output: Int) throws {
-        buffers[output].lastUse = instructions.count
-        var scratchpadBytes = 0
-        for case .primitive(let primitive, _) in instructions {
-            scratchpadBytes = max(scratchpadBytes, try primitive.layout(dnnl_query_scratchpad_md).byteCount)
-        }
-        let plan = BufferPlan(buffers)
-        arena = TensorStorageBytes(byteCount: plan.byteCount)
-        let scratchpad = TensorStorageBytes(byteCount: scratchpadBytes)
-        constants.append(scratchpad)
-        func floats(_ buffer: Int) -> UnsafeMutablePointer<Float> {
-            (arena.address + plan.offsets[buffer]).assumingMemoryBound(to: Float.self)
-        }
-        outputAddress = UnsafePointer(floats(output))
-        for instruction in instructions {
-            switch instruction {
-            case .primitive(let primitive, let arguments):
-                var memories: [Memory] = []
-                var bindings: [dnnl_exec_arg_t] = []
-                for (argument, operand, layout) in arguments {
-                    let memory: Memory =
-                        switch operand {
-                        case .input: inputMemory
-                        case .buffer(let buffer): try Memory(layout, at: arena.address + plan.offsets[buffer], library)
-                        case .constant(let index): try Memory(layout, at: constants[index].address, library)
-                        }
-                    memories.append(memory)
-                    bindings.append(dnnl_exec_arg_t(arg: argument, memory: memory.handle))
-                }
-                let scratch = try Memory(primitive.layout(dnnl_query_scratchpad_md), at: scratchpad.address, library)
-                bindings.append(dnnl_exec_arg_t(arg: DNNL_ARG_SCRATCHPAD, memory: scratch.handle))
-                bound.append { [library, memories] in
-                    try withExtendedLifetime((memories, scratch)) { try primitive.run(bindings, library) }
-                }
-            case .average(let from, let to, let pixels, let channels):
-                let (source, target) = (floats(from), floats(to))
-                bound.append { [batch] in
-                    for image in 0..<batch {
-                        RowKernels.mean(source + image * pixels * channels, pixels, channels, into: target + image * channels)
-                    }
-                }
-            case .dense(let from, let to, let weight, let bias):
-                let (source, target) = (floats(from), floats(to))
-                bound.append { [batch] in
-                    for image in 0..<batch {
-                        DenseLayer.forward(
-                            source + image * weight.shape[1], weight: weight, bias: bias,
-                            into: target + image * weight.shape[0])
-                    }
-                }
-            case .rowActivation(let activation, let from, let to, let count):
-                let (source, target) = (floats(from), floats(to))
-                bound.append { RowKernels.apply(activation, source, count, into: target) }
-            }
-        }
-        instructions = []
-    }
 }
 
 extension FoldedConvolution {
@@ -387,16 +339,8 @@ extension FoldedConvolution {
     /// Small images, where many filters meet few pixels, are left to the direct kernel: transformed filters take four
     /// times the memory there, for little.
     fileprivate func suitsWinograd(_ precision: Precision, height: Int, width: Int) -> Bool {
-        precision == .fp32 && groups == 1 && height * width > 64 && window.height == 3 && window.width == 3 && window.stride == 1
+        precision == .fp32 && groups == 1 && height * width > 64 && window.height == 3 && window.width == 3
+            && window.stride == 1
             && window.dilation == 1 && inputChannels % 16 == 0 && filters % 16 == 0
     }
-}
-
-/// Raw bytes, 64-byte aligned, freed with the object.
-final class TensorStorageBytes {
-    let address: UnsafeMutableRawPointer
-
-    init(byteCount: Int) { address = .allocate(byteCount: max(byteCount, 64), alignment: 64) }
-
-    deinit { address.deallocate() }
 }

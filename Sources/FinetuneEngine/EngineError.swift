@@ -24,7 +24,8 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
 
     static func library(_ action: String, status: Int) -> EngineError {
         EngineError(
-            description: "cannot \(action): oneDNN answered with status \(status). Try --precision fp32, or: finetune --version"
+            description:
+                "cannot \(action): oneDNN answered with status \(status). Try --precision fp32, or: finetune --version"
         )
     }
 }

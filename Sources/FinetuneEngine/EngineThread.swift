@@ -25,11 +25,13 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         let context = Unmanaged.passRetained(self).toOpaque()
-        let status = pthread_create(&thread, nil, { context in
-            guard let context else { return nil }
-            Unmanaged<EngineThread>.fromOpaque(context).takeUnretainedValue().work()
-            return nil
-        }, context)
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<EngineThread>.fromOpaque(context).takeUnretainedValue().work()
+                return nil
+            }, context)
         precondition(status == 0, "the system refuses to start a thread")
     }
 

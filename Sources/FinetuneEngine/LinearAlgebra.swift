@@ -32,7 +32,8 @@ package enum LinearAlgebra {
         adding beta: Float = 0, into c: UnsafeMutablePointer<Float>
     ) {
         cblas_sgemm(
-            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(m), Int32(n), Int32(rows), 1, a, Int32(m), b, Int32(n), beta, c,
+            CblasRowMajor, CblasTrans, CblasNoTrans, Int32(m), Int32(n), Int32(rows), 1, a, Int32(m), b, Int32(n), beta,
+            c,
             Int32(n))
     }
 
@@ -64,7 +65,9 @@ extension Tensor {
         return Tensor(shape: [rows, outputs]) { result in
             withUnsafeBufferPointer { values in
                 guard let x = values.baseAddress, let y = result.baseAddress else { return }
-                for row in 0..<rows { DenseLayer.forward(x + row * inputs, weight: weight, bias: bias, into: y + row * outputs) }
+                for row in 0..<rows {
+                    DenseLayer.forward(x + row * inputs, weight: weight, bias: bias, into: y + row * outputs)
+                }
             }
         }
     }

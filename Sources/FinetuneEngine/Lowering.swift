@@ -66,7 +66,9 @@ struct Lowering {
         for node in network.nodes where needed.contains(node.name) && !fused.contains(node.name) {
             try lower(node)
         }
-        guard let value = valueOfNode[output] else { throw EngineError.unsupported(output, "the network has no such node") }
+        guard let value = valueOfNode[output] else {
+            throw EngineError.unsupported(output, "the network has no such node")
+        }
         result = value
     }
 
@@ -212,7 +214,9 @@ struct Lowering {
         let beta = try tensor("\(node.name).bias", shape).values
         let mean = try tensor("\(node.name).running_mean", shape).values
         let variance = try tensor("\(node.name).running_var", shape).values
-        let factor = gamma.indices.map { Double(gamma[$0]) / (Double(variance[$0]) + normalization.epsilon).squareRoot() }
+        let factor = gamma.indices.map {
+            Double(gamma[$0]) / (Double(variance[$0]) + normalization.epsilon).squareRoot()
+        }
         let offset = beta.indices.map { Double(beta[$0]) - Double(mean[$0]) * factor[$0] }
         return ChannelScaling(factor: factor, offset: offset)
     }
@@ -254,7 +258,9 @@ extension FoldedConvolution {
             weight.withUnsafeBufferPointer { old in
                 for filter in 0..<filters {
                     let factor = scaling.factor[filter]
-                    for index in filter * size..<(filter + 1) * size { values[index] = Float(Double(old[index]) * factor) }
+                    for index in filter * size..<(filter + 1) * size {
+                        values[index] = Float(Double(old[index]) * factor)
+                    }
                 }
             }
         }

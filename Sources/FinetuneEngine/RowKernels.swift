@@ -42,7 +42,8 @@ enum DenseLayer {
         }
         weight.withUnsafeBufferPointer { matrix in
             cblas_sgemv(
-                CblasRowMajor, CblasNoTrans, Int32(outputs), Int32(inputs), 1, matrix.baseAddress, Int32(inputs), x, 1, 1,
+                CblasRowMajor, CblasNoTrans, Int32(outputs), Int32(inputs), 1, matrix.baseAddress, Int32(inputs), x, 1,
+                1,
                 y, 1)
         }
     }

@@ -15,7 +15,8 @@ package struct Tensor: Sendable {
     ///
     /// - Precondition: `storage` holds exactly as many floats as `shape` says.
     package init(shape: [Int], storage: TensorStorage) {
-        precondition(shape.reduce(1, *) == storage.values.count, "a tensor of \(shape) got \(storage.values.count) floats")
+        precondition(
+            shape.reduce(1, *) == storage.values.count, "a tensor of \(shape) got \(storage.values.count) floats")
         self.shape = shape
         self.storage = storage
     }

@@ -16,7 +16,8 @@ package struct Evaluation: Sendable {
     ///   - probabilities: Shape `[images][classes]`, rows sum to 1.
     ///   - labels: 0..<classes.count.
     package init(probabilities: [[Double]], labels: [Int], classes: [String]) {
-        precondition(probabilities.count == labels.count, "\(probabilities.count) predictions got \(labels.count) labels")
+        precondition(
+            probabilities.count == labels.count, "\(probabilities.count) predictions got \(labels.count) labels")
         self.probabilities = probabilities
         self.labels = labels
         self.classes = classes

@@ -58,7 +58,9 @@ package struct CSV: Sendable {
         }
         guard !isQuoted else { throw FileError.malformed(name, "the quote opened on line \(start) is never closed") }
         if !field.isEmpty || !fields.isEmpty || wasQuoted { try finishRecord() }
-        guard let header = records.first else { throw FileError.malformed(name, "it is empty, a header line was expected") }
+        guard let header = records.first else {
+            throw FileError.malformed(name, "it is empty, a header line was expected")
+        }
         columns = header.fields
         rows = Array(records.dropFirst())
         for row in rows where row.fields.count != columns.count {

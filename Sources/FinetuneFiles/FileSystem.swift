@@ -83,7 +83,8 @@ package enum FileSystem {
             guard let start = buffer.baseAddress else { return }
             count = max(0, readlink("/proc/self/exe", start, buffer.count))
         }
-        return bytes.isEmpty ? CommandLine.arguments[0] : String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return bytes.isEmpty
+            ? CommandLine.arguments[0] : String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

@@ -156,7 +156,9 @@ private struct JSONReader {
             position += 1
             switch byte {
             case UInt8(ascii: "\""):
-                guard let text = String(validating: out, as: UTF8.self) else { throw failure("bytes that are not UTF-8") }
+                guard let text = String(validating: out, as: UTF8.self) else {
+                    throw failure("bytes that are not UTF-8")
+                }
                 return text
             case UInt8(ascii: "\\"): try escape(into: &out)
             case 0..<0x20: throw failure("a control character inside a string")

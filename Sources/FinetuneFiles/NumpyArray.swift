@@ -5,9 +5,17 @@ package struct NumpyArray: Sendable {
     /// What the elements are, whatever their byte order in the file was.
     package enum Element: String, Sendable {
         case bool = "b1"
-        case uint8 = "u1", uint16 = "u2", uint32 = "u4", uint64 = "u8"
-        case int8 = "i1", int16 = "i2", int32 = "i4", int64 = "i8"
-        case float16 = "f2", float32 = "f4", float64 = "f8"
+        case uint8 = "u1"
+        case uint16 = "u2"
+        case uint32 = "u4"
+        case uint64 = "u8"
+        case int8 = "i1"
+        case int16 = "i2"
+        case int32 = "i4"
+        case int64 = "i8"
+        case float16 = "f2"
+        case float32 = "f4"
+        case float64 = "f8"
 
         package var byteCount: Int { Int(rawValue.suffix(1)) ?? 1 }
     }
@@ -37,7 +45,8 @@ package struct NumpyArray: Sendable {
         }
         let (size, overflow) = total.multipliedReportingOverflow(by: fields.element.byteCount)
         guard !overflow, file.count - reader.position >= size else {
-            throw fail("its shape \(fields.shape) needs more bytes than the \(file.count - reader.position) that follow")
+            throw fail(
+                "its shape \(fields.shape) needs more bytes than the \(file.count - reader.position) that follow")
         }
         var bytes = Array(file[reader.position..<reader.position + size])
         if fields.isBigEndian { Self.swap(&bytes, width: fields.element.byteCount) }
@@ -74,7 +83,9 @@ package struct NumpyArray: Sendable {
 
     private func numbers<Number: FixedWidthInteger>(_ type: Number.Type) -> [Number] {
         bytes.withUnsafeBytes { buffer in
-            (0..<count).map { Number(littleEndian: buffer.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Number>.size, as: type)) }
+            (0..<count).map {
+                Number(littleEndian: buffer.loadUnaligned(fromByteOffset: $0 * MemoryLayout<Number>.size, as: type))
+            }
         }
     }
 
@@ -132,7 +143,9 @@ package struct NumpyArray: Sendable {
             isBigEndian = first == ">"
             let parts = sizes[sizes.index(after: sizes.startIndex)..<close].split(separator: ",")
             shape = try parts.map { part in
-                guard let size = Int(part.drop { $0 == " " }), size >= 0 else { throw fail("its shape is no list of sizes") }
+                guard let size = Int(part.drop { $0 == " " }), size >= 0 else {
+                    throw fail("its shape is no list of sizes")
+                }
                 return size
             }
             guard shape.count <= 8 else { throw fail("it has \(shape.count) dimensions, at most 8 are read") }

@@ -23,7 +23,9 @@ package struct ZipArchive: Sendable {
         self.bytes = bytes
         self.name = name
         func fail(_ reason: String) -> FileError { .malformed(name, "as a zip archive, \(reason)") }
-        guard let end = Self.endOfDirectory(bytes) else { throw fail("it has no directory, so it is cut short or no archive") }
+        guard let end = Self.endOfDirectory(bytes) else {
+            throw fail("it has no directory, so it is cut short or no archive")
+        }
         var reader = ByteReader(bytes, at: end + 10)
         guard let shortCount = reader.number(UInt16.self), reader.take(4) != nil,
             let shortOffset = reader.number(UInt32.self)
@@ -52,7 +54,8 @@ package struct ZipArchive: Sendable {
                 throw fail("the member '\(member.name)' points outside")
             }
             guard member.byteCount <= 1 << 26 || member.byteCount / Self.maximumRatio <= member.compressedCount else {
-                throw fail("the member '\(member.name)' declares \(member.byteCount) bytes in \(member.compressedCount)")
+                throw fail(
+                    "the member '\(member.name)' declares \(member.byteCount) bytes in \(member.compressedCount)")
             }
             members.append(member)
         }
@@ -64,7 +67,8 @@ package struct ZipArchive: Sendable {
         var position = bytes.count - 22
         let lowest = max(0, position - 65_535)
         while position >= lowest {
-            if bytes[position] == 0x50, bytes[position + 1] == 0x4B, bytes[position + 2] == 5, bytes[position + 3] == 6 {
+            if bytes[position] == 0x50, bytes[position + 1] == 0x4B, bytes[position + 2] == 5, bytes[position + 3] == 6
+            {
                 return position
             }
             position -= 1
@@ -85,7 +89,9 @@ package struct ZipArchive: Sendable {
         else { throw cut }
         let name = String(decoding: nameBytes, as: UTF8.self)
         guard flags & 1 == 0 else { throw fail("the member '\(name)' is encrypted") }
-        guard method == 0 || method == 8 else { throw fail("the member '\(name)' is compressed by method \(method), only deflate is read") }
+        guard method == 0 || method == 8 else {
+            throw fail("the member '\(name)' is compressed by method \(method), only deflate is read")
+        }
         var (size, compressed, offset) = (UInt64(shortSize), UInt64(shortCompressed), UInt64(shortOffset))
         var extraReader = ByteReader(Array(extra))
         while let kind = extraReader.number(UInt16.self), let count = extraReader.number(UInt16.self),
@@ -97,7 +103,9 @@ package struct ZipArchive: Sendable {
             if shortCompressed == .max { compressed = wide.number() ?? .max }
             if shortOffset == .max { offset = wide.number() ?? .max }
         }
-        guard let size = Int(exactly: size), let compressed = Int(exactly: compressed), let offset = Int(exactly: offset) else {
+        guard let size = Int(exactly: size), let compressed = Int(exactly: compressed),
+            let offset = Int(exactly: offset)
+        else {
             throw fail("the member '\(name)' has an impossible size")
         }
         return Member(
@@ -180,7 +188,8 @@ package struct ZipWriter: ~Copyable {
         let wideEnd = file.position
         let count = UInt64(entries.count)
         try file.write(
-            [0x50, 0x4B, 6, 6] + UInt64(44).littleEndianBytes + UInt16(45).littleEndianBytes + UInt16(45).littleEndianBytes
+            [0x50, 0x4B, 6, 6] + UInt64(44).littleEndianBytes + UInt16(45).littleEndianBytes
+                + UInt16(45).littleEndianBytes
                 + UInt32(0).littleEndianBytes + UInt32(0).littleEndianBytes + count.littleEndianBytes
                 + count.littleEndianBytes + UInt64(size).littleEndianBytes + UInt64(start).littleEndianBytes)
         try file.write(

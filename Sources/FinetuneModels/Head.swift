@@ -62,7 +62,8 @@ package struct HeadProblem: Sendable {
     func split(fold: Int, _ folds: [Int]) -> (training: HeadProblem, held: HeadProblem) {
         func part(_ isIncluded: (Int) -> Bool) -> HeadProblem {
             let rows = labels.indices.filter { isIncluded(folds[$0]) }
-            return HeadProblem(features: features.rows(rows), labels: rows.map { labels[$0] }, classCount: classCount, folds: nil)
+            return HeadProblem(
+                features: features.rows(rows), labels: rows.map { labels[$0] }, classCount: classCount, folds: nil)
         }
         return (part { $0 != fold }, part { $0 == fold })
     }
@@ -128,7 +129,10 @@ enum StrengthSearch {
 
 extension [StrengthTrial] {
     var json: JSON {
-        .array(map { ["strength": .number($0.strength), "accuracy": .number($0.accuracy), "log_loss": .number($0.logLoss)] })
+        .array(
+            map {
+                ["strength": .number($0.strength), "accuracy": .number($0.accuracy), "log_loss": .number($0.logLoss)]
+            })
     }
 }
 

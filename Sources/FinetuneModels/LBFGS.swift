@@ -52,7 +52,9 @@ package struct LBFGS {
     }
 
     /// `−H·g` by the two-loop recursion.
-    private static func direction(_ gradient: [Double], _ history: [(s: [Double], y: [Double], rho: Double)]) -> [Double] {
+    private static func direction(_ gradient: [Double], _ history: [(s: [Double], y: [Double], rho: Double)])
+        -> [Double]
+    {
         var q = gradient
         var alphas: [Double] = []
         for (s, y, rho) in history.reversed() {
@@ -112,7 +114,9 @@ package struct LBFGS {
         var step = first
         for round in 0..<20 {
             let trial = point(step)
-            if !trial.value.isFinite || !isLow(trial) || (round > 0 && trial.value >= previous.value) { return zoom(previous, trial) }
+            if !trial.value.isFinite || !isLow(trial) || (round > 0 && trial.value >= previous.value) {
+                return zoom(previous, trial)
+            }
             if isFlat(trial) { return trial }
             if trial.slope >= 0 { return zoom(trial, previous) }
             previous = trial

@@ -7,7 +7,9 @@ internal import Glibc
 /// A linear head that learns by small steps from zero.
 package enum LinearHead {
     /// `v = momentum·v + g`, `w = w − rate·v`, the rate falling by half a cosine from step to step.
-    package static func fit(_ problem: HeadProblem, _ settings: LinearSettings, _ progress: (Double, String) -> Void) -> DenseHead {
+    package static func fit(_ problem: HeadProblem, _ settings: LinearSettings, _ progress: (Double, String) -> Void)
+        -> DenseHead
+    {
         let (n, d, classes) = (problem.count, problem.dimensions, problem.classCount)
         let size = classes * d
         var weight = [Float](repeating: 0, count: size)
@@ -38,7 +40,9 @@ package enum LinearHead {
                         let total = logits.reduce(0) { $0 + exp($1 - largest) }
                         sum += log(total) + largest - logits[problem.labels[sample]]
                         for k in 0..<classes {
-                            let residual = Float((exp(logits[k] - largest) / total - (k == problem.labels[sample] ? 1 : 0)) / Double(rows.count))
+                            let residual = Float(
+                                (exp(logits[k] - largest) / total - (k == problem.labels[sample] ? 1 : 0))
+                                    / Double(rows.count))
                             residuals[row * classes + k] = residual
                             biasGradient[k] += residual
                         }

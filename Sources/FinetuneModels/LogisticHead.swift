@@ -40,7 +40,8 @@ package enum LogisticHead {
     ///
     /// With two classes the penalty counts twice, which makes softmax's probabilities those of binomial regression.
     package static func solve(_ problem: HeadProblem, strength: Double, from start: [Double]?) -> LBFGS.Result {
-        var loss = LogisticLoss(problem, penalty: (problem.classCount == 2 ? 2 : 1) / (strength * Double(problem.count)))
+        var loss = LogisticLoss(
+            problem, penalty: (problem.classCount == 2 ? 2 : 1) / (strength * Double(problem.count)))
         return LBFGS().minimize(from: start ?? [Double](repeating: 0, count: loss.parameterCount)) {
             loss.evaluate($0, &$1)
         }

@@ -166,7 +166,8 @@ package struct ResNet: Sendable, Equatable {
                 let isWide = block.filters.count == 2 || index == 1
                 let stride = index == strided ? block.stride : 1
                 convolve(
-                    "\(name).conv\(index + 1)", filters, .square(isWide ? 3 : 1, stride: stride, padding: isWide ? 1 : 0),
+                    "\(name).conv\(index + 1)", filters,
+                    .square(isWide ? 3 : 1, stride: stride, padding: isWide ? 1 : 0),
                     groups: index == 1 ? block.groups : 1)
                 normalize("\(name).bn\(index + 1)")
                 if index < block.filters.count - 1 { add("\(name).relu\(index + 1)", .activation(.relu)) }

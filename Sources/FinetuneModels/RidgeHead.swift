@@ -15,7 +15,9 @@ package enum RidgeHead {
         var trials: [StrengthTrial] = []
         var chosen = 1.0
         if let folds = problem.folds {
-            trials = StrengthSearch.run(problem, folds, strengths: strengths, progress: progress) { solve($0, strengths: strengths) }
+            trials = StrengthSearch.run(problem, folds, strengths: strengths, progress: progress) {
+                solve($0, strengths: strengths)
+            }
             let best = trials.map(\.accuracy).max() ?? 0
             // Of equals the strongest regularization.
             chosen = trials.last { $0.accuracy >= best - 1e-12 }?.strength ?? chosen
@@ -40,7 +42,9 @@ package enum RidgeHead {
         for k in 0..<classes {
             targetMean[k] = problem.labels.reduce(0) { $0 + ($1 == k ? 1 : -1) } / Double(max(n, 1))
         }
-        let targets = problem.labels.flatMap { label in (0..<classes).map { Float(($0 == label ? 1 : -1) - targetMean[$0]) } }
+        let targets = problem.labels.flatMap { label in
+            (0..<classes).map { Float(($0 == label ? 1 : -1) - targetMean[$0]) }
+        }
         let isPrimal = d <= n
         let size = isPrimal ? d : n
         var gram = [Float](repeating: 0, count: size * size)

@@ -37,7 +37,8 @@ package struct Standardization: Sendable {
             features.withUnsafeBufferPointer { values in
                 for start in stride(from: 0, to: values.count, by: columns) {
                     for column in 0..<columns {
-                        result[start + column] = Float((Double(values[start + column]) - mean[column]) / deviation[column])
+                        result[start + column] = Float(
+                            (Double(values[start + column]) - mean[column]) / deviation[column])
                     }
                 }
             }
@@ -59,7 +60,8 @@ package struct Standardization: Sendable {
             newBias[row] = Float(Double(bias[row]) - shift)
         }
         return DenseHead(
-            weight: Tensor(shape: head.weight.shape, values: newWeight), bias: Tensor(shape: head.bias.shape, values: newBias),
+            weight: Tensor(shape: head.weight.shape, values: newWeight),
+            bias: Tensor(shape: head.bias.shape, values: newBias),
             record: head.record)
     }
 }

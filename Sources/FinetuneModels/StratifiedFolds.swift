@@ -45,7 +45,8 @@ package enum StratifiedFolds {
             func cost(_ fold: Int) -> Int {
                 (0..<classes).reduce(0) { $0 + shares[$1] * (2 * held[fold][$1] + shares[$1]) }
             }
-            let fold = (0..<count).min { (cost($0), held[$0].reduce(0, +), $0) < (cost($1), held[$1].reduce(0, +), $1) } ?? 0
+            let fold =
+                (0..<count).min { (cost($0), held[$0].reduce(0, +), $0) < (cost($1), held[$1].reduce(0, +), $1) } ?? 0
             for index in 0..<classes { held[fold][index] += shares[index] }
             for sample in samples { result[sample] = fold }
         }

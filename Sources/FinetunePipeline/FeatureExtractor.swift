@@ -48,12 +48,18 @@ package struct FeatureExtractor: Sendable {
             preprocessor = nil
             exif = .ignore
             guard inputShape[2] == channels else {
-                throw PipelineError(description: "cannot run the network: its inputs have \(channels) channels, the data set's \(inputShape[2]).")
+                throw PipelineError(
+                    description:
+                        "cannot run the network: its inputs have \(channels) channels, the data set's \(inputShape[2])."
+                )
             }
         } else {
             guard let recipe = model.recipe else { throw PipelineError.noRecipe }
             guard recipe.channels == channels else {
-                throw PipelineError(description: "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels).")
+                throw PipelineError(
+                    description:
+                        "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels)."
+                )
             }
             preprocessor = try Preprocessor(recipe)
             exif = recipe.exif
@@ -70,7 +76,9 @@ package struct FeatureExtractor: Sendable {
     }
 
     /// Images a run: enough to keep every thread busy, few enough to stay in a few hundred megabytes.
-    private static func batch(height: Int, width: Int) -> Int { max(8, min(128, 8 * 224 * 224 / max(1, height * width))) }
+    private static func batch(height: Int, width: Int) -> Int {
+        max(8, min(128, 8 * 224 * 224 / max(1, height * width)))
+    }
 
     /// Decodes the chosen items and gives their values to `consume`, in order.
     ///
@@ -179,7 +187,8 @@ package struct FeatureTable: Sendable {
 
     /// Runs the extractor over the data set and keeps what it gives.
     package init(
-        _ extractor: FeatureExtractor, _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+        _ extractor: FeatureExtractor, _ dataset: ImageDataset,
+        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
     ) async throws {
         var items: [Int] = []
         var hashes: [ContentHash] = []
@@ -211,6 +220,7 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
         guard skipped.count * 10 > count else { return }
         let first = skipped.first.map { " '\($0.name)': \($0.reason)." } ?? ""
         throw PipelineError(
-            description: "cannot use the images: \(skipped.count) of \(count) cannot be read, at most a tenth may be.\(first)")
+            description:
+                "cannot use the images: \(skipped.count) of \(count) cannot be read, at most a tenth may be.\(first)")
     }
 }

@@ -53,14 +53,18 @@ package enum FeatureFile {
     }
 
     /// Gives the bytes of a tensor as the file keeps them.
-    private static func withBytes(_ tensor: Tensor, _ element: Element, _ body: (UnsafeRawBufferPointer) throws -> Void) rethrows {
+    private static func withBytes(_ tensor: Tensor, _ element: Element, _ body: (UnsafeRawBufferPointer) throws -> Void)
+        rethrows
+    {
         try tensor.withUnsafeBufferPointer { values in
             if element == .float32 { return try body(UnsafeRawBufferPointer(values)) }
             try values.map { Float16($0).bitPattern }.withUnsafeBytes(body)
         }
     }
 
-    private static func writeNpz(_ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ body: Body) async throws {
+    private static func writeNpz(
+        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ body: Body
+    ) async throws {
         var archive = try ZipWriter(path)
         var rows: [FeatureRow] = []
         var checksum: UInt32 = 0
@@ -77,7 +81,8 @@ package enum FeatureFile {
             }
         }
         let final = header(element, rows.count, rowShape)
-        try archive.replaceStart(provisional, by: final, rest: ZipWriter.checksum(of: final, then: checksum, count: byteCount))
+        try archive.replaceStart(
+            provisional, by: final, rest: ZipWriter.checksum(of: final, then: checksum, count: byteCount))
         try archive.begin("labels.npy")
         try archive.write(NumpyArray.file(integers: rows.map(\.label)))
         try archive.begin("paths.npy")
@@ -91,7 +96,9 @@ package enum FeatureFile {
         try archive.commit()
     }
 
-    private static func writeNpy(_ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ body: Body) async throws {
+    private static func writeNpy(
+        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ body: Body
+    ) async throws {
         var file = try AtomicFile(path)
         var index = try AtomicFile(path + ".index.csv")
         var rows = 0
@@ -125,7 +132,8 @@ package enum FeatureFile {
     }
 
     private static func writeHDF5(
-        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ attributes: [(String, String)], _ body: Body
+        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ attributes: [(String, String)],
+        _ body: Body
     ) async throws {
         let temporary = AtomicFile.temporaryPath(for: path)
         do {
@@ -140,7 +148,9 @@ package enum FeatureFile {
             try file.write(integers: rows.map(\.label), as: "labels")
             try file.write(texts: rows.map(\.path), as: "paths")
             try file.write(texts: classes, as: "classes")
-            if rows.contains(where: { $0.split != nil }) { try file.write(texts: rows.map { $0.split ?? "" }, as: "split") }
+            if rows.contains(where: { $0.split != nil }) {
+                try file.write(texts: rows.map { $0.split ?? "" }, as: "split")
+            }
             _ = consume table
             try file.finish()
             try AtomicFile.move(temporary, to: path)

@@ -34,7 +34,10 @@ final class HDF5Reader {
     init(_ path: String) throws {
         file = finetune_h5_open(path)
         guard file >= 0 else {
-            throw ReadFailure(description: "libhdf5 cannot open it (\(String(cString: finetune_h5_last_error()))), so it is cut short or damaged")
+            throw ReadFailure(
+                description:
+                    "libhdf5 cannot open it (\(String(cString: finetune_h5_last_error()))), so it is cut short or damaged"
+            )
         }
     }
 
@@ -46,7 +49,10 @@ final class HDF5Reader {
             "groups": .array(groups),
             "datasets": .array(
                 datasets.map {
-                    ["path": .string($0.path), "shape": JSON($0.shape), "type": .string($0.type), "offset": .integer($0.offset)]
+                    [
+                        "path": .string($0.path), "shape": JSON($0.shape), "type": .string($0.type),
+                        "offset": .integer($0.offset),
+                    ]
                 }),
             "problems": .object(problems),
             "attributes": .array(attributes),
@@ -63,7 +69,8 @@ final class HDF5Reader {
     /// Reads every dataset of the index as 32-bit floats into the shared memory behind `descriptor`.
     func readData(into descriptor: Int32) throws {
         guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0,
-            let memory = mmap(nil, max(byteCount, 1), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED
+            let memory = mmap(nil, max(byteCount, 1), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
+            memory != MAP_FAILED
         else { throw ReadFailure(description: "there is no memory for its \(byteCount) bytes") }
         datasets = datasets.filter { entry in
             let dataset = H5Dopen2(file, "/" + entry.path, 0)
@@ -102,7 +109,9 @@ final class HDF5Reader {
         var info = H5G_info_t()
         guard H5Gget_info(group, &info) >= 0 else { return report(path, "is a damaged group") }
         guard info.nlinks <= UInt64(Self.maximumObjects) else {
-            throw ReadFailure(description: "the group '/\(path)' holds \(info.nlinks) objects, at most \(Self.maximumObjects) are read")
+            throw ReadFailure(
+                description:
+                    "the group '/\(path)' holds \(info.nlinks) objects, at most \(Self.maximumObjects) are read")
         }
         for index in 0..<info.nlinks {
             let length = H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, index, nil, 0, 0)
@@ -111,7 +120,8 @@ final class HDF5Reader {
                 continue
             }
             var buffer = [CChar](repeating: 0, count: Int(length) + 1)
-            guard H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, 0) == length else { continue }
+            guard H5Lget_name_by_idx(group, ".", H5_INDEX_NAME, H5_ITER_INC, index, &buffer, buffer.count, 0) == length
+            else { continue }
             let bytes = buffer.dropLast().map { UInt8(bitPattern: $0) }
             guard let name = String(validating: bytes, as: UTF8.self), !name.contains("/") else {
                 report(path, "has a link whose name is not UTF-8 text")
@@ -121,7 +131,11 @@ final class HDF5Reader {
             if path.isEmpty, name == "optimizer_weights" || name == "optimizer" { continue }
             let link = finetune_h5_link_type(group, name)
             guard link == Int32(H5L_TYPE_HARD.rawValue) else {
-                report(child, link == Int32(H5L_TYPE_SOFT.rawValue) ? "is a soft link; only data inside the file are read" : "is a link to another file; only data inside the file are read")
+                report(
+                    child,
+                    link == Int32(H5L_TYPE_SOFT.rawValue)
+                        ? "is a soft link; only data inside the file are read"
+                        : "is a link to another file; only data inside the file are read")
                 continue
             }
             guard depth < Self.maximumDepth else {
@@ -163,20 +177,32 @@ final class HDF5Reader {
         let rank = H5Sget_simple_extent_ndims(space)
         guard rank >= 0, rank <= 8 else { return report(path, "has \(rank) dimensions, at most 8 are read") }
         var sizes = [hsize_t](repeating: 0, count: Int(rank))
-        guard rank == 0 || H5Sget_simple_extent_dims(space, &sizes, nil) == rank else { return report(path, "has a damaged shape") }
-        guard H5Pget_external_count(creation) == 0 else { return report(path, "keeps its data in another file; only data inside the file are read") }
-        guard H5Pget_layout(creation) != H5D_VIRTUAL else { return report(path, "is a virtual dataset; only data inside the file are read") }
+        guard rank == 0 || H5Sget_simple_extent_dims(space, &sizes, nil) == rank else {
+            return report(path, "has a damaged shape")
+        }
+        guard H5Pget_external_count(creation) == 0 else {
+            return report(path, "keeps its data in another file; only data inside the file are read")
+        }
+        guard H5Pget_layout(creation) != H5D_VIRTUAL else {
+            return report(path, "is a virtual dataset; only data inside the file are read")
+        }
         for index in 0..<max(0, H5Pget_nfilters(creation)) {
             let filter = H5Pget_filter2(creation, UInt32(index), nil, nil, nil, 0, nil, nil)
             guard Self.knownFilters.contains(filter) else {
-                return report(path, "is compressed with filter \(filter), which libhdf5 has not. Save it with gzip or without compression")
+                return report(
+                    path,
+                    "is compressed with filter \(filter), which libhdf5 has not. Save it with gzip or without compression"
+                )
             }
         }
         var count = 1
         for size in sizes {
             guard size > 0 else { return report(path, "has a dimension of size 0") }
             let (product, overflow) = count.multipliedReportingOverflow(by: Int(clamping: size))
-            guard !overflow, product <= Self.maximumBytes else { return report(path, "declares \(sizes.map { String($0) }.joined(separator: "×")) numbers, which no file holds") }
+            guard !overflow, product <= Self.maximumBytes else {
+                return report(
+                    path, "declares \(sizes.map { String($0) }.joined(separator: "×")) numbers, which no file holds")
+            }
             count = product
         }
         let stored = H5Dget_storage_size(dataset)
@@ -184,8 +210,11 @@ final class HDF5Reader {
             return report(path, "declares \(count * size) bytes and stores \(stored)")
         }
         let bytes = (count * 4 + 63) / 64 * 64
-        guard byteCount + bytes <= Self.maximumBytes else { return report(path, "makes the file larger than \(Self.maximumBytes) bytes") }
-        datasets.append(Dataset(path: path, shape: sizes.map { Int($0) }, type: name, offset: byteCount, byteCount: count * 4))
+        guard byteCount + bytes <= Self.maximumBytes else {
+            return report(path, "makes the file larger than \(Self.maximumBytes) bytes")
+        }
+        datasets.append(
+            Dataset(path: path, shape: sizes.map { Int($0) }, type: name, offset: byteCount, byteCount: count * 4))
         byteCount += bytes
     }
 

@@ -24,14 +24,17 @@ package enum Event: Sendable {
         switch self {
         case .note(let text, let data): event("note", [.init("text", .string(text))] + (data.members ?? []))
         case .warning(let text): event("warning", [.init("text", .string(text))])
-        case .skipped(let name, let reason): event("skipped", [.init("path", .string(name)), .init("reason", .string(reason))])
+        case .skipped(let name, let reason):
+            event("skipped", [.init("path", .string(name)), .init("reason", .string(reason))])
         case .progress, .share: nil
         case .prediction(let data): event("prediction", data.members ?? [])
         case .done(let data): event("done", [.init("schema", 1)] + (data.members ?? []))
         }
     }
 
-    private func event(_ name: String, _ members: [JSON.Member]) -> JSON { .object([.init("event", .string(name))] + members) }
+    private func event(_ name: String, _ members: [JSON.Member]) -> JSON {
+        .object([.init("event", .string(name))] + members)
+    }
 }
 
 /// Takes events as they happen.

@@ -21,10 +21,15 @@ package struct Predictor: Sendable {
         thread: EngineThread
     ) async throws {
         guard let outputs = model.headOutputs, let node = model.network.node(forLayer: "logits") else {
-            throw TrainingError(.unusableData, "cannot predict with this model: it has no head. Train one with: finetune --base … --data …")
+            throw TrainingError(
+                .unusableData,
+                "cannot predict with this model: it has no head. Train one with: finetune --base … --data …")
         }
         guard outputs == classes.count else {
-            throw TrainingError(.unusableData, "cannot predict with this model: its head has \(outputs) outputs and there are \(classes.count) class names. Name them in order with --classes FILE.")
+            throw TrainingError(
+                .unusableData,
+                "cannot predict with this model: its head has \(outputs) outputs and there are \(classes.count) class names. Name them in order with --classes FILE."
+            )
         }
         self.classes = classes
         trainingImages = model.trainingImages
@@ -56,7 +61,9 @@ package struct Predictor: Sendable {
     /// Scores the model on the labelled images of a data set whose labels index `classes`.
     ///
     /// - Throws: `TrainingError` where no image is left to score.
-    package func evaluate(_ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async throws -> Score {
+    package func evaluate(_ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in })
+        async throws -> Score
+    {
         var rows: [[Double]] = []
         var labels: [Int] = []
         var images: [String] = []
@@ -74,7 +81,10 @@ package struct Predictor: Sendable {
         }
         try PipelineError.check(skipped, of: dataset.items.count)
         guard !rows.isEmpty else {
-            let reason = known.isEmpty ? "none of its images has a label" : "the model was trained on all of its \(known.count) labelled images"
+            let reason =
+                known.isEmpty
+                ? "none of its images has a label"
+                : "the model was trained on all of its \(known.count) labelled images"
             throw TrainingError(.unusableData, "cannot evaluate on '\(dataset.path)': \(reason).")
         }
         return Score(

@@ -25,9 +25,13 @@ package struct RunFolder: Sendable {
             try FileSystem.makeDirectory(path)
             return
         }
-        guard kind == .directory else { throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': it is a file. Choose another --out.") }
+        guard kind == .directory else {
+            throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': it is a file. Choose another --out.")
+        }
         if !isForced, !(try FileSystem.list(path).isEmpty) {
-            throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --force.")
+            throw TrainingError(
+                .cannotCreate,
+                "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --force.")
         }
     }
 
@@ -51,12 +55,16 @@ package struct RunFolder: Sendable {
                 }
             ).prettyText, as: "evaluation.json")
         guard let first = scores.first?.evaluation else { return }
-        var predictions = CSV.line(["path", "split", "label", "prediction", "probability"] + first.classes.map { "p(\($0))" })
+        var predictions = CSV.line(
+            ["path", "split", "label", "prediction", "probability"] + first.classes.map { "p(\($0))" })
         for score in scores {
             for (index, row) in score.evaluation.probabilities.enumerated() {
                 let best = score.evaluation.predictions[index]
                 predictions += CSV.line(
-                    [score.images[index], score.name, first.classes[score.evaluation.labels[index]], first.classes[best], "\(row[best])"]
+                    [
+                        score.images[index], score.name, first.classes[score.evaluation.labels[index]],
+                        first.classes[best], "\(row[best])",
+                    ]
                         + row.map { "\($0)" })
             }
         }

@@ -55,7 +55,10 @@ package struct Trainer: Sendable {
     package init(_ base: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, thread: EngineThread) throws {
         guard dataset.classes.count >= 2 else {
             let found = dataset.classes.isEmpty ? "no classes" : "the one class '\(dataset.classes[0])'"
-            throw TrainingError(.unusableData, "cannot learn from '\(dataset.path)': it has \(found), two were expected. Make a folder of images for each class.")
+            throw TrainingError(
+                .unusableData,
+                "cannot learn from '\(dataset.path)': it has \(found), two were expected. Make a folder of images for each class."
+            )
         }
         if let item = dataset.items.first(where: { $0.label == nil }) {
             throw TrainingError(.unusableData, "cannot learn from '\(dataset.path)': '\(item.name)' has no label.")
@@ -94,7 +97,8 @@ package struct Trainer: Sendable {
             linear: settings.linear, threads: thread.count
         ) { done, _ in report(.share(stage: "head", done)) }
         guard head.weight.values.allSatisfy(\.isFinite), head.bias.values.allSatisfy(\.isFinite) else {
-            throw TrainingError(.diverged, "the training diverged: the head's weights are no longer numbers. Try a smaller --lr.")
+            throw TrainingError(
+                .diverged, "the training diverged: the head's weights are no longer numbers. Try a smaller --lr.")
         }
 
         var model = base.adapted(weight: head.weight, bias: head.bias, classes: dataset.classes)
@@ -107,7 +111,8 @@ package struct Trainer: Sendable {
             return SplitScore(
                 part: part,
                 evaluation: Evaluation(
-                    probabilities: Softmax.probabilities(logits), labels: rows.map { labels[$0] }, classes: dataset.classes),
+                    probabilities: Softmax.probabilities(logits), labels: rows.map { labels[$0] },
+                    classes: dataset.classes),
                 images: rows.map { dataset.items[table.items[$0]].name })
         }
         return TrainingResult(
@@ -130,28 +135,41 @@ package struct Trainer: Sendable {
     /// A group that the data set itself puts on two sides makes every score a false one.
     private func checkGroups(_ members: [Split.Member]) throws {
         var parts: [String: Set<Split.Part>] = [:]
-        for member in members { if let group = member.group, let part = member.part { parts[group, default: []].insert(part) } }
+        for member in members {
+            if let group = member.group, let part = member.part { parts[group, default: []].insert(part) }
+        }
         let torn = parts.filter { $0.value.count > 1 }.keys.sorted()
         guard torn.isEmpty else {
-            throw TrainingError(.unusableData, "cannot learn from '\(dataset.path)': its own splits put the group '\(torn[0])' on two sides\(torn.count > 1 ? " (and \(torn.count - 1) more)" : ""). Move each group to one split.")
+            throw TrainingError(
+                .unusableData,
+                "cannot learn from '\(dataset.path)': its own splits put the group '\(torn[0])' on two sides\(torn.count > 1 ? " (and \(torn.count - 1) more)" : ""). Move each group to one split."
+            )
         }
     }
 
     private func checkClasses(_ labels: [Int], _ report: EventHandler) throws {
         let counts = labels.reduce(into: [Int](repeating: 0, count: dataset.classes.count)) { $0[$1] += 1 }
         if let missing = counts.firstIndex(of: 0) {
-            throw TrainingError(.unusableData, "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training.")
+            throw TrainingError(
+                .unusableData,
+                "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training."
+            )
         }
         for (name, count) in zip(dataset.classes, counts) where count == 1 {
             report(.warning("The class '\(name)' has a single training image; what is learnt of it is a guess."))
         }
     }
 
-    private func warnOfLeaks(_ members: [Split.Member], _ parts: [Split.Part], _ table: FeatureTable, _ report: EventHandler) {
+    private func warnOfLeaks(
+        _ members: [Split.Member], _ parts: [Split.Part], _ table: FeatureTable, _ report: EventHandler
+    ) {
         let training = Set(members.indices.filter { parts[$0] == .train }.map { members[$0].hash })
         let leaks = members.indices.filter { parts[$0] != .train && training.contains(members[$0].hash) }
         guard let first = leaks.first else { return }
-        report(.warning("\(leaks.count) images outside the training split are also in it, such as '\(dataset.items[table.items[first]].name)'; their scores are too good."))
+        report(
+            .warning(
+                "\(leaks.count) images outside the training split are also in it, such as '\(dataset.items[table.items[first]].name)'; their scores are too good."
+            ))
     }
 }
 

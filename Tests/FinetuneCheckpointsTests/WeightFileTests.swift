@@ -16,26 +16,32 @@ private func load(_ path: String) throws -> Model { try WeightFile(path, helper:
 private func run(_ model: Model, _ layer: String, on input: Tensor) async throws -> [Float] {
     let node = try #require(model.network.node(forLayer: layer))
     let program = try await InferenceProgram(
-        model.network, model.weights, output: node, batch: input.shape[0], height: input.shape[1], width: input.shape[2],
+        model.network, model.weights, output: node, batch: input.shape[0], height: input.shape[1],
+        width: input.shape[2],
         precision: .fp32, thread: thread)
     return try await program.run(input).values
 }
 
 @Suite("A weight file") struct WeightFileTests {
-    static let cases = ((try? Fixtures.json("manifest.json"))?["cases"]?.arrayValue ?? []).compactMap { $0["file"]?.stringValue }
+    static let cases = ((try? Fixtures.json("manifest.json"))?["cases"]?.arrayValue ?? []).compactMap {
+        $0["file"]?.stringValue
+    }
 
     @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 5) }
 
     @Test("gives the features and logits of the library that wrote it", arguments: cases)
     func numbers(_ file: String) async throws {
-        let entry = try #require(try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file })
+        let entry = try #require(
+            try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file })
         let shape = entry["shape"]?.integers ?? []
         // The fixtures' script feeds this sine; it stands in no file.
         let input = Tensor(shape: shape, values: (0..<shape.reduce(1, *)).map { Float(1.5 * sin(0.7 * Double($0))) })
         let model = try load(Fixtures.path(file))
         let features = entry["features"]?.numbers ?? []
         let largest = features.map(abs).max() ?? 1
-        for (a, b) in zip(try await run(model, "pooled", on: input), features) { #expect(abs(Double(a) - b) < 1e-5 * max(largest, 1)) }
+        for (a, b) in zip(try await run(model, "pooled", on: input), features) {
+            #expect(abs(Double(a) - b) < 1e-5 * max(largest, 1))
+        }
         let logits = try await run(model, "logits", on: input)
         let expected = entry["logits"]?.numbers ?? []
         #expect(logits.count == expected.count)
@@ -43,7 +49,9 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         let classes = model.headOutputs ?? 1
         for row in 0..<shape[0] {
             let shift = file.hasPrefix("keras") ? expected[row * classes] - Double(logits[row * classes]) : 0
-            for k in row * classes..<(row + 1) * classes { #expect(abs(Double(logits[k]) + shift - expected[k]) < 1e-4) }
+            for k in row * classes..<(row + 1) * classes {
+                #expect(abs(Double(logits[k]) + shift - expected[k]) < 1e-4)
+            }
         }
     }
 
@@ -58,7 +66,9 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         ]
         for (file, (dialect, architecture)) in expected {
             let model = try load(Fixtures.path(file))
-            #expect(model.dialect == dialect && model.network.name == architecture, "\(file): \(model.dialect), \(model.network.name)")
+            #expect(
+                model.dialect == dialect && model.network.name == architecture,
+                "\(file): \(model.dialect), \(model.network.name)")
         }
         #expect(try load(Fixtures.path("keras-weights.h5")).recipe?.order == .bgr)
         #expect(try load(Fixtures.path("torch-basic.h5")).recipe?.resizeRatio == 256.0 / 224)
@@ -68,8 +78,10 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     @Test(
         "that is broken is refused with the tensor's name",
         arguments: [
-            ("missing", "layer2.0.bn1.running_var"), ("extra", "layer2.0.se.weight"), ("misshapen", "layer3.0.conv1.weight"),
-            ("text", "bn1.weight"), ("soft-link", "layer1.0.conv1.weight"), ("not-finite", "fc.weight"), ("truncated", "cut short"),
+            ("missing", "layer2.0.bn1.running_var"), ("extra", "layer2.0.se.weight"),
+            ("misshapen", "layer3.0.conv1.weight"),
+            ("text", "bn1.weight"), ("soft-link", "layer1.0.conv1.weight"), ("not-finite", "fc.weight"),
+            ("truncated", "cut short"),
         ])
     func broken(_ name: String, _ word: String) {
         let error = #expect(throws: CheckpointError.self) { try load(Fixtures.path("bad-\(name).h5")) }
@@ -78,7 +90,10 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
 
     @Test(
         "that is something else says what it is",
-        arguments: [("", "empty"), ("version https://git-lfs.github.com/spec/v1", "git lfs pull"), ("<!DOCTYPE html>", "web page"), ("PK\u{3}\u{4}", "zip"), ("hello", "no HDF5")])
+        arguments: [
+            ("", "empty"), ("version https://git-lfs.github.com/spec/v1", "git lfs pull"),
+            ("<!DOCTYPE html>", "web page"), ("PK\u{3}\u{4}", "zip"), ("hello", "no HDF5"),
+        ])
     func strangers(_ text: String, _ word: String) throws {
         let folder = try Fixtures.temporaryFolder()
         defer { Fixtures.remove(folder) }
@@ -111,7 +126,9 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     }
 
     @Test("cannot be read without its helper, and says so") func noHelper() {
-        let error = #expect(throws: CheckpointError.self) { try WeightFile(Fixtures.path("torch-basic.h5"), helper: "/none/helper") }
+        let error = #expect(throws: CheckpointError.self) {
+            try WeightFile(Fixtures.path("torch-basic.h5"), helper: "/none/helper")
+        }
         #expect(error?.kind == .helperMissing)
     }
 }
@@ -122,7 +139,9 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         let folder = try Fixtures.temporaryFolder()
         defer { Fixtures.remove(folder) }
         var model = try load(Fixtures.path(file))
-        let width = try #require(model.network.nodes.last.flatMap { if case .dense(let inputs, _, _) = $0.operation { inputs } else { nil } })
+        let width = try #require(
+            model.network.nodes.last.flatMap { if case .dense(let inputs, _, _) = $0.operation { inputs } else { nil } }
+        )
         model = model.adapted(
             weight: Tensor(shape: [2, width], values: (0..<2 * width).map { Float($0) / 7 }),
             bias: Tensor(shape: [2], values: [0.5, -1]), classes: ["one", "two \"quoted\""])
@@ -140,15 +159,20 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     }
 }
 
-@Suite("Real files beside this checkout", .enabled(if: Fixtures.shared("fixtures/manifest.json") != nil, "the shared files are not here"))
+@Suite(
+    "Real files beside this checkout",
+    .enabled(if: Fixtures.shared("fixtures/manifest.json") != nil, "the shared files are not here"))
 struct SharedFilesTests {
     @Test("load with the real libraries' numbers")
     func fixtures() async throws {
         let folder = try #require(Fixtures.shared("fixtures"))
-        let entries = try #require(try JSON(parsing: FileSystem.read(folder + "/manifest.json"))["fixtures"]?.arrayValue)
+        let entries = try #require(
+            try JSON(parsing: FileSystem.read(folder + "/manifest.json"))["fixtures"]?.arrayValue)
         var count = 0
         for entry in entries where entry["expect"] == "load" {
-            guard let file = entry["file"]?.stringValue, file.hasSuffix(".h5"), let id = entry["id"]?.stringValue else { continue }
+            guard let file = entry["file"]?.stringValue, file.hasSuffix(".h5"), let id = entry["id"]?.stringValue else {
+                continue
+            }
             count += 1
             let model = try load("\(folder)/\(file)")
             let array = try NumpyArray(parsing: FileSystem.read("\(folder)/\(id)/input.npy"), name: id)
@@ -160,7 +184,9 @@ struct SharedFilesTests {
                 let tolerance = entry["tolerance"]?[name]
                 let (absolute, relative) = (tolerance?["atol"]?.doubleValue ?? 0, tolerance?["rtol"]?.doubleValue ?? 0)
                 #expect(found.count == expected.count)
-                for (a, b) in zip(found, expected) { #expect(Double(abs(a - b)) <= absolute + relative * Double(abs(b)), "\(id)") }
+                for (a, b) in zip(found, expected) {
+                    #expect(Double(abs(a - b)) <= absolute + relative * Double(abs(b)), "\(id)")
+                }
             }
         }
         #expect(count == 9)
@@ -169,14 +195,17 @@ struct SharedFilesTests {
     @Test("that are malformed are refused or survived, as each asks")
     func malformed() throws {
         let folder = try #require(Fixtures.shared("fixtures"))
-        let entries = try #require(try JSON(parsing: FileSystem.read(folder + "/manifest.json"))["fixtures"]?.arrayValue)
+        let entries = try #require(
+            try JSON(parsing: FileSystem.read(folder + "/manifest.json"))["fixtures"]?.arrayValue)
         for entry in entries where entry["family"] == "malformed" {
             let (file, expect) = (entry["file"]?.stringValue ?? "", entry["expect"]?.stringValue ?? "")
             do {
                 _ = try load("\(folder)/\(file)")
                 #expect(!expect.hasPrefix("reject"), "\(file) was loaded")
             } catch let error as CheckpointError {
-                if let name = entry["error_names"]?.stringValue { #expect(error.description.contains(name), "\(file): \(error)") }
+                if let name = entry["error_names"]?.stringValue {
+                    #expect(error.description.contains(name), "\(file): \(error)")
+                }
             }
         }
     }
@@ -189,8 +218,11 @@ struct SharedFilesTests {
         let values = images.bytes.enumerated().map { (Float($1) / 255 - scale[$0 % 3].0) / scale[$0 % 3].1 }
         for depth in [20, 32, 44, 56] {
             let model = try load("\(folder)/resnet\(depth).h5")
-            let expected = try NumpyArray(parsing: FileSystem.read("\(folder)/resnet\(depth)_golden_logits.npy"), name: "logits").floats
-            for (a, b) in zip(try await run(model, "logits", on: Tensor(shape: images.shape, values: values)), expected) { #expect(abs(a - b) < 1e-3) }
+            let expected = try NumpyArray(
+                parsing: FileSystem.read("\(folder)/resnet\(depth)_golden_logits.npy"), name: "logits"
+            ).floats
+            for (a, b) in zip(try await run(model, "logits", on: Tensor(shape: images.shape, values: values)), expected)
+            { #expect(abs(a - b) < 1e-3) }
         }
     }
 }

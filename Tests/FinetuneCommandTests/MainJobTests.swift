@@ -7,22 +7,30 @@ import Testing
 private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
 
 @Suite("The program") struct MainJobTests {
-    @Test("adapts a base to a folder of images, and the model answers as it was scored", arguments: ["logistic", "ridge", "linear"])
+    @Test(
+        "adapts a base to a folder of images, and the model answers as it was scored",
+        arguments: ["logistic", "ridge", "linear"])
     func mainJob(_ head: String) throws {
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 20)
         try workspace.write("not a picture", "images/down/broken.jpg")
-        let training = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--head", head, "--json")
+        let training = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--head", head, "--json")
         #expect(training.code == 0, "\(training.errors)")
         let done = training.done
         #expect(done["classes"] == ["across", "down"] && done["skipped"] == 1)
         #expect((done["train_images"]?.intValue ?? 0) + (done["val_images"]?.intValue ?? 0) == 40)
         #expect(done["val"]?["accuracy"]?.doubleValue == 1)
         #expect(done["trainable_parameters"] == 130)
-        for name in ["model.h5", "run.json", "metrics.csv", "events.jsonl", "evaluation.json", "predictions.csv", "confusion.csv", "split.csv", "skipped.csv"] {
+        for name in [
+            "model.h5", "run.json", "metrics.csv", "events.jsonl", "evaluation.json", "predictions.csv",
+            "confusion.csv", "split.csv", "skipped.csv",
+        ] {
             #expect(FileSystem.kind(of: workspace.file("run/\(name)")) == .file, "\(name)")
         }
-        #expect(String(decoding: try FileSystem.read(workspace.file("run/skipped.csv")), as: UTF8.self).contains("down/broken.jpg"))
+        #expect(
+            String(decoding: try FileSystem.read(workspace.file("run/skipped.csv")), as: UTF8.self).contains(
+                "down/broken.jpg"))
 
         let evaluation = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@images", "--json")
         #expect(evaluation.code == 0, "\(evaluation.errors)")
@@ -38,16 +46,22 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
                 event["path"]?.stringValue.flatMap { path in event["probability"].map { (path, $0) } }
             })
         for row in table.rows { #expect(found[workspace.file("images/\(row.fields[0])")]?.text == row.fields[4]) }
-        let alone = try workspace.finetune("predict", "--model", "@run/model.h5", "@images/\(table.rows[0].fields[0])", "--json")
+        let alone = try workspace.finetune(
+            "predict", "--model", "@run/model.h5", "@images/\(table.rows[0].fields[0])", "--json")
         #expect(alone.events.first?["probability"]?.text == table.rows[0].fields[4])
     }
 
     @Test("gives the same bytes twice") func repeatable() throws {
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 12)
-        for run in ["a", "b"] { _ = try workspace.finetune("--base", base, "--data", "@images", "--out", "@\(run)", "--head", "linear", "--quiet") }
+        for run in ["a", "b"] {
+            _ = try workspace.finetune(
+                "--base", base, "--data", "@images", "--out", "@\(run)", "--head", "linear", "--quiet")
+        }
         for name in ["model.h5", "predictions.csv", "confusion.csv", "split.csv"] {
-            #expect(try FileSystem.read(workspace.file("a/\(name)")) == FileSystem.read(workspace.file("b/\(name)")), "\(name)")
+            #expect(
+                try FileSystem.read(workspace.file("a/\(name)")) == FileSystem.read(workspace.file("b/\(name)")),
+                "\(name)")
         }
     }
 
@@ -56,7 +70,8 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         try workspace.makeImages("two", perClass: 10)
         try workspace.makeImages("three", perClass: 10, classes: ["x", "y", "z"])
         _ = try workspace.finetune("--base", base, "--data", "@two", "--out", "@first", "--quiet")
-        let second = try workspace.finetune("--base", "@first/model.h5", "--data", "@three", "--out", "@second", "--json")
+        let second = try workspace.finetune(
+            "--base", "@first/model.h5", "--data", "@three", "--out", "@second", "--json")
         #expect(second.code == 0 && second.done["classes"] == ["x", "y", "z"])
     }
 
@@ -65,8 +80,11 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         try workspace.makeImages("images/train", perClass: 5)
         try workspace.makeImages("images/val", perClass: 2, seed: 500)
         for name in ["f.npz", "f.npy", "f.h5", "f.csv"] {
-            let outcome = try workspace.finetune("extract", "--base", base, "--data", "@images", "--out", "@\(name)", "--json")
-            #expect(outcome.code == 0 && outcome.done["images"] == 14 && outcome.done["dimensions"] == [64], "\(outcome.errors)")
+            let outcome = try workspace.finetune(
+                "extract", "--base", base, "--data", "@images", "--out", "@\(name)", "--json")
+            #expect(
+                outcome.code == 0 && outcome.done["images"] == 14 && outcome.done["dimensions"] == [64],
+                "\(outcome.errors)")
         }
         let archive = try ZipArchive(FileSystem.read(workspace.file("f.npz")), name: "f.npz")
         func array(_ name: String) throws -> NumpyArray {
@@ -75,25 +93,35 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         let features = try array("features")
         #expect(features.shape == [14, 64])
         #expect(try array("labels").integers == [0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 1, 1])
-        #expect(Set(archive.members.map(\.name)) == ["features.npy", "labels.npy", "paths.npy", "classes.npy", "split.npy"])
+        #expect(
+            Set(archive.members.map(\.name)) == ["features.npy", "labels.npy", "paths.npy", "classes.npy", "split.npy"])
         let plain = try NumpyArray(parsing: FileSystem.read(workspace.file("f.npy")), name: "f.npy")
         #expect(plain.bytes == features.bytes)
         let table = try CSV(parsing: FileSystem.read(workspace.file("f.csv")), name: "f.csv")
         #expect(table.rows.flatMap { $0.fields.dropFirst(2).compactMap { Float($0) } } == features.floats)
         #expect(table.rows[0].fields[0] == "train/across/0.bmp" && table.rows[0].fields[1] == "across")
-        let spatial = try workspace.finetune("extract", "--base", base, "--data", "@images", "--layer", "stage2", "--dtype", "float16", "--split", "val", "--out", "@s.npz", "--json")
+        let spatial = try workspace.finetune(
+            "extract", "--base", base, "--data", "@images", "--layer", "stage2", "--dtype", "float16", "--split", "val",
+            "--out", "@s.npz", "--json")
         #expect(spatial.done["dimensions"] == [32, 16, 16] && spatial.done["images"] == 4)
     }
 
     @Test("keeps a group on one side") func groups() throws {
         let workspace = try Workspace()
         for (label, name) in ["across", "down"].enumerated() {
-            for number in 0..<24 { try workspace.write(Workspace.stripes(label, seed: number), "images/\(name)/animal\(number / 4)-\(number).bmp") }
+            for number in 0..<24 {
+                try workspace.write(
+                    Workspace.stripes(label, seed: number), "images/\(name)/animal\(number / 4)-\(number).bmp")
+            }
         }
-        let outcome = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--group-by", "[a-z]+/animal[0-9]+", "--val", "0.4", "--json")
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--group-by", "[a-z]+/animal[0-9]+", "--val", "0.4",
+            "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")
         let table = try CSV(parsing: FileSystem.read(workspace.file("run/split.csv")), name: "split")
-        for (_, rows) in Dictionary(grouping: table.rows, by: { $0.fields[2] }) { #expect(Set(rows.map { $0.fields[1] }).count == 1) }
+        for (_, rows) in Dictionary(grouping: table.rows, by: { $0.fields[2] }) {
+            #expect(Set(rows.map { $0.fields[1] }).count == 1)
+        }
         #expect(Set(table.rows.map { $0.fields[1] }) == ["train", "val"])
     }
 
@@ -102,7 +130,8 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         try workspace.makeImages("images", perClass: 8)
         _ = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--quiet")
         try workspace.write("down\nacross\n", "names.txt")
-        let swapped = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@images", "--classes", "@names.txt", "--json")
+        let swapped = try workspace.finetune(
+            "evaluate", "--model", "@run/model.h5", "--data", "@images", "--classes", "@names.txt", "--json")
         #expect(swapped.done["metrics"]?["accuracy"]?.doubleValue == 0)
     }
 
@@ -110,7 +139,10 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         let workspace = try Workspace()
         let outcome = try workspace.finetune("inspect", base, "--json")
         #expect(outcome.code == 0 && outcome.done["architecture"] == "ResNet-20 (CIFAR), width 16")
-        #expect(outcome.done["stages"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["stem", "stage1", "stage2", "stage3"])
+        #expect(
+            outcome.done["stages"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == [
+                "stem", "stage1", "stage2", "stage3",
+            ])
         #expect(outcome.done["input"]?["height"] == 32)
         #expect(try workspace.finetune("inspect", base).output.contains("ResNet-20"))
     }

@@ -26,7 +26,9 @@ final class Workspace {
     func file(_ name: String) -> String { Path.join(path, name) }
 
     /// Runs `finetune` with arguments, `@name` standing for a file of this folder.
-    func finetune(_ arguments: String..., input: String? = nil) throws -> Outcome { try finetune(arguments, input: input) }
+    func finetune(_ arguments: String..., input: String? = nil) throws -> Outcome {
+        try finetune(arguments, input: input)
+    }
 
     func finetune(_ arguments: [String], input: String? = nil) throws -> Outcome {
         let process = Process()
@@ -48,7 +50,8 @@ final class Workspace {
         process.waitUntilExit()
         let texts = try names.map { String(decoding: try FileSystem.read($0), as: UTF8.self) }
         return Outcome(
-            code: process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus,
+            code: process.terminationReason == .uncaughtSignal
+                ? 128 + process.terminationStatus : process.terminationStatus,
             output: texts[0], errors: texts[1])
     }
 
@@ -62,9 +65,12 @@ final class Workspace {
     func write(_ text: String, _ name: String) throws { try write(Array(text.utf8), name) }
 
     /// Writes pictures of stripes into a folder a class: down for the first, across for the second, diagonal for the third.
-    func makeImages(_ folder: String, perClass count: Int, classes: [String] = ["across", "down"], seed: Int = 0) throws {
+    func makeImages(_ folder: String, perClass count: Int, classes: [String] = ["across", "down"], seed: Int = 0) throws
+    {
         for (label, name) in classes.enumerated() {
-            for number in 0..<count { try write(Self.stripes(label, seed: seed + 31 * number), "\(folder)/\(name)/\(number).bmp") }
+            for number in 0..<count {
+                try write(Self.stripes(label, seed: seed + 31 * number), "\(folder)/\(name)/\(number).bmp")
+            }
         }
     }
 
@@ -87,7 +93,9 @@ final class Workspace {
         }
         let size = 54 + pixels.count
         func four(_ value: Int) -> [UInt8] { UInt32(value).littleEndianBytes }
-        return Array("BM".utf8) + four(size) + four(0) + four(54) + four(40) + four(width) + four(height) + [1, 0, 24, 0] + four(0)
+        return Array("BM".utf8) + four(size) + four(0) + four(54) + four(40) + four(width) + four(height) + [
+            1, 0, 24, 0,
+        ] + four(0)
             + four(pixels.count) + four(2835) + four(2835) + four(0) + four(0) + pixels
     }
 }

@@ -25,7 +25,9 @@ private final class Folder {
 @Suite("A data set") struct DatasetTests {
     @Test("of class folders is sorted by class and path, hidden files left out")
     func classFolders() throws {
-        let folder = try Folder(["b/2.jpg": "x", "b/1.jpg": "x", "a/deep/3.jpg": "x", ".hidden/4.jpg": "x", "a/.DS_Store": "x"])
+        let folder = try Folder([
+            "b/2.jpg": "x", "b/1.jpg": "x", "a/deep/3.jpg": "x", ".hidden/4.jpg": "x", "a/.DS_Store": "x",
+        ])
         let dataset = try ImageDataset(folder.path)
         #expect(dataset.classes == ["a", "b"])
         #expect(dataset.items.map(\.name) == ["a/deep/3.jpg", "b/1.jpg", "b/2.jpg"])
@@ -68,7 +70,8 @@ private final class Folder {
 
     @Test("of a CSV takes labels, splits and groups from its columns")
     func csv() throws {
-        let folder = try Folder(["t.csv": "group,label,path,split\ng1,z,i/1.jpg,train\ng2,y,i/2.jpg,val\n,z,i/0.jpg,\n"])
+        let folder = try Folder(["t.csv": "group,label,path,split\ng1,z,i/1.jpg,train\ng2,y,i/2.jpg,val\n,z,i/0.jpg,\n"]
+        )
         let dataset = try ImageDataset(folder.path + "/t.csv")
         #expect(dataset.classes == ["y", "z"])
         #expect(dataset.items.map(\.name) == ["i/2.jpg", "i/0.jpg", "i/1.jpg"])
@@ -97,7 +100,8 @@ private final class Folder {
         #expect(dataset.items.map(\.part) == [.train, .train, .test])
         guard case .picture(let picture) = try dataset.content(of: 1) else { return #expect(Bool(false), "no picture") }
         #expect(picture.bytes == [3, 4] && picture.channels == 1)
-        #expect(dataset.limited(to: .init(count: 1, isStratified: false), seed: 0).items.map(\.part) == [.train, .test])
+        #expect(
+            dataset.limited(to: .init(count: 1, isStratified: false), seed: 0).items.map(\.part) == [.train, .test])
         try write([0, 0, 8, 3, 0, 0, 0, 2, 255, 255, 255, 255, 255, 255, 255, 255], "train-images-idx3-ubyte")
         #expect(throws: DatasetError.self) { try ImageDataset(folder) }
     }
@@ -125,7 +129,9 @@ private final class Folder {
         let dataset = ImageDataset(path: "", classes: ["a", "b"], items: items)
         let sample = dataset.limited(to: .init(count: 20, isStratified: true), seed: 3)
         #expect(sample.items.count == 20 && sample.items.count { $0.label == 1 } == 4)
-        #expect(sample.items.map(\.name) == dataset.limited(to: .init(count: 20, isStratified: true), seed: 3).items.map(\.name))
+        #expect(
+            sample.items.map(\.name)
+                == dataset.limited(to: .init(count: 20, isStratified: true), seed: 3).items.map(\.name))
     }
 }
 
@@ -157,7 +163,9 @@ private final class Folder {
     @Test("never tears a group apart") func groups() {
         let members = members(120) { "group \($0 / 7)" }
         let parts = Split.assign(members, validation: 0.3, test: 0.2, seed: 2)
-        for (_, own) in Dictionary(grouping: members.indices, by: { members[$0].group }) { #expect(Set(own.map { parts[$0] }).count == 1) }
+        for (_, own) in Dictionary(grouping: members.indices, by: { members[$0].group }) {
+            #expect(Set(own.map { parts[$0] }).count == 1)
+        }
         #expect(Set(parts).count == 3)
     }
 
@@ -165,7 +173,10 @@ private final class Folder {
     func exceptions() {
         let hash = ContentHash(of: "same")
         let parts = Split.assign(
-            [Split.Member(label: 0, hash: hash), Split.Member(label: 0, hash: hash), Split.Member(label: 1, hash: ContentHash(of: "x"))],
+            [
+                Split.Member(label: 0, hash: hash), Split.Member(label: 0, hash: hash),
+                Split.Member(label: 1, hash: ContentHash(of: "x")),
+            ],
             validation: 0.9, test: 0, seed: 0)
         #expect(parts[0] == parts[1])
         for seed in 0..<20 {

@@ -27,7 +27,9 @@ struct ReferenceValue {
 }
 
 /// Evaluates a network on one image.
-func evaluateReference(_ network: Network, _ weights: Weights, output: String, on image: ReferenceValue) -> ReferenceValue {
+func evaluateReference(_ network: Network, _ weights: Weights, output: String, on image: ReferenceValue)
+    -> ReferenceValue
+{
     var results = [Node.image: image]
     for node in network.nodes where network.ancestors(of: output).contains(node.name) {
         let x = results[node.inputs[0]] ?? image
@@ -37,7 +39,9 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
             let (weight, bias, window) = (tensor("weight"), tensor("bias"), convolution.window)
             let edges = window.edges(height: x.height, width: x.width)
             let size = window.output(height: x.height, width: x.width)
-            let (inputs, outputs) = (convolution.channels / convolution.groups, convolution.filters / convolution.groups)
+            let (inputs, outputs) = (
+                convolution.channels / convolution.groups, convolution.filters / convolution.groups
+            )
             results[node.name] = x.mapped(convolution.filters, size.height, size.width) { f, oy, ox in
                 var sum = convolution.hasBias ? bias[f] : 0
                 for c in 0..<inputs {
@@ -46,7 +50,8 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
                             let y = oy * window.stride - edges.top + ky * window.dilation
                             let xx = ox * window.stride - edges.left + kx * window.dilation
                             guard y >= 0, y < x.height, xx >= 0, xx < x.width else { continue }
-                            sum += weight[((f * inputs + c) * window.height + ky) * window.width + kx]
+                            sum +=
+                                weight[((f * inputs + c) * window.height + ky) * window.width + kx]
                                 * x[f / outputs * inputs + c, y, xx]
                         }
                     }
@@ -54,7 +59,9 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
                 return sum
             }
         case .batchNormalization(let normalization):
-            let (gamma, beta, mean, variance) = (tensor("weight"), tensor("bias"), tensor("running_mean"), tensor("running_var"))
+            let (gamma, beta, mean, variance) = (
+                tensor("weight"), tensor("bias"), tensor("running_mean"), tensor("running_var")
+            )
             results[node.name] = x.mapped(x.channels, x.height, x.width) { c, y, xx in
                 (x[c, y, xx] - mean[c]) / (variance[c] + normalization.epsilon).squareRoot() * gamma[c] + beta[c]
             }
@@ -71,7 +78,8 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
             }
         case .globalAveragePooling:
             results[node.name] = x.mapped(x.channels, 1, 1) { c, _, _ in
-                x.values[c * x.height * x.width..<(c + 1) * x.height * x.width].reduce(0, +) / Double(x.height * x.width)
+                x.values[c * x.height * x.width..<(c + 1) * x.height * x.width].reduce(0, +)
+                    / Double(x.height * x.width)
             }
         case .zeroPadding(let edges):
             results[node.name] = x.mapped(

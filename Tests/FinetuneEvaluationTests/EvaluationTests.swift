@@ -29,10 +29,13 @@ private struct Case: Sendable, CustomTestStringConvertible {
     @Test("has scikit-learn's scores", arguments: Case.all)
     private func scores(_ example: Case) {
         for key in ["accuracy", "top5", "macro_f1", "log_loss", "ece"] {
-            let (found, expected) = (example.evaluation.json[key]?.doubleValue ?? .nan, example.json[key]?.doubleValue ?? 0)
+            let (found, expected) = (
+                example.evaluation.json[key]?.doubleValue ?? .nan, example.json[key]?.doubleValue ?? 0
+            )
             #expect(abs(found - expected) < 1e-9, "\(key): \(found), \(expected)")
         }
-        let interval = zip(example.evaluation.json["accuracy_ci"]?.numbers ?? [], example.json["accuracy_ci"]?.numbers ?? [])
+        let interval = zip(
+            example.evaluation.json["accuracy_ci"]?.numbers ?? [], example.json["accuracy_ci"]?.numbers ?? [])
         for (found, expected) in interval { #expect(abs(found - expected) < 1e-9) }
     }
 
@@ -40,7 +43,9 @@ private struct Case: Sendable, CustomTestStringConvertible {
     private func classes(_ example: Case) {
         let rows = example.evaluation.perClass
         #expect(rows.map(\.support) == example.json["support"]?.integers)
-        for (key, found) in [("precision", rows.map(\.precision)), ("recall", rows.map(\.recall)), ("f1", rows.map(\.f1))] {
+        for (key, found) in [
+            ("precision", rows.map(\.precision)), ("recall", rows.map(\.recall)), ("f1", rows.map(\.f1)),
+        ] {
             for (a, b) in zip(found, example.json[key]?.numbers ?? []) { #expect(abs(a - b) < 1e-12, "\(key)") }
         }
         #expect(example.evaluation.confusion.flatMap(\.self) == example.json["confusion"]?.integers)

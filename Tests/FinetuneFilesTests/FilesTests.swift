@@ -24,7 +24,9 @@ private struct Damage: RandomNumberGenerator {
 }
 
 @Suite("NumPy files") struct NumpyTests {
-    @Test("are read in every type and byte order", arguments: ["u1", "i2", "big-i4", "i8", "f2", "f4", "big-f8", "fortran"])
+    @Test(
+        "are read in every type and byte order",
+        arguments: ["u1", "i2", "big-i4", "i8", "f2", "f4", "big-f8", "fortran"])
     func types(_ name: String) throws {
         let array = try NumpyArray(parsing: FileSystem.read(Fixtures.path("\(name).npy")), name: name)
         #expect(array.shape == [2, 3, 4])
@@ -51,7 +53,9 @@ private struct Damage: RandomNumberGenerator {
         }
     }
 
-    @Test("that are damaged are refused or read, and never crash", arguments: ["stored.npz", "compressed.npz", "f4.npy", "fortran.npy"])
+    @Test(
+        "that are damaged are refused or read, and never crash",
+        arguments: ["stored.npz", "compressed.npz", "f4.npy", "fortran.npy"])
     func damaged(_ name: String) throws {
         let good = try FileSystem.read(Fixtures.path(name))
         var damage = Damage(state: 1)
@@ -62,7 +66,9 @@ private struct Damage: RandomNumberGenerator {
                     _ = try NumpyArray(parsing: bytes, name: name).floats
                 } else {
                     let archive = try ZipArchive(bytes, name: name)
-                    for member in archive.members { _ = try NumpyArray(parsing: archive.content(of: member), name: name) }
+                    for member in archive.members {
+                        _ = try NumpyArray(parsing: archive.content(of: member), name: name)
+                    }
                 }
             } catch let error as FileError {
                 #expect(error.kind == .malformed)
@@ -83,7 +89,8 @@ private struct Damage: RandomNumberGenerator {
         try archive.write(numbers)
         let final = NumpyArray.header("<i8", shape: [2], byteCount: 128)
         let rest = numbers.withUnsafeBytes { ZipWriter.checksum($0, continuing: 0) }
-        try archive.replaceStart(provisional, by: final, rest: ZipWriter.checksum(of: final, then: rest, count: numbers.count))
+        try archive.replaceStart(
+            provisional, by: final, rest: ZipWriter.checksum(of: final, then: rest, count: numbers.count))
         try archive.begin("names.npy")
         try archive.write(NumpyArray.file(strings: ["é", "ab"]))
         try archive.commit()
@@ -102,7 +109,12 @@ private struct Damage: RandomNumberGenerator {
         #expect(try JSON(parsing: value.prettyText) == value)
     }
 
-    @Test("is refused where it is none", arguments: ["", "{", "[1,]", "{\"a\":1,\"a\":2}", "01", "1 2", "\"\\x\"", "nul", "[\"\u{1}\"]", "-", "1.", "\"\\ud800\""])
+    @Test(
+        "is refused where it is none",
+        arguments: [
+            "", "{", "[1,]", "{\"a\":1,\"a\":2}", "01", "1 2", "\"\\x\"", "nul", "[\"\u{1}\"]", "-", "1.",
+            "\"\\ud800\"",
+        ])
     func refused(_ text: String) { #expect(throws: JSON.SyntaxError.self) { try JSON(parsing: text) } }
 
     @Test("may hold Python's NaN and escapes of pairs")

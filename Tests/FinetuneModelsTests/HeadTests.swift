@@ -2,10 +2,11 @@
 
 import FinetuneEngine
 import FinetuneFiles
-@testable import FinetuneModels
 import Glibc
 import TestSupport
 import Testing
+
+@testable import FinetuneModels
 
 private struct Problem: Sendable, CustomTestStringConvertible {
     let testDescription: String
@@ -17,7 +18,8 @@ private struct Problem: Sendable, CustomTestStringConvertible {
     init(_ json: JSON) {
         testDescription = json["name"]?.stringValue ?? ""
         self.json = json
-        features = Tensor(shape: json["shape"]?.integers ?? [], values: json["features"]?.numbers.map { Float($0) } ?? [])
+        features = Tensor(
+            shape: json["shape"]?.integers ?? [], values: json["features"]?.numbers.map { Float($0) } ?? [])
         labels = json["labels"]?.integers ?? []
         classCount = json["classes"]?.intValue ?? 0
     }
@@ -26,7 +28,8 @@ private struct Problem: Sendable, CustomTestStringConvertible {
 
     var standardized: HeadProblem {
         HeadProblem(
-            features: Standardization(fitting: features).apply(features), labels: labels, classCount: classCount, folds: nil)
+            features: Standardization(fitting: features).apply(features), labels: labels, classCount: classCount,
+            folds: nil)
     }
 }
 
@@ -36,7 +39,10 @@ private struct Problem: Sendable, CustomTestStringConvertible {
     @Test("standardization has StandardScaler's mean and scale", arguments: Problem.all)
     private func standardization(_ problem: Problem) {
         let scaling = Standardization(fitting: problem.features)
-        for (found, expected) in zip(scaling.mean + scaling.deviation, (problem.json["mean"]?.numbers ?? []) + (problem.json["scale"]?.numbers ?? [])) {
+        for (found, expected) in zip(
+            scaling.mean + scaling.deviation,
+            (problem.json["mean"]?.numbers ?? []) + (problem.json["scale"]?.numbers ?? []))
+        {
             #expect(abs(found - expected) < 1e-6 * max(1, abs(expected)))  // Features are single precision.
         }
     }
@@ -62,7 +68,8 @@ private struct Problem: Sendable, CustomTestStringConvertible {
         ) { _, _ in }
         let chosen = head.record["strength"]?.doubleValue ?? 0
         #expect(abs(chosen / (problem.json["chosen"]?.doubleValue ?? 0) - 1) < 1e-9)
-        let predictions = Softmax.probabilities(problem.features.dense(weight: head.weight, bias: head.bias)).map { row in
+        let predictions = Softmax.probabilities(problem.features.dense(weight: head.weight, bias: head.bias)).map {
+            row in
             row.firstIndex(of: row.max() ?? 0) ?? -1
         }
         #expect(predictions == problem.json["predictions"]?.integers)
@@ -72,7 +79,8 @@ private struct Problem: Sendable, CustomTestStringConvertible {
     private func ridge(_ problem: Problem) {
         for fit in problem.json["ridge"]?.arrayValue ?? [] {
             let head = RidgeHead.solve(problem.standardized, strengths: [fit["strength"]?.doubleValue ?? 1])[0]
-            let found = problem.standardized.features.rows(Array(0..<5)).dense(weight: head.weight, bias: head.bias).values
+            let found = problem.standardized.features.rows(Array(0..<5)).dense(weight: head.weight, bias: head.bias)
+                .values
             let expected = fit["decision"]?.numbers ?? []
             // With two classes scikit-learn gives the second one's value alone.
             let comparable = problem.classCount == 2 ? stride(from: 1, to: found.count, by: 2).map { found[$0] } : found
@@ -81,7 +89,9 @@ private struct Problem: Sendable, CustomTestStringConvertible {
         }
     }
 
-    @Test("every head works with a class of one image and fewer images than features", arguments: Problem.all, HeadKind.allCases)
+    @Test(
+        "every head works with a class of one image and fewer images than features", arguments: Problem.all,
+        HeadKind.allCases)
     private func small(_ problem: Problem, _ kind: HeadKind) {
         let folds = StratifiedFolds.assign(labels: problem.labels, count: 3)
         let head = kind.fit(
@@ -134,7 +144,9 @@ private struct Problem: Sendable, CustomTestStringConvertible {
         let labels = (0..<60).map { $0 % 3 }
         let groups = (0..<60).map { "animal \($0 / 4)" }
         let folds = StratifiedFolds.assign(labels: labels, groups: groups, count: 3)
-        for (_, members) in Dictionary(grouping: labels.indices, by: { groups[$0] }) { #expect(Set(members.map { folds[$0] }).count == 1) }
+        for (_, members) in Dictionary(grouping: labels.indices, by: { groups[$0] }) {
+            #expect(Set(members.map { folds[$0] }).count == 1)
+        }
         for fold in 0..<3 { #expect(Set(labels.indices.filter { folds[$0] == fold }.map { labels[$0] }) == [0, 1, 2]) }
     }
 

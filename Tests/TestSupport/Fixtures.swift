@@ -24,9 +24,13 @@ package enum Fixtures {
     }
 
     /// Where the build put the programs: beside the test bundle.
-    package static var products: String { Path.parent(of: FileSystem.programPath.hasSuffix(".xctest") ? FileSystem.programPath : bundle) }
+    package static var products: String {
+        Path.parent(of: FileSystem.programPath.hasSuffix(".xctest") ? FileSystem.programPath : bundle)
+    }
 
-    private static var bundle: String { CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? FileSystem.programPath }
+    private static var bundle: String {
+        CommandLine.arguments.first { $0.hasSuffix(".xctest") } ?? FileSystem.programPath
+    }
 
     package static var readingHelper: String { Path.join(products, "finetune-read-weights") }
 
