@@ -99,7 +99,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         console.writeOut("macro-F1   \(evaluation.macroF1.rounded(toPlaces: 4))")
         console.writeOut("log-loss   \(evaluation.logLoss.rounded(toPlaces: 4))")
         console.writeOut("ECE        \(evaluation.calibrationError.rounded(toPlaces: 4))")
-        let width = min(32, evaluation.classes.map(\.count).max() ?? 5)
+        let width = max(5, min(32, evaluation.classes.map(\.count).max() ?? 5))
         func pad(_ text: String) -> String {
             text.count > width ? text.prefix(width - 1) + "…" : text + String(repeating: " ", count: width - text.count)
         }

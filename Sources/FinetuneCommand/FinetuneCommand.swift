@@ -11,7 +11,7 @@ struct FinetuneCommand: AsyncParsableCommand {
         abstract: "Adapts a pretrained network to your images.",
         discussion: """
             EXAMPLES
-              finetune --base resnet50.h5 --data ./imgs       adapt a network; ./imgs has a folder for each class
+              finetune --base resnet50.h5 --data ./imgs     (./imgs has a folder a class)
               finetune evaluate --model runs/a/model.h5 --data ./more
               finetune predict --model runs/a/model.h5 photo.jpg
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
