@@ -13,6 +13,9 @@ extension CompiledProgram {
             scratchpadBytes = max(scratchpadBytes, try primitive.layout(dnnl_query_scratchpad_md).byteCount)
         }
         let plan = BufferPlan(buffers)
+        guard plan.byteCount + scratchpadBytes < AlignedBytes.physicalMemory else {
+            throw EngineError.tooMuchMemory(plan.byteCount + scratchpadBytes)
+        }
         arena = AlignedBytes(byteCount: plan.byteCount)
         let scratchpad = AlignedBytes(byteCount: scratchpadBytes)
         constants.append(scratchpad)

@@ -14,6 +14,12 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
                 + "Try a larger --size.")
     }
 
+    static func tooMuchMemory(_ byteCount: Int) -> EngineError {
+        EngineError(
+            description: "cannot run the network: a batch of such images needs \(byteCount >> 20) MiB, "
+                + "this machine has \(AlignedBytes.physicalMemory >> 20). Try a smaller --size.")
+    }
+
     static func missingTensor(_ name: String) -> EngineError {
         EngineError(description: "cannot compile the network: the weights hold no '\(name)'")
     }

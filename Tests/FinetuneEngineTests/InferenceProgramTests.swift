@@ -283,6 +283,16 @@ private let cases: [Case] = [
         }
     }
 
+    @Test("refuses images that no memory holds")
+    func tooLarge() async throws {
+        let example = cases[2]
+        await #expect(throws: EngineError.self) {
+            _ = try await InferenceProgram(
+                example.network, example.weights(), output: "conv", batch: 8, height: 200_000, width: 200_000,
+                precision: .fp32, thread: Self.thread)
+        }
+    }
+
     @Test("names a tensor that is missing or does not fit")
     func missingTensor() async throws {
         let network = cases[0].network
