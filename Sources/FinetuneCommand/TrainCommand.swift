@@ -40,14 +40,14 @@ struct TrainCommand: AsyncParsableCommand {
             "Images that test: a path, or a fraction of each class. (default: none but the data set's own)",
             valueName: "path|fraction"))
     var test: String?
-    @Option(help: ArgumentHelp("The run folder. (default: runs/<base>-<data>-<n>)", valueName: "folder")) var out:
-        String?
+    @Option(help: ArgumentHelp("The run folder. (default: runs/<base>-<data>-<n>)", valueName: "folder"))
+    var out: String?
     @Flag(help: "Overwrite the files of an earlier run in that folder.") var force = false
     @Flag(help: "Check the base and the data, say what would be done, and stop.") var dryRun = false
-    @Option(help: "The head: logistic (to its optimum), ridge (closed form) or linear (by SGD).") var head = HeadKind
-        .logistic
-    @Option(help: "Scaling of features before the head: none or standardize.") var featureScaling = FeatureScaling
-        .standardize
+    @Option(help: "The head: logistic (to its optimum), ridge (closed form) or linear (by SGD).")
+    var head = HeadKind.logistic
+    @Option(help: "Scaling of features before the head: none or standardize.")
+    var featureScaling = FeatureScaling.standardize
     @Option(help: "Passes over the training features, for --head linear. (default: 50)") var epochs: Int?
     @Option(help: "Images a step, for --head linear. (default: 32)") var batch: Int?
     @Option(help: "Initial learning rate, for --head linear. (default: 0.01)") var lr: Double?
