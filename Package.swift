@@ -40,6 +40,7 @@ let package = Package(
         library("CFinetuneDNNL", apt: "libdnnl-dev"),
         library("CFinetuneBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
         library("CFinetuneHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
+        library("CFinetuneSeccomp", apt: "linux-libc-dev"),
         library("CFinetuneJPEG", pkgConfig: "libturbojpeg", apt: "libturbojpeg0-dev"),
         library("CFinetunePNG", pkgConfig: "spng", apt: "libspng-dev"),
         library("CFinetuneWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
@@ -74,7 +75,8 @@ let package = Package(
             ],
             swiftSettings: strict),
         .executableTarget(
-            name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5"], swiftSettings: strict),
+            name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5", "CFinetuneSeccomp"],
+            swiftSettings: strict),
 
         .target(name: "TestSupport", dependencies: ["FinetuneFiles"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("FinetuneFilesTests", ["FinetuneFiles", "TestSupport"]),

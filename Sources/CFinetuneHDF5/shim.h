@@ -14,6 +14,7 @@ static inline hid_t finetune_h5_float(void) { return H5T_NATIVE_FLOAT; }
 static inline hid_t finetune_h5_double(void) { return H5T_NATIVE_DOUBLE; }
 static inline hid_t finetune_h5_int64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t finetune_h5_uint8(void) { return H5T_NATIVE_UINT8; }
+static inline hid_t finetune_h5_uint16(void) { return H5T_NATIVE_UINT16; }
 static inline hid_t finetune_h5_stored_float(void) { return H5T_IEEE_F32LE; }
 static inline hid_t finetune_h5_stored_int64(void) { return H5T_STD_I64LE; }
 static inline hid_t finetune_h5_stored_uint8(void) { return H5T_STD_U8LE; }
@@ -60,6 +61,12 @@ static inline int finetune_h5_object(hid_t object, int *type, unsigned long long
 
 static inline herr_t finetune_h5_reclaim(hid_t type, hid_t space, void *buffer) {
     return H5Dvlen_reclaim(type, space, H5P_DEFAULT, buffer);
+}
+
+/// Teaches the library a filter that decodes only.
+static inline herr_t finetune_h5_register_decoder(int identifier, const char *name, H5Z_func_t decode) {
+    const H5Z_class2_t filter = {H5Z_CLASS_T_VERS, identifier, 0, 1, name, NULL, NULL, decode};
+    return H5Zregister(&filter);
 }
 
 /// The most specific text on the calling thread's error stack.

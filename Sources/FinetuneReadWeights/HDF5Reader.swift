@@ -9,18 +9,25 @@ final class HDF5Reader {
         var path: String
         var shape: [Int]
         var type: String
+        /// Where its floats lie in the shared memory.
         var offset: Int
-        var byteCount: Int
+        var count: Int
+        /// Bytes of a whole chunk before compression; 0 where the dataset is not in chunks.
+        var chunkBytes: Int
     }
+
+    /// What a dataset's numbers are.
+    private static let bfloat16 = "bfloat16"
 
     private static let maximumDepth = 64
     private static let maximumObjects = 100_000
-    private static let maximumBytes = 8 << 30
+    private static let maximumBytes = 16 << 30
+    private static let pageBytes = 4096
     private static let maximumTextBytes = 64 << 20
     /// Deflate cannot shrink data by more than 1032; what declares more than this is a bomb.
     private static let maximumRatio = 1100
-    /// Filters that libhdf5 has built in: deflate, shuffle, fletcher32, szip, nbit, scale-offset.
-    private static let knownFilters: Set<Int32> = [1, 2, 3, 4, 5, 6]
+    /// Filters that libhdf5 has built in, deflate, shuffle, fletcher32, szip, nbit, scale-offset; and ours.
+    private static let knownFilters: Set<Int32> = [1, 2, 3, 4, 5, 6, LZFFilter.identifier]
 
     private let file: hid_t
     private var datasets: [Dataset] = []
@@ -30,8 +37,11 @@ final class HDF5Reader {
     private var visited: Set<UInt64> = []
     private var byteCount = 0
     private var textBytes = 0
+    /// Bytes that all datasets together may declare: networks hardly compress, so what does is a bomb.
+    private let byteBudget: Int
 
-    init(_ path: String) throws {
+    init(_ path: String, fileSize: Int) throws {
+        byteBudget = min(Self.maximumBytes, 64 << 20 + 20 * min(fileSize, 1 << 40))
         file = finetune_h5_open(path)
         guard file >= 0 else {
             throw ReadFailure(
@@ -67,21 +77,45 @@ final class HDF5Reader {
     }
 
     /// Reads every dataset of the index as 32-bit floats into the shared memory behind `descriptor`.
+    ///
+    /// One dataset at a time is mapped, so that this process stays small however large the file.
     func readData(into descriptor: Int32) throws {
-        guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0,
-            let memory = mmap(nil, max(byteCount, 1), PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0),
-            memory != MAP_FAILED
-        else { throw ReadFailure(description: "there is no memory for its \(byteCount) bytes") }
-        datasets = datasets.filter { entry in
+        guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0 else {
+            throw ReadFailure(description: "there is no memory for its \(byteCount) bytes")
+        }
+        datasets = try datasets.filter { entry in
+            let byteCount = entry.count * 4
+            guard
+                let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, off_t(entry.offset)),
+                memory != MAP_FAILED
+            else { throw ReadFailure(description: "there is no memory for the \(byteCount) bytes of '\(entry.path)'") }
+            defer { munmap(memory, byteCount) }
             let dataset = H5Dopen2(file, "/" + entry.path, 0)
             defer { if dataset >= 0 { H5Dclose(dataset) } }
-            guard dataset >= 0, H5Dread(dataset, finetune_h5_float(), 0, 0, 0, memory + entry.offset) >= 0 else {
+            LZFFilter.chunkBytes = entry.chunkBytes
+            guard dataset >= 0, read(dataset, entry, into: memory) else {
                 report(entry.path, "cannot be read: \(String(cString: finetune_h5_last_error()))")
                 return false
             }
             return true
         }
-        munmap(memory, max(byteCount, 1))
+    }
+
+    private func read(_ dataset: hid_t, _ entry: Dataset, into memory: UnsafeMutableRawPointer) -> Bool {
+        guard entry.type == Self.bfloat16 else {
+            return H5Dread(dataset, finetune_h5_float(), 0, 0, 0, memory) >= 0
+        }
+        let type = H5Dget_type(dataset)
+        defer { H5Tclose(type) }
+        // The halves of the floats arrive behind the place of the first and are widened from there.
+        let halves = memory + entry.count * 2
+        let memoryType = H5Tget_class(type) == H5T_OPAQUE ? type : finetune_h5_uint16()
+        guard H5Dread(dataset, memoryType, 0, 0, 0, halves) >= 0 else { return false }
+        for index in 0..<entry.count {
+            let half = halves.load(fromByteOffset: index * 2, as: UInt16.self)
+            memory.storeBytes(of: UInt32(half) << 16, toByteOffset: index * 4, as: UInt32.self)
+        }
+        return true
     }
 
     private func report(_ path: String, _ problem: String) { problems.append(.init(path, .string(problem))) }
@@ -95,12 +129,16 @@ final class HDF5Reader {
         guard visited.count <= Self.maximumObjects else {
             throw ReadFailure(description: "it holds more than \(Self.maximumObjects) objects")
         }
+        let known = attributes.count
         for index in 0..<min(attributeCount, 10_000) { try readAttribute(of: object, index, path) }
+        let isBrainFloat = attributes[known...].contains {
+            $0["name"] == "dtype" && $0["value"] == [.string(Self.bfloat16)]
+        }
         switch type {
         case Int32(H5O_TYPE_GROUP.rawValue):
             groups.append(.string(path))
             try visitMembers(of: object, path, depth)
-        case Int32(H5O_TYPE_DATASET.rawValue): describe(dataset: object, path)
+        case Int32(H5O_TYPE_DATASET.rawValue): describe(dataset: object, path, isBrainFloat: isBrainFloat)
         default: report(path, "is a named type")
         }
     }
@@ -154,7 +192,7 @@ final class HDF5Reader {
 
     // MARK: Datasets
 
-    private func describe(dataset: hid_t, _ path: String) {
+    private func describe(dataset: hid_t, _ path: String, isBrainFloat: Bool) {
         let space = H5Dget_space(dataset)
         let type = H5Dget_type(dataset)
         let creation = H5Dget_create_plist(dataset)
@@ -168,12 +206,14 @@ final class HDF5Reader {
         let name: String
         switch H5Tget_class(type) {
         case H5T_FLOAT: name = "float\(size * 8)"
+        case H5T_OPAQUE where size == 2 && isBrainFloat: name = Self.bfloat16
+        case H5T_INTEGER where size == 2 && isBrainFloat: name = Self.bfloat16
         case H5T_INTEGER: name = (H5Tget_sign(type) == H5T_SGN_NONE ? "uint" : "int") + "\(size * 8)"
         case H5T_STRING: return report(path, "holds text, numbers were expected")
         case H5T_COMPOUND: return report(path, "holds records, numbers were expected")
         default: return report(path, "holds neither floats nor integers")
         }
-        guard size <= 8 else { return report(path, "holds numbers of \(size) bytes") }
+        guard size > 0, size <= 8 else { return report(path, "holds numbers of \(size) bytes") }
         let rank = H5Sget_simple_extent_ndims(space)
         guard rank >= 0, rank <= 8 else { return report(path, "has \(rank) dimensions, at most 8 are read") }
         var sizes = [hsize_t](repeating: 0, count: Int(rank))
@@ -209,13 +249,34 @@ final class HDF5Reader {
         guard stored > 0, count * size / Self.maximumRatio <= Int(clamping: stored) else {
             return report(path, "declares \(count * size) bytes and stores \(stored)")
         }
-        let bytes = (count * 4 + 63) / 64 * 64
-        guard byteCount + bytes <= Self.maximumBytes else {
-            return report(path, "makes the file larger than \(Self.maximumBytes) bytes")
+        let (bytes, overflow) = (count * 4).addingReportingOverflow(Self.pageBytes - 1)
+        let rounded = bytes / Self.pageBytes * Self.pageBytes
+        guard !overflow, byteCount + rounded <= byteBudget else {
+            return report(path, "makes its data larger than \(byteBudget) bytes, more than such a file can hold")
+        }
+        guard let chunkBytes = chunkBytes(creation, elementSize: size) else {
+            return report(path, "is in chunks larger than it is read in")
         }
         datasets.append(
-            Dataset(path: path, shape: sizes.map { Int($0) }, type: name, offset: byteCount, byteCount: count * 4))
-        byteCount += bytes
+            Dataset(
+                path: path, shape: sizes.map { Int($0) }, type: name, offset: byteCount, count: count,
+                chunkBytes: chunkBytes))
+        byteCount += rounded
+    }
+
+    /// Bytes of a chunk, 0 without chunks, nil where they are too many.
+    private func chunkBytes(_ creation: hid_t, elementSize: Int) -> Int? {
+        guard H5Pget_layout(creation) == H5D_CHUNKED else { return 0 }
+        var sizes = [hsize_t](repeating: 0, count: 8)
+        let rank = H5Pget_chunk(creation, 8, &sizes)
+        guard rank > 0 else { return nil }
+        var bytes = elementSize
+        for size in sizes.prefix(Int(rank)) {
+            let (product, overflow) = bytes.multipliedReportingOverflow(by: Int(clamping: size))
+            guard !overflow, product <= byteBudget else { return nil }
+            bytes = product
+        }
+        return bytes
     }
 
     // MARK: Attributes

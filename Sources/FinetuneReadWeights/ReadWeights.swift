@@ -1,10 +1,11 @@
 // finetune-read-weights FILE: the only process that lets libhdf5 read a file which somebody else made.
 //
-// libhdf5 is not safe on hostile files, whatever its caller checks. So it runs here, under limits that are set before
-// the file is opened; a crash or a hang ends this process and nothing else. What was read goes to descriptor 3, shared
-// memory of the parent, as 32-bit floats; an index in JSON goes to standard output.
+// libhdf5 is not safe on hostile files, whatever its caller checks. So it runs here, under limits of memory, time and
+// system calls that are set before it sees the file; a crash or a hang ends this process and nothing else. What was
+// read goes to descriptor 3, shared memory of the parent, as 32-bit floats; an index in JSON goes to standard output.
 
 internal import CFinetuneHDF5
+internal import CFinetuneSeccomp
 internal import FinetuneFiles
 internal import Glibc
 
@@ -12,43 +13,71 @@ internal import Glibc
 struct ReadWeights {
     static func main() {
         guard CommandLine.arguments.count == 2 else {
-            print(JSON.object([.init("failure", "finetune-read-weights is run by finetune, on one file")]).text)
-            exit(64)
+            finish(failure: "finetune-read-weights is run by finetune, on one file", code: 64)
         }
         let path = CommandLine.arguments[1]
         do {
-            try limitResources(fileSize: fileSize(path))
+            let size = try fileSize(path)
+            try limitResources(fileSize: size)
             finetune_h5_silence()
             H5PLset_loading_state(0)
-            let reader = try HDF5Reader(path)
+            guard LZFFilter.register() else { throw ReadFailure(description: "libhdf5 takes no filter") }
+            try confine(mayOpen: true)
+            let reader = try HDF5Reader(path, fileSize: size)
+            try confine(mayOpen: false)
             try reader.walk()
             try reader.readData(into: 3)
-            print(reader.index.text)
+            finish(printing: reader.index)
         } catch let failure as ReadFailure {
-            print(JSON.object([.init("failure", .string(failure.description))]).text)
-            exit(65)
+            finish(failure: failure.description, code: 65)
         } catch {
             exit(1)
         }
     }
 
-    private static func fileSize(_ path: String) throws -> UInt64 {
+    private static func fileSize(_ path: String) throws -> Int {
         var status = stat()
         guard stat(path, &status) == 0 else { throw ReadFailure(description: String(cString: strerror(errno))) }
-        return UInt64(status.st_size)
+        return Int(status.st_size)
     }
 
     /// Bounds memory, processor time and core files, for whatever the file makes the library do.
-    private static func limitResources(fileSize: UInt64) throws {
+    private static func limitResources(fileSize: Int) throws {
+        let size = rlim_t(min(fileSize, 1 << 40))
         let limits: [(__rlimit_resource, rlim_t)] = [
-            (RLIMIT_AS, 1 << 30 + rlim_t(min(fileSize, 1 << 36)) * 4), (RLIMIT_CPU, 60), (RLIMIT_CORE, 0),
+            (RLIMIT_AS, 384 << 20 + size * 2), (RLIMIT_CPU, 1 + size / (16 << 20)), (RLIMIT_CORE, 0),
         ]
         for (resource, amount) in limits {
             var limit = rlimit(rlim_cur: amount, rlim_max: amount)
             guard setrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else {
-                throw ReadFailure(description: "the system refuses to limit this process")
+                throw ReadFailure(description: "the system refuses to limit the process that reads it")
             }
         }
+    }
+
+    private static func confine(mayOpen: Bool) throws {
+        guard finetune_confine(mayOpen ? 1 : 0) == 0 else {
+            throw ReadFailure(
+                description:
+                    "the system refuses to confine the process that reads it (seccomp: \(String(cString: strerror(errno))))"
+            )
+        }
+    }
+
+    private static func finish(failure: String, code: Int32) -> Never {
+        finish(printing: .object([.init("failure", .string(failure))]), code: code)
+    }
+
+    /// Writes the index and ends at once: nothing is left to tidy, and libhdf5's own tidying may crash.
+    private static func finish(printing index: JSON, code: Int32 = 0) -> Never {
+        let bytes = Array(index.text.utf8)
+        var start = 0
+        while start < bytes.count {
+            let written = bytes[start...].withUnsafeBytes { write(1, $0.baseAddress, $0.count) }
+            if written <= 0 { _exit(1) }
+            start += written
+        }
+        _exit(code)
     }
 }
 

@@ -1,0 +1,68 @@
+// Linux' filter of system calls (seccomp) for Swift, which can call neither prctl (variadic) nor the macros of a filter.
+
+#ifndef FINETUNE_SECCOMP_SHIM_H
+#define FINETUNE_SECCOMP_SHIM_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/audit.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+
+#if defined(__x86_64__)
+#define FINETUNE_ARCHITECTURE AUDIT_ARCH_X86_64
+#elif defined(__aarch64__)
+#define FINETUNE_ARCHITECTURE AUDIT_ARCH_AARCH64
+#else
+#error "the reading helper knows the system calls of x86-64 and arm64 only"
+#endif
+
+#define FINETUNE_LOAD(field) BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, field))
+#define FINETUNE_ALLOW(call) \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+#define FINETUNE_REFUSE BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM)
+/// Allows a call whose argument has none of the bits in `mask` (the low word holds all of them).
+#define FINETUNE_ALLOW_WITHOUT(call, argument, mask)                                                        \
+    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), FINETUNE_LOAD(args[argument]),                  \
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (mask), 1, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), FINETUNE_REFUSE
+
+/// Leaves this process, for good, the calls that reading a file and handing over memory take; every other one fails.
+///
+/// With `may_open`, files can still be opened for reading; a second call without it takes that away.
+/// Returns 0, or -1 with errno set.
+static inline int finetune_confine(int may_open) {
+    struct sock_filter filter[] = {
+        FINETUNE_LOAD(arch),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FINETUNE_ARCHITECTURE, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        FINETUNE_LOAD(nr),
+#if defined(__x86_64__)
+        // Calls of the x32 interface have numbers of their own.
+        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+#endif
+        // What only the first of the two filters allows.
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_open ? 0xFFFFFFFF : __NR_openat, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_open ? 0xFFFFFFFF : __NR_prctl, 0, 1),
+        FINETUNE_REFUSE,
+        FINETUNE_ALLOW(prctl),
+        FINETUNE_ALLOW(read), FINETUNE_ALLOW(pread64), FINETUNE_ALLOW(write), FINETUNE_ALLOW(lseek),
+        FINETUNE_ALLOW(close), FINETUNE_ALLOW(fstat), FINETUNE_ALLOW(ftruncate), FINETUNE_ALLOW(newfstatat),
+        FINETUNE_ALLOW(munmap), FINETUNE_ALLOW(mremap), FINETUNE_ALLOW(brk), FINETUNE_ALLOW(madvise),
+        FINETUNE_ALLOW(futex), FINETUNE_ALLOW(clock_gettime), FINETUNE_ALLOW(getrandom),
+        FINETUNE_ALLOW(rt_sigreturn), FINETUNE_ALLOW(exit), FINETUNE_ALLOW(exit_group),
+        FINETUNE_ALLOW_WITHOUT(mmap, 2, PROT_EXEC), FINETUNE_LOAD(nr),
+        FINETUNE_ALLOW_WITHOUT(mprotect, 2, PROT_EXEC), FINETUNE_LOAD(nr),
+        FINETUNE_ALLOW_WITHOUT(openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC), FINETUNE_LOAD(nr),
+        FINETUNE_REFUSE,
+    };
+    struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return -1;
+    return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program, 0, 0);
+}
+
+#endif
