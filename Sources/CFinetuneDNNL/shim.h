@@ -149,15 +149,16 @@ static inline dnnl_status_t finetune_elementwise(dnnl_primitive_desc_t *pd, dnnl
 #endif
 }
 
-static inline dnnl_status_t finetune_addition(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                              const_dnnl_primitive_attr_t attributes, finetune_layout_t first,
-                                              finetune_layout_t second, finetune_layout_t destination) {
+static inline dnnl_status_t finetune_binary(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                              const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
+                                            finetune_layout_t first, finetune_layout_t second,
+                                            finetune_layout_t destination) {
 #if DNNL_VERSION_MAJOR >= 3
-    return dnnl_binary_primitive_desc_create(pd, engine, dnnl_binary_add, FINETUNE_MD(first), FINETUNE_MD(second),
+    return dnnl_binary_primitive_desc_create(pd, engine, algorithm, FINETUNE_MD(first), FINETUNE_MD(second),
                                              FINETUNE_MD(destination), attributes);
 #else
     dnnl_binary_desc_t operation;
-    dnnl_status_t status = dnnl_binary_desc_init(&operation, dnnl_binary_add, FINETUNE_MD(first), FINETUNE_MD(second),
+    dnnl_status_t status = dnnl_binary_desc_init(&operation, algorithm, FINETUNE_MD(first), FINETUNE_MD(second),
                                                  FINETUNE_MD(destination));
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);

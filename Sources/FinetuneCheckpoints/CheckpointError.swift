@@ -41,24 +41,22 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         CheckpointError(.cannotWrite, "cannot write '\(path)': \(reason)")
     }
 
-    /// What a file is that is no HDF5, in words that say what to do.
-    static func notHDF5(_ path: String, head: [UInt8], byteCount: Int) -> CheckpointError {
+    /// What a file is that is none of those we read, in words that say what to do.
+    static func unknown(_ path: String, head: [UInt8]) -> CheckpointError {
         let text = String(decoding: head, as: UTF8.self).lowercased()
         let found =
-            if byteCount == 0 {
+            if head.isEmpty {
                 "it is empty. Download it again."
             } else if text.hasPrefix("version https://git-lfs") {
                 "it is a git-lfs pointer, not the weights themselves. Run: git lfs pull"
             } else if text.contains("<!doctype") || text.contains("<html") {
                 "it is a web page, not weights. Download the file itself, not the page that shows it."
-            } else if head.starts(with: [0x50, 0x4B, 3, 4]) {
-                "it is a zip archive (a .keras or .pth file, it seems), expected an HDF5 weights file. Save the weights as .h5."
             } else if head.starts(with: [0x80, 2]) {
-                "it is a Python pickle, which could run code, expected an HDF5 weights file. Save the weights as .h5."
-            } else if head.count > 8, head[8] == UInt8(ascii: "{") {
-                "it seems to be a safetensors file, expected an HDF5 weights file. Save the weights as .h5."
+                "it is a Python pickle of before PyTorch 1.6, which is not read. Save it again with torch.save, or as safetensors."
+            } else if head.starts(with: [0x1F, 0x8B]) || head.starts(with: Array("BZh".utf8)) || head.starts(with: [0xFD, 0x37]) {
+                "it is compressed. Unpack it first."
             } else {
-                "it is no HDF5 file. Expected weights saved by Keras, or a PyTorch state dict saved with h5py."
+                "it is no weights file. Expected HDF5 or an archive of Keras, a PyTorch state dict (.pth, HDF5) or safetensors."
             }
         return cannotLoad(path, found)
     }

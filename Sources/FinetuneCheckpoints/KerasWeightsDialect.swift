@@ -1,154 +1,130 @@
-// Keras weight files by layer name: groups of layers, each with a list of its weights' paths.
-//
-// The paths are followed exactly as `weight_names` gives them; four layouts of them exist. Networks are told from
-// the layers' names, `conv2_block1_1_conv` …, as keras.applications writes its ResNets.
+// Weights of keras.applications' ResNets without their model: the network is told from the layers' names, which have
+// changed twice, `res2a_branch2a`, `conv2_block1_1_conv`, and `conv2_block1_preact_bn` for V2.
 
 internal import FinetuneEngine
 internal import FinetuneModels
 
-/// One weight of a Keras layer.
-struct KerasWeight {
-    var layer: String
-    /// `kernel`, `bias`, `gamma`, `beta`, `moving_mean` or `moving_variance`.
-    var role: String
-    var fileName: String
-    var tensor: Tensor?
-    var problem: String?
-}
-
-enum KerasWeights {
-    /// The group that holds the layers: the root, or `model_weights` of a whole model; nil where neither does.
-    static func root(_ arrays: NamedArrays) -> String? {
-        func lists(_ path: String) -> Bool {
-            arrays.attribute("layer_names", of: path) != nil || arrays.attribute("layer_names0", of: path) != nil
-        }
-        return lists("")
-            ? "" : arrays.groups.contains("model_weights") && lists("model_weights") ? "model_weights" : nil
-    }
-
-    /// Every weight that the file lists, in its order.
-    static func list(_ arrays: NamedArrays, root: String, path: String) throws -> [KerasWeight] {
-        guard let layers = arrays.texts("layer_names", of: root) else {
-            throw CheckpointError.cannotLoad(
-                path, "its attribute 'layer_names' holds no text, the names of layers were expected.")
-        }
-        var weights: [KerasWeight] = []
-        for layer in layers {
-            let group = root.isEmpty ? layer : "\(root)/\(layer)"
-            guard isPlain(layer), arrays.groups.contains(group) else {
-                throw CheckpointError.cannotLoad(
-                    path, "it lists the layer '\(layer)', which it does not hold. Download it again.")
-            }
-            guard let names = arrays.texts("weight_names", of: group) else {
-                throw CheckpointError.cannotLoad(
-                    path, "its layer '\(layer)' does not list its weights ('weight_names' is missing or no text).")
-            }
-            for name in names {
-                guard isPlain(name) else {
-                    throw CheckpointError.cannotLoad(
-                        path, "its layer '\(layer)' names the weight '\(name)', which points outside the layer.")
-                }
-                let parts = name.split(separator: "/")
-                var role = parts.last.map(String.init) ?? name
-                if role.hasSuffix(":0") { role.removeLast(2) }
-                let full = "\(group)/\(name)"
-                weights.append(
-                    KerasWeight(
-                        layer: parts.count > 1 ? String(parts[parts.count - 2]) : layer, role: role, fileName: full,
-                        tensor: arrays.arrays[full]?.tensor,
-                        problem: arrays.problems[full]
-                            ?? (arrays.arrays[full] == nil ? "is listed, yet not in the file" : nil)))
-            }
-        }
-        return weights
-    }
-
-    /// A relative path without tricks.
-    private static func isPlain(_ name: String) -> Bool {
-        let parts = name.split(separator: "/", omittingEmptySubsequences: false)
-        return !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." }
-    }
-
-    /// Puts a kernel into our order: filters `[height, width, in, out]` to `[out, in, height, width]`, dense
-    /// `[in, out]` to `[out, in]`.
-    static func canonical(_ weight: KerasWeight) -> (role: String, tensor: Tensor?)? {
-        switch weight.role {
-        case "kernel":
-            switch weight.tensor?.shape.count {
-            case 4: ("weight", weight.tensor?.transposed([3, 2, 0, 1]))
-            case 2: ("weight", weight.tensor?.transposed([1, 0]))
-            default: ("weight", weight.tensor)
-            }
-        case "bias", "beta": ("bias", weight.tensor)
-        case "gamma": ("weight", weight.tensor)
-        case "moving_mean": ("running_mean", weight.tensor)
-        case "moving_variance": ("running_var", weight.tensor)
-        default: nil
-        }
-    }
-}
-
 enum KerasWeightsDialect {
-    static func read(_ arrays: NamedArrays, root: String, path: String) throws -> Model {
-        let weights = try KerasWeights.list(arrays, root: root, path: path)
+    static func read(_ weights: [KerasWeight], path: String) throws -> Model {
         var table = TensorTable()
         var fileNames: [String: String] = [:]
         for weight in weights {
-            guard !weight.layer.contains("_preact_") else {
-                throw CheckpointError.cannotLoad(
-                    path,
-                    "it is a Keras ResNet V2 (pre-activation), of which only whole models (.h5 by model.save) are read."
-                )
-            }
-            guard let (role, tensor) = KerasWeights.canonical(weight) else {
+            guard let (role, tensor) = weight.canonical else {
                 table.strangers.append(weight.fileName)
                 continue
             }
-            let name = moduleName(layer: weight.layer) ?? weight.layer
+            let name = KerasNames.module(layer: weight.layer) ?? weight.layer
             fileNames[name] = weight.layer
             table.add("\(name).\(role)", tensor, fileName: weight.fileName, problem: weight.problem)
         }
         table.fileName = { name in
             let module = String(name[..<(name.lastIndex(of: ".") ?? name.endIndex)])
-            return fileNames[module] ?? layerName(module: module) ?? name
+            return fileNames[module] ?? KerasNames.layer(module: module) ?? name
         }
-        let traits = ResNetTraits(stridePlace: .first, epsilon: 1.001e-5, statisticsKept: 0.99, poolsZeros: true)
+        let era = KerasNames.Era(weights.map(\.layer))
+        let traits = ResNetTraits(
+            stridePlace: .first, isPreactivated: era == .preactivated, epsilon: era == .old ? 1e-3 : 1.001e-5,
+            statisticsKept: 0.99, poolsZeros: true)
         let resNet = try ResNet(table, traits, path: path)
         let network = resNet.network()
+        let (recipe, source) = InputRecipe.keras(era, size: nil)
         return Model(
-            network: network, weights: try table.weights(for: network, path: path), recipe: .kerasCaffe,
-            dialect: "Keras weights")
+            network: network, weights: try table.weights(for: network, path: path), recipe: recipe,
+            recipeSource: source, dialect: "Keras weights")
     }
+}
+
+/// keras.applications' names of layers and torchvision's of modules.
+enum KerasNames {
+    /// Whose names they are.
+    enum Era { case old, new, preactivated }
 
     /// `conv3_block2_1_bn` is `layer2.1.bn1`; `_0_conv` and `_0_bn` are the shortcut.
-    static func moduleName(layer: String) -> String? {
-        if layer == "conv1_conv" { return "conv1" }
-        if layer == "conv1_bn" { return "bn1" }
+    static func module(layer: String) -> String? {
+        switch layer {
+        case "conv1_conv", "conv1": return "conv1"
+        case "conv1_bn", "bn_conv1": return "bn1"
+        case "post_bn": return "post"
+        default: break
+        }
+        if let name = oldModule(layer: layer) { return name }
         let parts = layer.split(separator: "_")
         guard parts.count == 4, parts[0].hasPrefix("conv"), let stage = Int(parts[0].dropFirst(4)), stage >= 2,
-            parts[1].hasPrefix("block"), let block = Int(parts[1].dropFirst(5)), block >= 1, let index = Int(parts[2]),
-            parts[3] == "conv" || parts[3] == "bn"
+            parts[1].hasPrefix("block"), let block = Int(parts[1].dropFirst(5)), block >= 1
         else { return nil }
         let prefix = "layer\(stage - 1).\(block - 1)"
+        if parts[2] == "preact", parts[3] == "bn" { return "\(prefix).preact" }
+        guard let index = Int(parts[2]), parts[3] == "conv" || parts[3] == "bn" else { return nil }
         return index == 0 ? "\(prefix).downsample.\(parts[3] == "conv" ? 0 : 1)" : "\(prefix).\(parts[3])\(index)"
     }
 
-    /// The inverse of `moduleName(layer:)`.
-    static func layerName(module: String) -> String? {
-        if module == "conv1" { return "conv1_conv" }
-        if module == "bn1" { return "conv1_bn" }
+    /// `res4b_branch2a` and `res4b1_branch2a` are `layer3.1.conv1`, `bn2a_branch1` is `layer1.0.downsample.1`.
+    private static func oldModule(layer: String) -> String? {
+        let parts = layer.split(separator: "_")
+        guard parts.count == 2, parts[1].hasPrefix("branch") else { return nil }
+        let isConvolution = parts[0].hasPrefix("res")
+        guard isConvolution || parts[0].hasPrefix("bn") else { return nil }
+        let place = parts[0].dropFirst(isConvolution ? 3 : 2)
+        guard let stage = place.first?.wholeNumberValue, stage >= 2, let letter = place.dropFirst().first?.asciiValue,
+            (UInt8(ascii: "a")...UInt8(ascii: "z")).contains(letter)
+        else { return nil }
+        let number = place.dropFirst(2)
+        guard number.isEmpty || (letter == UInt8(ascii: "b") && Int(number) != nil) else { return nil }
+        let block = number.isEmpty ? Int(letter - UInt8(ascii: "a")) : Int(number) ?? 0
+        let prefix = "layer\(stage - 1).\(block)"
+        switch parts[1] {
+        case "branch1": return "\(prefix).downsample.\(isConvolution ? 0 : 1)"
+        case "branch2a": return "\(prefix).\(isConvolution ? "conv" : "bn")1"
+        case "branch2b": return "\(prefix).\(isConvolution ? "conv" : "bn")2"
+        case "branch2c": return "\(prefix).\(isConvolution ? "conv" : "bn")3"
+        default: return nil
+        }
+    }
+
+    /// The inverse of `module(layer:)`, in the new names.
+    static func layer(module: String) -> String? {
+        switch module {
+        case "conv1": return "conv1_conv"
+        case "bn1": return "conv1_bn"
+        case "post": return "post_bn"
+        default: break
+        }
         let parts = module.split(separator: ".")
         guard parts.count >= 3, parts[0].hasPrefix("layer"), let stage = Int(parts[0].dropFirst(5)),
             let block = Int(parts[1])
         else { return nil }
         let prefix = "conv\(stage + 1)_block\(block + 1)"
+        if parts[2] == "preact" { return "\(prefix)_preact_bn" }
         if parts[2] == "downsample", parts.count == 4 { return "\(prefix)_0_\(parts[3] == "0" ? "conv" : "bn")" }
-        guard let index = parts[2].last?.wholeNumberValue else { return nil }
+        guard let index = parts[2].last?.wholeNumberValue, index > 0 else { return nil }
         return "\(prefix)_\(index)_\(parts[2].hasPrefix("conv") ? "conv" : "bn")"
     }
 }
 
+extension KerasNames.Era {
+    /// - Returns: Nil for names of somebody's own.
+    static func told(_ layers: some Sequence<String>) -> KerasNames.Era? {
+        var found: KerasNames.Era?
+        for layer in layers {
+            if layer.hasSuffix("_preact_bn") { return .preactivated }
+            if layer == "conv2_block1_1_conv" { found = .new }
+            if layer == "res2a_branch2a" { found = .old }
+        }
+        return found
+    }
+
+    init(_ layers: some Sequence<String>) { self = Self.told(layers) ?? .new }
+}
+
 extension InputRecipe {
-    /// What keras.applications expects of ResNet v1: `load_img` squashes, `preprocess_input` is of the caffe kind.
-    static let kerasCaffe = InputRecipe(height: 224, width: 224, pixels: .caffe, fit: .squash)
+    /// What keras.applications expects of its ResNets: `load_img` squashes, `preprocess_input` is of the caffe kind for
+    /// v1 and of the tf kind for V2.
+    static func keras(_ era: KerasNames.Era, size: ImageSize?) -> (InputRecipe, source: String) {
+        let size = size ?? ImageSize(height: 224, width: 224)
+        let isV2 = era == .preactivated
+        return (
+            InputRecipe(height: size.height, width: size.width, pixels: isV2 ? .tf : .caffe, fit: .squash),
+            "the convention of keras.applications' ResNet \(isV2 ? "V2 (tf)" : "v1 (caffe)")"
+        )
+    }
 }

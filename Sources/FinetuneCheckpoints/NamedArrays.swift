@@ -1,11 +1,18 @@
-// What an HDF5 file holds, as its reading helper told it: arrays by path, attributes, and what was not read and why.
+// What a file of weights holds, whatever the container: arrays by path, attributes, documents, and what was not read.
 
 package import FinetuneEngine
-internal import FinetuneFiles
+package import FinetuneFiles
 
 /// The tree of a file, flat: paths without a leading slash.
 package struct NamedArrays: Sendable {
-    /// A dataset that was read.
+    package enum Container: String, Sendable {
+        case hdf5 = "HDF5"
+        case safetensors
+        case torchArchive = "zip archive"
+        case kerasArchive = "Keras archive"
+    }
+
+    /// An array that was read.
     package struct Entry: Sendable {
         package let tensor: Tensor
         /// Its type in the file, such as `float32`.
@@ -17,11 +24,24 @@ package struct NamedArrays: Sendable {
         case numbers([Double])
     }
 
+    package var container = Container.hdf5
+    /// What stands beside the arrays in words: metadata of the file, or a `config.json`, by name.
+    package var documents: [String: JSON] = [:]
     package var groups: Set<String> = []
     package var arrays: [String: Entry] = [:]
     /// Why a path was not read, in words that follow its name.
     package var problems: [String: String] = [:]
     private var attributes: [String: [String: Attribute]] = [:]
+
+    package init() {}
+
+    package mutating func add(_ path: String, _ tensor: Tensor, type: String) {
+        arrays[path] = Entry(tensor: tensor, type: type)
+    }
+
+    package mutating func set(_ name: String, of path: String, to value: Attribute) {
+        attributes[path, default: [:]][name] = value
+    }
 
     /// - Throws: `JSON.SyntaxError` or `Malformed` for an index that contradicts itself or the memory.
     init(index: JSON, memory: SharedMemory) throws {

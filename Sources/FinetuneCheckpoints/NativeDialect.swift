@@ -44,10 +44,11 @@ enum NativeDialect {
         let classes = text["classes"]?.arrayValue?.compactMap(\.stringValue)
         let model = Model(
             network: network, weights: try table.weights(for: network, path: path),
-            recipe: try text["recipe"].flatMap { $0 == .null ? nil : try InputRecipe(json: $0) }, classes: classes,
+            recipe: try text["recipe"].flatMap { $0 == .null ? nil : try InputRecipe(json: $0) },
+            recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
             trainingImages: Set(text["training_images"]?.arrayValue?.compactMap(\.stringValue) ?? []),
-            dialect: "finetune model")
+            dialect: Model.ownDialect)
         guard classes == nil || classes?.count == model.headOutputs else {
             throw fail("its classes do not match its head.")
         }
@@ -64,6 +65,7 @@ package enum ModelFile {
         let document: JSON = [
             "network": model.network.json,
             "recipe": model.recipe.map(\.json) ?? .null,
+            "recipe_source": model.recipeSource.map { .string($0) } ?? .null,
             "classes": model.classes.map { JSON($0) } ?? .null,
             "precision": model.precision.map { .string($0.rawValue) } ?? .null,
             "training_images": JSON(model.trainingImages.sorted()),

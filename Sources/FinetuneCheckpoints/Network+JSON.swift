@@ -99,6 +99,7 @@ extension FinetuneEngine.Operation {
         case .activation(let activation):
             [.init("operation", "activation"), .init("function", .string(activation.rawValue))]
         case .addition: [.init("operation", "addition")]
+        case .channelScaling: [.init("operation", "channel_scaling")]
         case .maxPooling(let window): [.init("operation", "max_pooling"), .init("window", window.json)]
         case .averagePooling(let window, let countsPadding):
             [
@@ -137,6 +138,7 @@ extension FinetuneEngine.Operation {
                     statisticsKept: try json.number("statistics_kept")))
         case "activation": self = .activation(try json.choice("function"))
         case "addition": self = .addition
+        case "channel_scaling": self = .channelScaling
         case "max_pooling": self = .maxPooling(try window())
         case "average_pooling": self = .averagePooling(try window(), countsPadding: try json.flag("counts_padding"))
         case "global_average_pooling": self = .globalAveragePooling

@@ -7,18 +7,26 @@ internal import Glibc
 
 /// The program that reads HDF5 for us, because the library may crash or hang on a hostile file.
 enum ReadingHelper {
-    /// Seconds after which a file is given up.
-    private static let timeLimit = 60
+    /// Where an HDF5 file is.
+    enum Source {
+        case path(String)
+        /// A file in memory, for which there is no path.
+        case descriptor(Int32)
+    }
+
+    /// Seconds after which a file is given up: a slow disk may take them, the processor's time is limited far below.
+    private static let timeLimit = 120
 
     /// - Parameters:
-    ///   - path: The file.
+    ///   - source: The file.
+    ///   - path: Its name in messages.
     ///   - helper: The path of `finetune-read-weights`.
-    static func read(_ path: String, helper: String) throws -> NamedArrays {
+    static func read(_ source: Source, shownAs path: String, helper: String) throws -> NamedArrays {
         guard access(helper, X_OK) == 0 else { throw CheckpointError.helperMissing(helper) }
         let memory = memfd_create("finetune-weights", 0)
         guard memory >= 0 else { throw CheckpointError.cannotLoad(path, "the system gives no shared memory") }
         defer { close(memory) }
-        let (output, ending) = try run([helper, path], sharing: memory, path)
+        let (output, ending) = try run(helper, source, sharing: memory, path)
         let index = try? JSON(parsing: output)  // A helper that crashed leaves half an index; how it ended says why.
         if let failure = index?["failure"]?.stringValue { throw CheckpointError.cannotLoad(path, "\(failure).") }
         guard ending == .done, let index else { throw CheckpointError.cannotLoad(path, ending.words) }
@@ -39,6 +47,7 @@ enum ReadingHelper {
             switch self {
             case .done: "it was read, yet its index makes no sense."
             case .failed(let code): "the HDF5 library gave up on it (exit \(code)). It is damaged or hostile."
+            case .killed(SIGKILL), .killed(SIGXCPU): "reading it took more time or memory than such a file needs. It is damaged or hostile."
             case .killed(let signal): "it made the HDF5 library crash (signal \(signal)). It is damaged or hostile."
             case .tooSlow: "reading it took more than \(ReadingHelper.timeLimit) seconds. It is damaged or hostile."
             }
@@ -46,7 +55,9 @@ enum ReadingHelper {
     }
 
     /// Starts the helper with `memory` as its descriptor 3 and collects its standard output.
-    private static func run(_ arguments: [String], sharing memory: Int32, _ path: String) throws -> ([UInt8], Ending) {
+    private static func run(_ helper: String, _ source: Source, sharing memory: Int32, _ path: String) throws -> (
+        [UInt8], Ending
+    ) {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw CheckpointError.cannotLoad(path, "the system gives no pipe") }
         defer { close(ends[0]) }
@@ -54,17 +65,27 @@ enum ReadingHelper {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
-        posix_spawn_file_actions_adddup2(&actions, memory, 3)
+        // Out of the way of the numbers that the helper knows them by.
+        let spare = fcntl(memory, F_DUPFD_CLOEXEC, 10)
+        defer { close(spare) }
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        var texts = arguments.map { strdup($0) } + [nil]
+        let name: String
+        switch source {
+        case .path(let path): name = path
+        case .descriptor(let file):
+            posix_spawn_file_actions_adddup2(&actions, file, 4)
+            name = "/proc/self/fd/4"
+        }
+        posix_spawn_file_actions_adddup2(&actions, spare, 3)
+        var texts = [strdup(helper), strdup(name), nil]
         let settings = ["SWIFT_BACKTRACE=enable=no", "HDF5_USE_FILE_LOCKING=FALSE", "HDF5_PLUGIN_PATH=", "LC_ALL=C"]
         var environment = settings.map { strdup($0) } + [nil]
         defer { for text in texts + environment { free(text) } }
         var process = pid_t()
-        let status = posix_spawn(&process, arguments[0], &actions, nil, &texts, &environment)
+        let status = posix_spawn(&process, helper, &actions, nil, &texts, &environment)
         close(ends[1])
-        guard status == 0 else { throw CheckpointError.helperMissing(arguments[0]) }
+        guard status == 0 else { throw CheckpointError.helperMissing(helper) }
         let (output, isComplete) = collect(ends[0])
         if !isComplete { kill(process, SIGKILL) }
         var ending: Int32 = 0

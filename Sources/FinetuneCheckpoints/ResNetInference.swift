@@ -6,9 +6,12 @@ internal import FinetuneModels
 /// What a dialect knows of all its networks and shapes cannot tell.
 struct ResNetTraits {
     var stridePlace: ResNet.StridePlace
+    /// The stride of the first stage.
+    var firstStride = 1
+    var isPreactivated = false
     var epsilon: Double
     var statisticsKept: Double
-    var poolsZeros: Bool
+    var poolsZeros = false
 }
 
 extension ResNet {
@@ -20,13 +23,18 @@ extension ResNet {
         guard let stages = BlockNames(names), !stages.blocks.isEmpty else {
             throw CheckpointError.cannotLoad(
                 path,
-                "it holds no ResNet: no tensor is named like 'layer1.0.conv1.weight'. Try: finetune inspect '\(path)'")
+                "it holds no ResNet: no tensor is named like one of its blocks. Try: finetune inspect '\(path)'")
         }
         func filters(_ convolution: String, _ normalization: String) -> Int? {
             table.shape("\(convolution).weight")?.first ?? table.shape("\(normalization).weight")?.first
                 ?? table.shape("\(normalization).bias")?.first
         }
         let (stem, stemFilters, inputChannels) = try Self.stem(table, path)
+        if !traits.isPreactivated, Self.normalizesFirst(table) {
+            throw CheckpointError.cannotLoad(
+                path,
+                "its blocks normalize before they convolve (a pre-activation ResNet), which is read of Keras' V2 only.")
+        }
         let isBottleneck = names.contains { $0.hasPrefix("layer") && $0.hasSuffix(".conv3.weight") }
         let shortcutName = names.contains { $0.contains(".shortcut.") } ? "shortcut" : "downsample"
         let hasProjections = names.contains { $0.contains(".\(shortcutName).") }
@@ -43,7 +51,10 @@ extension ResNet {
                 for index in 1...(isBottleneck ? 3 : 2) {
                     widths.append(filters("\(name).conv\(index)", "\(name).bn\(index)") ?? widths.last ?? channels)
                 }
-                let stride = stage > 0 && number == 0 ? 2 : 1
+                // Keras' V2 takes a stage's stride in its last block, and none in the last stage.
+                let isLast = number == count - 1 && stage < stages.blocks.count - 1
+                let stride =
+                    traits.isPreactivated ? (isLast ? 2 : 1) : number > 0 ? 1 : stage > 0 ? 2 : traits.firstStride
                 let output = widths[widths.count - 1]
                 var groups = 1
                 if isBottleneck, let shape = table.shape("\(name).conv2.weight"), shape.count == 4, shape[1] > 0,
@@ -51,9 +62,13 @@ extension ResNet {
                 {
                     groups = widths[0] / shape[1]
                 }
-                let changes = stride > 1 || channels != output
+                let changes = channels != output || (stride > 1 && !traits.isPreactivated)
                 let declares = names.contains { $0.hasPrefix("\(name).\(shortcutName).") }
-                row.append(Block(filters: widths, groups: groups, stride: stride, hasProjection: changes || declares))
+                let squeeze = table.shape("\(name).se.fc1.weight")?.first ?? table.shape("\(name).se.fc1.bias")?.first
+                row.append(
+                    Block(
+                        filters: widths, groups: groups, stride: stride, squeeze: squeeze,
+                        hasProjection: changes || declares))
                 channels = output
             }
             blocks.append(row)
@@ -62,9 +77,18 @@ extension ResNet {
             stem: stem, stemFilters: stemFilters, stages: blocks,
             shortcut: hasProjections ? (isPooled ? .pooledProjection : .projection) : .padding,
             stridePlace: traits.stridePlace,
-            convolutionsHaveBias: names.contains("layer1.0.conv1.bias"), epsilon: traits.epsilon,
+            isPreactivated: traits.isPreactivated,
+            convolutionsHaveBias: names.contains("\(traits.isPreactivated ? "conv1" : "layer1.0.conv1").bias"), epsilon: traits.epsilon,
             statisticsKept: traits.statisticsKept, poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
             head: Self.head(table, inside: names), shortcutName: shortcutName)
+    }
+
+    /// Whether the first block's first batch norm fits the block's input and not its first convolution's output.
+    private static func normalizesFirst(_ table: TensorTable) -> Bool {
+        guard let filters = table.shape("layer2.0.conv1.weight"), filters.count == 4,
+            let normalized = table.shape("layer2.0.bn1.weight")?.first
+        else { return false }
+        return normalized == filters[1] && filters[0] != filters[1] && table.entries["bn1.weight"] == nil
     }
 
     private static func stem(_ table: TensorTable, _ path: String) throws -> (Stem, filters: Int, channels: Int) {

@@ -27,6 +27,12 @@ struct TensorTable {
         }
     }
 
+    /// Takes the ones at the end off the shape of a dense layer's weight that was saved as a 1×1 convolution's.
+    mutating func flatten(_ name: String) {
+        guard let tensor = entries[name]?.tensor, tensor.shape.count == 4, tensor.shape[2...] == [1, 1] else { return }
+        entries[name]?.tensor = tensor.reshaped(Array(tensor.shape[..<2]))
+    }
+
     func shape(_ name: String) -> [Int]? { entries[name]?.tensor?.shape }
 
     /// The weights of `network`, each tensor checked for shape and for values that no network has.
@@ -34,39 +40,57 @@ struct TensorTable {
     /// - Throws: One `CheckpointError` with everything that is missing, superfluous, misshapen or broken.
     func weights(for network: Network, path: String) throws -> Weights {
         var weights: Weights = [:]
-        var faults: [String] = []
+        var faults: [(name: String, fault: String)] = []
         let expected = network.tensorShapes
         let known = Set(expected.map(\.name))
         let extra = entries.filter { !known.contains($0.key) }
         let unexpected = extra.values.map(\.fileName) + strangers
         for (name, shape) in expected {
             guard let entry = entries[name] else {
-                faults.append("'\(fileName(name))' is missing\(nearest(fileName(name), among: unexpected))")
+                let wanted = fileName(name)
+                faults.append((wanted, "is missing\(nearest(wanted, among: unexpected))"))
                 continue
             }
             guard let tensor = entry.tensor else {
-                faults.append("'\(entry.fileName)' \(entry.problem ?? "cannot be read")")
+                faults.append((entry.fileName, entry.problem ?? "cannot be read"))
                 continue
             }
             guard tensor.shape == shape else {
                 faults.append(
-                    "'\(entry.fileName)' has the shape \(tensor.shape), \(shape) was expected in a \(network.name)")
+                    (entry.fileName, "has the shape \(tensor.shape), \(shape) was expected in a \(network.name)"))
                 continue
             }
             if let fault = Self.fault(in: tensor, isVariance: name.hasSuffix(".running_var")) {
-                faults.append("'\(entry.fileName)' \(fault)")
+                faults.append((entry.fileName, fault))
             }
             weights[name] = tensor
         }
-        faults += extra.values.filter { $0.problem != nil }.map { "'\($0.fileName)' \($0.problem ?? "")" }.sorted()
-        faults += (extra.values.filter { $0.problem == nil }.map(\.fileName) + strangers).sorted()
-            .map { "'\($0)' has no place in a \(network.name)" }
+        faults += extra.values.map { ($0.fileName, $0.problem ?? "has no place in a \(network.name)") }
+            .sorted { $0.0 < $1.0 }
+        faults += strangers.sorted().map { ($0, "has no place in a \(network.name)") }
         guard faults.isEmpty else {
-            let shown = faults.prefix(8).joined(separator: "; ")
-            let rest = faults.count > 8 ? "; and \(faults.count - 8) more" : ""
-            throw CheckpointError.cannotLoad(path, "\(shown)\(rest). Try: finetune inspect '\(path)'")
+            throw CheckpointError.cannotLoad(path, "\(Self.words(faults)). Try: finetune inspect '\(path)'")
         }
         return weights
+    }
+
+    /// All faults in one sentence; tensors with the same fault share their words.
+    private static func words(_ faults: [(name: String, fault: String)]) -> String {
+        var kinds: [(fault: String, names: [String])] = []
+        for (name, fault) in faults {
+            if let index = kinds.firstIndex(where: { $0.fault == fault }) {
+                kinds[index].names.append(name)
+            } else {
+                kinds.append((fault, [name]))
+            }
+        }
+        let shown = kinds.prefix(8).map { kind in
+            let names = kind.names.prefix(6).map { "'\($0)'" }.joined(separator: ", ")
+            let rest = kind.names.count > 6 ? " and \(kind.names.count - 6) more" : ""
+            return "\(names)\(rest)\(kind.names.count > 1 ? ": each" : "") \(kind.fault)"
+        }
+        let rest = kinds.dropFirst(8).reduce(0) { $0 + $1.names.count }
+        return shown.joined(separator: "; ") + (rest > 0 ? "; and \(rest) more" : "")
     }
 
     private func nearest(_ name: String, among names: [String]) -> String {

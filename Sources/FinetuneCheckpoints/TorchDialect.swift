@@ -1,71 +1,71 @@
-// PyTorch state dicts in HDF5: one dataset a tensor, its name with dots, or groups in place of the dots.
+// PyTorch state dicts of ResNets, from whatever container: torchvision, timm, transformers, CIFAR.
 
 internal import FinetuneEngine
+internal import FinetuneFiles
 internal import FinetuneModels
 
 enum TorchDialect {
-    /// The tensor by whose name a state dict of a ResNet is known.
-    private static let anchor = "layer1.0.conv1.weight"
     private static let ignored = "num_batches_tracked"
 
-    /// Whether the arrays look like a state dict of a ResNet, complete or not.
-    static func matches(_ arrays: NamedArrays) -> Bool {
-        (Array(arrays.arrays.keys) + Array(arrays.problems.keys)).contains { dotted($0).contains("layer1.0.") }
+    /// The names of the arrays, if they look like a state dict of a ResNet, complete or not.
+    static func names(_ arrays: NamedArrays) -> TorchNames? {
+        TorchNames((Array(arrays.arrays.keys) + Array(arrays.problems.keys)).map(dotted))
     }
 
-    static func read(_ arrays: NamedArrays, path: String) throws -> Model {
-        let prefix = prefix(arrays)
+    static func read(_ arrays: NamedArrays, _ names: TorchNames, path: String) throws -> Model {
+        var table = table(arrays, names)
+        let sidecar = Sidecar(arrays.documents)
+        if names.isTransformers, let reason = sidecar.obstacle { throw CheckpointError.cannotLoad(path, "its config.json \(reason).") }
+        let traits = ResNetTraits(
+            stridePlace: sidecar.stridesFirst ? .first : .middle, firstStride: sidecar.firstStride, epsilon: 1e-5,
+            statisticsKept: 0.9)
+        let resNet = try ResNet(table, traits, path: path)
+        for name in table.entries.keys where name.hasPrefix("layer") && name.contains(".se.fc") { table.flatten(name) }
+        let network = resNet.network()
+        let weights = try table.weights(for: network, path: path)
+        let library = names.isTransformers ? "transformers" : "PyTorch"
+        var model = Model(
+            network: network, weights: weights, recipe: nil, dialect: "\(library) state dict (\(arrays.container.rawValue))")
+        let isSmall = resNet.stem == .small
+        let convention = InputRecipe(
+            height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: resNet.inputChannels,
+            pixels: .torch.spread(over: resNet.inputChannels), resizeRatio: isSmall ? 1 : 256.0 / 224)
+        model.recipe = convention
+        model.recipeSource = "the convention of \(isSmall ? "CIFAR ResNets" : "torchvision")"
+        sidecar.apply(to: &model, convention: convention)
+        return model
+    }
+
+    private static func table(_ arrays: NamedArrays, _ names: TorchNames) -> TensorTable {
+        let prefix = names.prefix
         var table = TensorTable()
-        table.fileName = { prefix + $0 }
+        var fileNames: [String: String] = [:]
+        /// Whether a name is one of the network's; heads often stand beside what wraps the trunk.
+        func own(_ full: String) -> String? {
+            if full.hasPrefix(prefix) { return names.canonical(String(full.dropFirst(prefix.count))) }
+            let beside = full.hasPrefix("head.") || full.hasPrefix("fc.") || full.hasPrefix("classifier.")
+            return beside ? full : nil
+        }
         for (name, entry) in arrays.arrays {
             let full = dotted(name)
             if full.hasSuffix(ignored) { continue }
-            guard full.hasPrefix(prefix) else {
-                // Beside a state dict lie things like `epoch`; only what is inside it is accounted for.
-                if prefix.isEmpty || entry.tensor.shape.count >= 2 { table.strangers.append(name) }
-                continue
+            if let canonical = own(full) {
+                fileNames[canonical] = name
+                table.add(canonical, entry.tensor, fileName: name)
+            } else if entry.tensor.shape.count >= 2, !TorchNames.isBeside(full) {
+                table.strangers.append(name)
             }
-            table.add(String(full.dropFirst(prefix.count)), entry.tensor, fileName: name)
         }
         for (name, problem) in arrays.problems {
             let full = dotted(name)
-            guard full.hasPrefix(prefix), !full.hasSuffix(ignored), full.contains(".") else { continue }
-            guard full.split(separator: ".").count < 8 else { continue }  // No parameter lies so deep.
-            if problem.hasPrefix("is a second link") { continue }
-            table.add(String(full.dropFirst(prefix.count)), nil, fileName: name, problem: problem)
+            guard let canonical = own(full), !full.hasSuffix(ignored), full.contains("."),
+                full.split(separator: ".").count < 12, !problem.hasPrefix("is a second link")
+            else { continue }
+            table.add(canonical, nil, fileName: name, problem: problem)
         }
-        let traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9, poolsZeros: false)
-        let resNet = try ResNet(table, traits, path: path)
-        let network = resNet.network()
-        let weights = try table.weights(for: network, path: path)
-        let isSmall = resNet.stem == .small
-        let recipe = InputRecipe(
-            height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: resNet.inputChannels,
-            pixels: .torch(channels: resNet.inputChannels), resizeRatio: isSmall ? 1 : 256.0 / 224)
-        return Model(network: network, weights: weights, recipe: recipe, dialect: "PyTorch state dict")
+        table.fileName = { fileNames[$0] ?? prefix + $0 }
+        return table
     }
 
     private static func dotted(_ path: String) -> String { path.split(separator: "/").joined(separator: ".") }
-
-    /// What stands before every name of the state dict, such as `module.` or `state_dict.`.
-    private static func prefix(_ arrays: NamedArrays) -> String {
-        var votes: [String: Int] = [:]
-        for name in Array(arrays.arrays.keys) + Array(arrays.problems.keys) {
-            let full = dotted(name)
-            if let range = full.firstRange(of: "layer1.0.") {
-                votes[String(full[..<range.lowerBound]), default: 0] += 1
-            }
-        }
-        return votes.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? ""
-    }
-}
-
-extension InputRecipe.Pixels {
-    /// The ImageNet recipe for a number of channels: gray images take the mean of the three.
-    static func torch(channels: Int) -> InputRecipe.Pixels {
-        guard channels == 1 else { return .torch }
-        func mean(_ values: [Double]) -> [Double] { [values.reduce(0, +) / Double(values.count)] }
-        return InputRecipe.Pixels(
-            order: .rgb, scale: torch.scale, mean: mean(torch.mean), standardDeviation: mean(torch.standardDeviation))
-    }
 }

@@ -1,4 +1,4 @@
-// The front door for weights: which dialect a file speaks, found by its content, and the network that it holds.
+// The front door for weights: the container is told from the file's first bytes, the dialect from what is inside.
 
 internal import FinetuneEngine
 internal import FinetuneFiles
@@ -7,21 +7,28 @@ package import FinetuneModels
 /// A file of pretrained weights.
 package struct WeightFile: Sendable {
     package let path: String
-    private let arrays: NamedArrays
+    package let arrays: NamedArrays
 
     /// Reads the file's arrays.
     ///
     /// - Parameters:
-    ///   - path: An HDF5 file of any dialect.
-    ///   - helper: The path of `finetune-read-weights`, which does the reading.
-    /// - Throws: `FileError` where there is no file, `CheckpointError` for one that is no HDF5, damaged or hostile.
+    ///   - path: HDF5 of any dialect, safetensors, a `.keras` archive, or a zip archive of `torch.save`.
+    ///   - helper: The path of `finetune-read-weights`, which reads HDF5.
+    /// - Throws: `FileError` where there is no file, `CheckpointError` for one that is none of these, damaged or hostile.
     package init(_ path: String, helper: String) throws {
         self.path = path
         let head = try FileSystem.head(of: path, count: 4096)
-        guard Self.isHDF5(head, path) else {
-            throw CheckpointError.notHDF5(path, head: head, byteCount: head.count)
+        if Self.isHDF5(head, path) {
+            arrays = try ReadingHelper.read(.path(path), shownAs: path, helper: helper)
+        } else if head.starts(with: [0x50, 0x4B, 3, 4]) {
+            arrays = try Self.readArchive(path, helper)
+        } else if Safetensors.matches(head) {
+            var read = try Safetensors.read(ByteSource(file: path), path: path)
+            read.documents.merge(try Self.documents(beside: path)) { own, _ in own }
+            arrays = read
+        } else {
+            throw CheckpointError.unknown(path, head: head)
         }
-        arrays = try ReadingHelper.read(path, helper: helper)
     }
 
     /// The signature stands at the start, or after a user block at 512, 1024 or 2048 bytes.
@@ -30,27 +37,35 @@ package struct WeightFile: Sendable {
         return [0, 512, 1024, 2048].contains { head.dropFirst($0).starts(with: signature) }
     }
 
-    /// The arrays of the file: name, shape and type, in the order of their names.
-    package var tensors: [(name: String, shape: [Int], type: String)] {
-        arrays.arrays.sorted { $0.key < $1.key }.map { ($0.key, $0.value.tensor.shape, $0.value.type) }
+    private static func readArchive(_ path: String, _ helper: String) throws -> NamedArrays {
+        let archive = try ZipArchive(ByteSource(file: path), name: path)
+        guard archive.members.contains(where: { Path.name(of: $0.name) == "data.pkl" }) else {
+            return try KerasArchive.read(archive, path: path, helper: helper)
+        }
+        var arrays = try TorchArchive.read(archive, path: path)
+        arrays.documents = try documents(beside: path)
+        return arrays
+    }
+
+    /// The configurations that hubs put beside a state dict.
+    private static func documents(beside path: String) throws -> [String: JSON] {
+        var documents: [String: JSON] = [:]
+        for name in [Sidecar.config, Sidecar.preprocessor] {
+            let file = Path.join(Path.parent(of: path), name)
+            guard FileSystem.kind(of: file) == .file else { continue }
+            // A file that is no JSON belongs to somebody else.
+            documents[name] = try? JSON(parsing: FileSystem.read(file))
+        }
+        return documents
+    }
+
+    /// The arrays of the file in the order of their names.
+    package var tensors: [(name: String, entry: NamedArrays.Entry)] {
+        arrays.arrays.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }
     }
 
     /// The network in the file, with every tensor accounted for.
     ///
     /// - Throws: `CheckpointError` that names what is missing, superfluous, misshapen or broken.
-    package func model() throws -> Model {
-        if arrays.text(NativeDialect.marker, of: "") != nil { return try NativeDialect.read(arrays, path: path) }
-        if let root = KerasWeights.root(arrays) {
-            if let config = arrays.text("model_config", of: "") {
-                return try KerasModelDialect.read(arrays, config: config, root: root, path: path)
-            }
-            return try KerasWeightsDialect.read(arrays, root: root, path: path)
-        }
-        if TorchDialect.matches(arrays) { return try TorchDialect.read(arrays, path: path) }
-        let names = tensors.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ")
-        throw CheckpointError.cannotLoad(
-            path,
-            "no dialect fits it: it holds \(tensors.count) arrays (\(names.isEmpty ? "none" : names) …), expected a Keras file or a PyTorch state dict of a ResNet."
-        )
-    }
+    package func model() throws -> Model { try Dialect.model(in: arrays, path: path) }
 }

@@ -56,17 +56,18 @@ struct EvaluateCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        var loaded = try Installation.load(model.model)
-        loaded.recipe = try recipe.resolve(for: loaded)
+        let thread = compute.makeThread()
+        var loaded = try Installation.load(model.model, console)
         let load = seconds(.now - started)
         var dataset = try data.load()
         dataset = dataset.selecting(try split.items(dataset))
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
         dataset = try dataset.relabelled(classes: classes)
+        loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let predictor = try await Predictor(
             loaded, classes: classes, inputShape: dataset.inputShape,
             precision: compute.precision(for: loaded, console),
-            thread: compute.makeThread())
+            thread: thread)
         let score = try await predictor.evaluate(dataset) { done, total in
             console.report(.progress(stage: "images", done: done, total: total))
         }

@@ -47,8 +47,8 @@ struct ExtractCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
-        var model = try Installation.load(basePath)
-        model.recipe = try recipe.resolve(for: model)
+        let thread = compute.makeThread()
+        var model = try Installation.load(basePath, console)
         guard let node = model.network.node(forLayer: layer) else {
             throw UsageError(
                 description:
@@ -57,10 +57,11 @@ struct ExtractCommand: AsyncParsableCommand {
         let load = seconds(.now - started)
         var dataset = try data.load()
         dataset = dataset.selecting(try split.items(dataset))
+        model = try await recipe.resolve(model, dataset, thread, console)
         let precision = compute.precision(for: model, console)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
-            thread: compute.makeThread())
+            thread: thread)
         model.weights = [:]  // They are packed into the program; the originals need not stay.
         let compiled = ContinuousClock.now
         var skipped: [FeatureExtractor.Skipped] = []

@@ -14,60 +14,99 @@ struct InspectCommand: AsyncParsableCommand {
         discussion: """
             EXAMPLES
               finetune inspect resnet50.h5
+              finetune inspect model.safetensors --tensors
               finetune inspect runs/a/model.h5 --json
             """)
 
     @Argument(help: "A weights file.") var file: String
-    @Flag(help: "List every tensor.") var tensors = false
+    @Flag(help: "List every tensor with its statistics.") var tensors = false
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func run() async throws {
         let console = Console(output)
         let weights = try WeightFile(file, helper: Installation.helper)
-        if tensors, !output.json {
-            for tensor in weights.tensors { console.writeOut("\(tensor.name)  \(tensor.type)  \(tensor.shape)") }
-        }
+        let summaries = TensorSummary.all(weights.arrays)
+        // Said before the network is looked for: they are often why none is found.
+        let warnings = TensorSummary.warnings(summaries)
+        for warning in warnings { console.report(.warning(warning)) }
+        if tensors, !output.json { list(summaries, console) }
         let model = try weights.model()
-        let stages = model.network.stages.filter { $0.name != Stage.pooled }
-        let input: JSON =
-            model.recipe.map { recipe in
-                [
-                    "height": .integer(recipe.height), "width": .integer(recipe.width),
-                    "channels": .integer(recipe.channels),
-                    "order": .string(recipe.order.rawValue), "mean": JSON(recipe.mean),
-                    "std": JSON(recipe.standardDeviation),
-                    "scale": .number(recipe.scale),
-                ]
-            } ?? [
+        for note in model.notes { console.report(.warning(note)) }
+        console.report(.done(json(model, summaries, warnings + model.notes)))
+        if !output.json { describe(model, summaries, console) }
+    }
+
+    // MARK: For programs
+
+    private func json(_ model: Model, _ summaries: [TensorSummary], _ warnings: [String]) -> JSON {
+        [
+            "dialect": .string(model.dialect), "architecture": .string(model.network.name),
+            "stages": .array(
+                stages(model).map {
+                    ["name": .string($0), "parameters": .integer(model.network.parameterCount(stage: $0))]
+                }),
+            "parameters": .integer(model.network.parameterCount), "input": input(model),
+            "classes": model.classes.map { JSON($0) } ?? model.headOutputs.map { .integer($0) } ?? .null,
+            "tensors": .array(
+                summaries.map {
+                    [
+                        "name": .string($0.name), "shape": JSON($0.shape), "type": .string($0.type),
+                        "minimum": .number($0.minimum), "maximum": .number($0.maximum), "mean": .number($0.mean),
+                        "std": .number($0.standardDeviation), "nan": .integer($0.notANumber),
+                        "infinite": .integer($0.infinite),
+                    ]
+                }),
+            "warnings": JSON(warnings),
+        ]
+    }
+
+    private func input(_ model: Model) -> JSON {
+        guard let recipe = model.recipe else {
+            return [
                 "height": model.inputSize.map { .integer($0.height) } ?? .null,
                 "width": model.inputSize.map { .integer($0.width) } ?? .null,
                 "channels": .integer(model.network.inputChannels), "order": .null, "mean": .null, "std": .null,
+                "source": .null,
             ]
-        console.report(
-            .done([
-                "dialect": .string(model.dialect), "architecture": .string(model.network.name),
-                "stages": .array(
-                    stages.map {
-                        [
-                            "name": .string($0.name),
-                            "parameters": .integer(model.network.parameterCount(stage: $0.name)),
-                        ]
-                    }),
-                "parameters": .integer(model.network.parameterCount), "input": input,
-                "classes": model.classes.map { JSON($0) } ?? model.headOutputs.map { .integer($0) } ?? .null,
-                "tensors": .array(
-                    weights.tensors.map {
-                        ["name": .string($0.name), "shape": JSON($0.shape), "type": .string($0.type)]
-                    }),
-            ]))
-        if !output.json { describe(model, stages.map(\.name), weights.tensors.count, console) }
+        }
+        return [
+            "height": .integer(recipe.height), "width": .integer(recipe.width), "channels": .integer(recipe.channels),
+            "order": .string(recipe.order.rawValue), "mean": JSON(recipe.mean), "std": JSON(recipe.standardDeviation),
+            "scale": .number(recipe.scale), "fit": .string(recipe.fit.rawValue),
+            "interpolation": .string(recipe.interpolation.rawValue), "crop": .number(1 / recipe.resizeRatio),
+            "source": model.recipeSource.map { .string($0) } ?? .null,
+        ]
     }
 
-    private func describe(_ model: Model, _ stages: [String], _ tensorCount: Int, _ console: Console) {
+    private func stages(_ model: Model) -> [String] {
+        model.network.stages.map(\.name).filter { $0 != Stage.pooled }
+    }
+
+    // MARK: For people
+
+    private func list(_ summaries: [TensorSummary], _ console: Console) {
+        let width = min(48, summaries.map(\.name.count).max() ?? 0)
+        func pad(_ text: String, _ width: Int) -> String {
+            text + String(repeating: " ", count: max(0, width - text.count))
+        }
+        console.writeOut("\(pad("tensor", width))  \(pad("type", 8))  \(pad("shape", 20))  min … max, mean ± std")
+        for tensor in summaries {
+            let range = "\(tensor.minimum.rounded(toPlaces: 4)) … \(tensor.maximum.rounded(toPlaces: 4))"
+            let middle = "\(tensor.mean.rounded(toPlaces: 4)) ± \(tensor.standardDeviation.rounded(toPlaces: 4))"
+            let shape = tensor.shape.isEmpty ? "scalar" : tensor.shape.map { String($0) }.joined(separator: "×")
+            console.writeOut("\(pad(tensor.name, width))  \(pad(tensor.type, 8))  \(pad(shape, 20))  \(range), \(middle)")
+        }
+        console.writeOut("")
+    }
+
+    private func describe(_ model: Model, _ summaries: [TensorSummary], _ console: Console) {
+        let types = Dictionary(grouping: summaries, by: \.type).mapValues(\.count).sorted { $0.value > $1.value }
         console.writeOut("dialect        \(model.dialect)")
         console.writeOut("architecture   \(model.network.name)")
-        console.writeOut("parameters     \(model.network.parameterCount) in \(tensorCount) tensors")
-        for stage in stages {
+        console.writeOut(
+            "parameters     \(model.network.parameterCount) in \(summaries.count) tensors (\(types.map { "\($0.value) \($0.key)" }.joined(separator: ", ")))"
+        )
+        for stage in stages(model) {
             console.writeOut(
                 "  \(stage)\(String(repeating: " ", count: max(1, 13 - stage.count)))\(model.network.parameterCount(stage: stage))"
             )
@@ -79,8 +118,10 @@ struct InspectCommand: AsyncParsableCommand {
             console.writeOut(
                 "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(recipe.mean), / \(recipe.standardDeviation)"
             )
+            console.writeOut("               from \(model.recipeSource ?? "the file")")
         } else {
-            console.writeOut("input          the file does not say how pixels become numbers: use --recipe")
+            console.writeOut(
+                "input          the file does not say how pixels become numbers; your images will, or --recipe")
         }
         console.writeOut(
             "classes        \(model.classes.map { $0.joined(separator: ", ") } ?? model.headOutputs.map { "\($0), unnamed" } ?? "no head")"

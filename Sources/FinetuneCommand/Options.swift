@@ -6,6 +6,7 @@ internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
+internal import FinetunePipeline
 internal import FinetuneTraining
 
 extension LogLevel: ExpressibleByArgument {}
@@ -50,7 +51,7 @@ struct ComputeOptions: ParsableArguments {
 struct RecipeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How pixels become numbers: auto (as the base says), torch, caffe, tf, unit, raw, or a JSON file.",
+            "How pixels become numbers: auto (as the base says, or as its statistics do), torch, caffe, tf, unit, raw, or a JSON file.",
             valueName: "recipe"))
     var recipe = "auto"
     @Option(help: "How an image fits the network's input: crop, squash or pad. (default: as the base says)")
@@ -65,44 +66,84 @@ struct RecipeOptions: ParsableArguments {
         }
     }
 
-    /// The recipe for a model; nil where neither the flags nor the model give one.
-    func resolve(for model: Model) throws -> InputRecipe? {
+    /// The model with the recipe that the flags, the file or the evidence give it.
+    ///
+    /// - Parameter dataset: The user's images, by which an unknown recipe is found and a known one is tested; nil where
+    ///   there are none.
+    func resolve(_ model: Model, _ dataset: ImageDataset?, _ thread: EngineThread, _ console: Console) async throws -> Model
+    {
+        var model = model
+        let size = model.inputSize ?? ImageSize(height: 224, width: 224)
+        let channels = model.network.inputChannels
         var result = model.recipe
         if let named = InputRecipe.Pixels.named.first(where: { $0.name == recipe }) {
-            let pixels = named.pixels
-            guard model.network.inputChannels == 3 || named.name == "unit" || named.name == "raw" || named.name == "tf"
-            else {
+            guard channels == 3 || named.pixels.isEven else {
                 throw UsageError(
                     description:
                         "--recipe \(named.name) is for colour images; the network reads one channel. Use raw, unit, tf or a file."
                 )
             }
-            let size = model.inputSize ?? ImageSize(height: 224, width: 224)
-            var base = result ?? InputRecipe(height: size.height, width: size.width, pixels: pixels, fit: .squash)
-            base.channels = model.network.inputChannels
-            (base.order, base.scale) = (pixels.order, pixels.scale)
-            base.mean = Array(pixels.mean.prefix(base.channels))
-            base.standardDeviation = Array(pixels.standardDeviation.prefix(base.channels))
-            result = base
+            let base = result ?? InputRecipe(height: size.height, width: size.width, channels: channels, pixels: .unit, fit: .squash)
+            result = base.with(named.pixels.spread(over: channels))
+            model.recipeSource = "--recipe \(named.name)"
         } else if recipe != "auto" {
-            let text = try FileSystem.read(recipe)
             var base = result
-            if base == nil, let size = model.inputSize {
+            if base == nil, model.inputSize != nil {
                 base = InputRecipe(height: size.height, width: size.width, pixels: .unit, fit: .squash)
             }
+            let text = try FileSystem.read(recipe)
             do {
                 result = try InputRecipe(json: JSON(parsing: text), base: base)
             } catch {
                 throw UsageError(description: "cannot use the recipe '\(recipe)': \(error)")
             }
+            model.recipeSource = "--recipe \(recipe)"
         }
-        if let fit { result?.fit = fit }
-        if let size {
-            result?.height = size
-            result?.width = size
+        model.recipe = result
+        if recipe == "auto", let dataset, model.dialect != Model.ownDialect {
+            try await test(&model, size, dataset, thread, console)
         }
-        if let exif { result?.exif = exif }
-        return result
+        if let fit { model.recipe?.fit = fit }
+        if let size = self.size {
+            model.recipe?.height = size
+            model.recipe?.width = size
+        }
+        if let exif { model.recipe?.exif = exif }
+        return model
+    }
+
+    /// Holds what the file says against its first batch norm; where the file says nothing, takes what fits best.
+    private func test(
+        _ model: inout Model, _ size: ImageSize, _ dataset: ImageDataset, _ thread: EngineThread, _ console: Console
+    ) async throws {
+        let channels = model.network.inputChannels
+        let unknown = InputRecipe(
+            height: size.height, width: size.width, channels: channels,
+            pixels: InputRecipe.Pixels.raw.spread(over: channels), fit: .squash)
+        let recipe = model.recipe ?? unknown
+        guard recipe.channels == channels, let test = try await RecipeTest(model, recipe, dataset, thread: thread),
+            let best = test.fits.first
+        else { return }
+        let words = test.fits.map { "\($0.name) \($0.distance.rounded(toPlaces: 2))" }.joined(separator: ", ")
+        if model.recipe == nil {
+            model.recipe = recipe.with(best.pixels)
+            model.recipeSource = "the first batch norm's statistics, on \(test.imageCount) images"
+            console.report(
+                .note(
+                    "The file does not say how pixels become numbers; '\(best.name)' fits its first batch norm best (distances: \(words)).",
+                    ["recipe": .string(best.name), "distances": .object(test.fits.map { .init($0.name, .number($0.distance)) })]))
+            if !test.isClear {
+                console.report(
+                    .warning(
+                        "The recipe '\(best.name)' is hardly better than '\(test.fits[1].name)'. If you know which one its authors used, say so with --recipe."
+                    ))
+            }
+        } else if let (given, better) = test.better(than: recipe.pixels) {
+            console.report(
+                .warning(
+                    "The preprocessing by \(model.recipeSource ?? "the file") fits the network's first batch norm far worse than '\(better.name)' (distances \(given.distance.rounded(toPlaces: 2)) and \(better.distance.rounded(toPlaces: 2))). If accuracy is low, try --recipe \(better.name)."
+                ))
+        }
     }
 }
 
@@ -162,7 +203,11 @@ enum Installation {
         throw UsageError(description: "there is no bundled base beside this program. Name one with --base FILE.")
     }
 
-    static func load(_ path: String) throws -> Model { try WeightFile(path, helper: helper).model() }
+    static func load(_ path: String, _ console: Console) throws -> Model {
+        let model = try WeightFile(path, helper: helper).model()
+        for note in model.notes { console.report(.warning(note)) }
+        return model
+    }
 }
 
 /// The names in a file, one a line.

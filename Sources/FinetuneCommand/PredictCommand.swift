@@ -38,15 +38,16 @@ struct PredictCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let dataset = ImageDataset(files: try files())
-        var loaded = try Installation.load(model.model)
-        loaded.recipe = try recipe.resolve(for: loaded)
+        let thread = compute.makeThread()
+        var loaded = try Installation.load(model.model, console)
+        loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let classes =
             try model.classes.map(classNames) ?? loaded.classes
             ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
         let predictor = try await Predictor(
             loaded, classes: classes, precision: compute.precision(for: loaded, console),
             imageCount: dataset.items.count,
-            thread: compute.makeThread())
+            thread: thread)
         var rows: [JSON] = []
         var count = 0
         if format == .csv, !output.json {

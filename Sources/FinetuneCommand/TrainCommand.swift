@@ -78,12 +78,12 @@ struct TrainCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
-        var model = try Installation.load(basePath)
-        model.recipe = try recipe.resolve(for: model)
+        let thread = compute.makeThread()
+        let base = try Installation.load(basePath, console)
         let loaded = ContinuousClock.now
         let dataset = try loadData()
+        let model = try await recipe.resolve(base, dataset, thread, console)
         let settings = settings(for: model, console)
-        let thread = compute.makeThread()
         let trainer = try Trainer(model, dataset, settings, thread: thread)
         describe(model, dataset, settings, basePath, console)
         if dryRun { return console.report(.done(["dry_run": true])) }
@@ -207,6 +207,7 @@ struct TrainCommand: AsyncParsableCommand {
             "version": .string(FinetuneCommand.configuration.version),
             "base": .string(basePath), "base_hash": .string(ContentHash(of: try FileSystem.read(basePath)).text),
             "architecture": .string(base.network.name), "recipe": base.recipe.map(\.json) ?? .null,
+            "recipe_source": base.recipeSource.map { .string($0) } ?? .null,
             "seed": .integer(Int(clamping: settings.seed)),
             "threads": .integer(compute.threads ?? EngineThread.availableProcessors),
             "precision": .string(settings.precision.rawValue), "head": .string(settings.head.rawValue),

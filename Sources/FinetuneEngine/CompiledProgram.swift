@@ -62,7 +62,10 @@ final class CompiledProgram {
         for (index, step) in lowering.steps.enumerated() {
             lastStep[step.input] = index
             if case .convolution(_, let residual?, _) = step.kind { lastStep[residual] = index }
-            if case .addition(let other) = step.kind { lastStep[other] = index }
+            switch step.kind {
+            case .addition(let other), .channelScaling(let other): lastStep[other] = index
+            default: break
+            }
         }
         lastStep[lowering.result] = lowering.steps.count
         values[0].lastStep = lastStep[0] ?? -1
@@ -98,17 +101,19 @@ final class CompiledProgram {
         case .activation(let activation):
             return try compile(activation, step)
         case .addition(let other):
-            let (layout, channels, height, width) = try image(step.input, step)
-            let second = try reordered(other, to: layout, step)
-            let primitive = try Primitive.addition(library, first: layout, second: layout, destination: layout)
-            let buffer = newBuffer(layout.byteCount)
-            add(
-                primitive, step,
-                [
-                    (DNNL_ARG_SRC_0, operand(step.input), layout), (DNNL_ARG_SRC_1, second, layout),
-                    (DNNL_ARG_DST, .buffer(buffer), layout),
-                ])
-            return (.image(layout, channels: channels, height: height, width: width), buffer)
+            let (layout, _, _, _) = try image(step.input, step)
+            return try compile(dnnl_binary_add, with: try reordered(other, to: layout, step), layout, step)
+        case .channelScaling(let other):
+            let (count, rows) = try rowsOf(other, step)
+            let given = try Layout([batch, count, 1, 1], dnnl_f32, .plain)
+            let factors = try Layout([batch, count, 1, 1], precision.dataType, .plain)
+            var second = Operand.buffer(rows)
+            if !given.equals(factors) {
+                second = .buffer(newBuffer(factors.byteCount))
+                let primitive = try Primitive.reorder(library, from: given, to: factors)
+                add(primitive, step, [(DNNL_ARG_FROM, .buffer(rows), given), (DNNL_ARG_TO, second, factors)])
+            }
+            return try compile(dnnl_binary_mul, with: second, factors, step)
         case .globalAverage:
             let (_, channels, height, width) = try image(step.input, step)
             let plain = try channelsLastBuffer(step.input, step)
@@ -130,6 +135,23 @@ final class CompiledProgram {
             instructions.append(.dense(from: source, to: buffer, weight: weight, bias: bias))
             return (.rows(weight.shape[0]), buffer)
         }
+    }
+
+    /// The image that a step reads, combined with a second one of its shape or of one pixel.
+    private func compile(_ algorithm: dnnl_alg_kind_t, with second: Operand, _ secondLayout: Layout, _ step: Step)
+        throws -> (Value.Form, Int)
+    {
+        let (layout, channels, height, width) = try image(step.input, step)
+        let primitive = try Primitive.binary(
+            library, algorithm, first: layout, second: secondLayout, destination: layout)
+        let buffer = newBuffer(layout.byteCount)
+        add(
+            primitive, step,
+            [
+                (DNNL_ARG_SRC_0, operand(step.input), layout), (DNNL_ARG_SRC_1, second, secondLayout),
+                (DNNL_ARG_DST, .buffer(buffer), layout),
+            ])
+        return (.image(layout, channels: channels, height: height, width: width), buffer)
     }
 
     private func compile(

@@ -13,6 +13,8 @@ struct Step {
         case averagePooling(Window, countsPadding: Bool)
         case activation(Activation)
         case addition(Int)
+        /// Scales the channels of an image by the row that the other value is.
+        case channelScaling(Int)
         /// An image to one row: the mean of each channel.
         case globalAverage
         /// An image to one row, channels fastest.
@@ -121,6 +123,11 @@ struct Lowering {
                     node.name, "it adds \(channels) and \(channelsOfValue[inputs[1]]) channels")
             }
             emit(node, .addition(inputs[1]), input, channels: channels)
+        case .channelScaling:
+            guard inputs.count == 2, channelsOfValue[inputs[1]] == channels else {
+                throw EngineError.unsupported(node.name, "it has no factor for each of \(channels) channels")
+            }
+            emit(node, .channelScaling(inputs[1]), input, channels: channels)
         case .maxPooling(let window):
             emit(node, .maxPooling(window), input, channels: channels, isNonnegative: isNonnegative[input])
         case .averagePooling(let window, let countsPadding):

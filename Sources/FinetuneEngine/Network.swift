@@ -47,6 +47,9 @@ package enum Operation: Sendable, Equatable {
     case activation(Activation)
     /// The sum of two inputs of one shape.
     case addition
+    /// Each channel of the first input, an image, times what the second, a row, holds for it: the end of a
+    /// squeeze-and-excitation (Hu et al. 2018).
+    case channelScaling
     /// Padding never wins the maximum.
     case maxPooling(Window)
     /// The mean over the window's pixels inside the image, or over the whole window.
@@ -169,4 +172,6 @@ package struct Edges: Sendable, Equatable {
 /// Element-wise functions between layers.
 package enum Activation: String, Sendable, Equatable, CaseIterable {
     case relu
+    /// `1 / (1 + exp(−x))`
+    case sigmoid
 }

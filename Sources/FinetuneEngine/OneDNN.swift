@@ -174,10 +174,12 @@ final class Primitive {
         }
     }
 
-    static func addition(_ library: OneDNN, first: Layout, second: Layout, destination: Layout) throws -> Primitive {
-        try Primitive("compile an addition", library) { description, attributes in
-            finetune_addition(
-                &description, library.engine, attributes, first.handle, second.handle, destination.handle)
+    static func binary(
+        _ library: OneDNN, _ algorithm: dnnl_alg_kind_t, first: Layout, second: Layout, destination: Layout
+    ) throws -> Primitive {
+        try Primitive("combine two images", library) { description, attributes in
+            finetune_binary(
+                &description, library.engine, attributes, algorithm, first.handle, second.handle, destination.handle)
         }
     }
 
@@ -197,6 +199,7 @@ extension Activation {
     var algorithm: (kind: dnnl_alg_kind_t, alpha: Float) {
         switch self {
         case .relu: (dnnl_eltwise_relu, 0)
+        case .sigmoid: (dnnl_eltwise_logistic, 0)
         }
     }
 }

@@ -1,6 +1,7 @@
 // Loops over rows of floats that neither oneDNN nor OpenBLAS offers in the precision we want.
 
 internal import CFinetuneBLAS
+internal import Glibc
 
 enum RowKernels {
     /// The mean of each channel over pixels, channels last.
@@ -23,6 +24,7 @@ enum RowKernels {
     ) {
         switch activation {
         case .relu: for index in 0..<count { y[index] = Float.maximum(x[index], 0) }
+        case .sigmoid: for index in 0..<count { y[index] = 1 / (1 + exp(-x[index])) }
         }
     }
 }

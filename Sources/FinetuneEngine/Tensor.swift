@@ -53,16 +53,30 @@ package struct Tensor: Sendable {
     /// The tensor with its dimensions in another order: dimension `i` of the result is `order[i]` of this.
     package func transposed(_ order: [Int]) -> Tensor {
         precondition(order.sorted() == Array(shape.indices), "\(order) is no order of \(shape.count) dimensions")
+        let strides = Self.rowMajorStrides(of: shape)
+        return strided(order.map { shape[$0] }, order.map { strides[$0] })
+    }
+
+    /// How many elements lie between neighbours in each dimension of a row-major array.
+    package static func rowMajorStrides(of shape: [Int]) -> [Int] {
         var strides = [Int](repeating: 1, count: shape.count)
         for dimension in shape.indices.dropLast().reversed() {
             strides[dimension] = strides[dimension + 1] * shape[dimension + 1]
         }
-        let newShape = order.map { shape[$0] }
-        let steps = order.map { strides[$0] }
+        return strides
+    }
+
+    /// A tensor of elements of this one, `strides` apart in each dimension.
+    ///
+    /// - Precondition: No element lies outside.
+    package func strided(_ newShape: [Int], _ steps: [Int]) -> Tensor {
+        precondition(
+            zip(newShape, steps).reduce(0) { $0 + ($1.0 - 1) * $1.1 } < count || newShape.contains(0),
+            "\(newShape) with strides \(steps) reaches past \(count) elements")
         return Tensor(shape: newShape) { destination in
             withUnsafeBufferPointer { source in
                 guard !destination.isEmpty, let innerCount = newShape.last, let innerStep = steps.last else {
-                    _ = destination.update(from: source)
+                    if !destination.isEmpty { destination[0] = source[0] }
                     return
                 }
                 var index = [Int](repeating: 0, count: newShape.count)

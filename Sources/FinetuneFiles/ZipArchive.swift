@@ -1,52 +1,65 @@
 // Zip archives as NumPy writes and reads them (PKWARE APPNOTE 6.3): stored or deflated members, zip64 sizes.
 
-/// The members of an archive in memory, read one at a time.
+/// The members of an archive, read one at a time.
 package struct ZipArchive: Sendable {
     package struct Member: Sendable {
         package let name: String
         package let byteCount: Int
         fileprivate let method: UInt16
-        fileprivate let compressedCount: Int
+        package let compressedCount: Int
         fileprivate let headerOffset: Int
         fileprivate let checksum: UInt32
     }
 
     package let members: [Member]
-    private let bytes: [UInt8]
+    private let source: ByteSource
     private let name: String
 
     /// The largest factor by which deflate can shrink data, rounded up: more is a bomb.
     private static let maximumRatio = 1100
+    private static let endCount = 22
+    private static let locatorCount = 20
+    private static let maximumDirectory = 64 << 20
+
+    package init(_ bytes: [UInt8], name: String) throws { try self.init(.bytes(bytes), name: name) }
 
     /// - Throws: `FileError` of kind `malformed` for an archive that is damaged or plays tricks.
-    package init(_ bytes: [UInt8], name: String) throws {
-        self.bytes = bytes
+    package init(_ source: ByteSource, name: String) throws {
+        self.source = source
         self.name = name
         func fail(_ reason: String) -> FileError { .malformed(name, "as a zip archive, \(reason)") }
-        guard let end = Self.endOfDirectory(bytes) else {
+        let cut = fail("its directory is cut short")
+        // The directory's end is found from behind; a comment of up to 64 KB may follow it.
+        let tailCount = min(source.count, Self.endCount + Self.locatorCount + 65_535)
+        let tailStart = source.count - tailCount
+        guard let tail = try source.bytes(at: tailStart, count: tailCount), let end = Self.endOfDirectory(tail) else {
             throw fail("it has no directory, so it is cut short or no archive")
         }
-        var reader = ByteReader(bytes, at: end + 10)
-        guard let shortCount = reader.number(UInt16.self), reader.take(4) != nil,
+        var reader = ByteReader(tail, at: end + 10)
+        guard let shortCount = reader.number(UInt16.self), let shortSize = reader.number(UInt32.self),
             let shortOffset = reader.number(UInt32.self)
-        else { throw fail("its directory is cut short") }
-        var (count, offset) = (Int(shortCount), Int(shortOffset))
-        if end >= 20, bytes[(end - 20)...].starts(with: [0x50, 0x4B, 6, 7]) {
-            reader.position = end - 12
-            guard let wideEnd = reader.number(UInt64.self).flatMap({ Int(exactly: $0) }) else {
-                throw fail("its directory is cut short")
-            }
-            reader.position = wideEnd
-            guard reader.take(4)?.elementsEqual([0x50, 0x4B, 6, 6]) == true, reader.take(28) != nil,
-                let wideCount = reader.number(UInt64.self).flatMap({ Int(exactly: $0) }), reader.take(8) != nil,
-                let wideOffset = reader.number(UInt64.self).flatMap({ Int(exactly: $0) })
-            else { throw fail("its directory is cut short") }
-            (count, offset) = (wideCount, wideOffset)
+        else { throw cut }
+        var (count, size, offset) = (Int(shortCount), Int(shortSize), Int(shortOffset))
+        let locator = end - Self.locatorCount
+        if locator >= 0, tail[locator...].starts(with: [0x50, 0x4B, 6, 7]) {
+            reader.position = locator + 8
+            guard let position = reader.number(UInt64.self).flatMap({ Int(exactly: $0) }),
+                let record = try source.bytes(at: position, count: 56), record.starts(with: [0x50, 0x4B, 6, 6])
+            else { throw cut }
+            var wide = ByteReader(record, at: 32)
+            guard let wideCount = wide.number(UInt64.self).flatMap({ Int(exactly: $0) }),
+                let wideSize = wide.number(UInt64.self).flatMap({ Int(exactly: $0) }),
+                let wideOffset = wide.number(UInt64.self).flatMap({ Int(exactly: $0) })
+            else { throw cut }
+            (count, size, offset) = (wideCount, wideSize, wideOffset)
         }
-        guard count <= 10_000 else { throw fail("it declares \(count) members, at most 10,000 are read") }
+        guard count <= 10_000, size <= Self.maximumDirectory else {
+            throw fail("it declares \(count) members, at most 10,000 are read")
+        }
+        guard let directory = try source.bytes(at: offset, count: size) else { throw cut }
         var members: [Member] = []
         var names: Set<String> = []
-        reader.position = offset
+        reader = ByteReader(directory)
         for _ in 0..<count {
             let member = try Self.member(&reader, fail)
             guard names.insert(member.name).inserted else { throw fail("the member '\(member.name)' is there twice") }
@@ -63,17 +76,8 @@ package struct ZipArchive: Sendable {
     }
 
     private static func endOfDirectory(_ bytes: [UInt8]) -> Int? {
-        guard bytes.count >= 22 else { return nil }
-        var position = bytes.count - 22
-        let lowest = max(0, position - 65_535)
-        while position >= lowest {
-            if bytes[position] == 0x50, bytes[position + 1] == 0x4B, bytes[position + 2] == 5, bytes[position + 3] == 6
-            {
-                return position
-            }
-            position -= 1
-        }
-        return nil
+        guard bytes.count >= endCount else { return nil }
+        return (0...bytes.count - endCount).last { bytes[$0...].starts(with: [0x50, 0x4B, 5, 6]) }
     }
 
     private static func member(_ reader: inout ByteReader, _ fail: (String) -> FileError) throws -> Member {
@@ -118,17 +122,17 @@ package struct ZipArchive: Sendable {
     /// The content of a member, inflated and checked.
     package func content(of member: Member) throws -> [UInt8] {
         func fail(_ reason: String) -> FileError { .malformed(name, "its member '\(member.name)' \(reason)") }
-        var reader = ByteReader(bytes, at: member.headerOffset)
-        guard reader.take(4)?.elementsEqual([0x50, 0x4B, 3, 4]) == true, reader.take(22) != nil,
-            let nameCount = reader.number(UInt16.self), let extraCount = reader.number(UInt16.self),
-            reader.take(Int(nameCount)) != nil, reader.take(Int(extraCount)) != nil,
-            let data = reader.take(member.compressedCount)
+        guard let header = try source.bytes(at: member.headerOffset, count: 30),
+            header.starts(with: [0x50, 0x4B, 3, 4])
         else { throw fail("is cut short") }
+        var reader = ByteReader(header, at: 26)
+        let start = member.headerOffset + 30 + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
+        guard let data = try source.bytes(at: start, count: member.compressedCount) else { throw fail("is cut short") }
         let content: [UInt8]?
         if member.method == 0 {
-            content = data.count == member.byteCount ? Array(data) : nil
+            content = data
         } else {
-            content = Zlib.inflated(data, .raw, limit: member.byteCount, expected: member.byteCount)
+            content = Zlib.inflated(data[...], .raw, limit: member.byteCount, expected: member.byteCount)
         }
         guard let content, content.count == member.byteCount,
             content.withUnsafeBytes({ Zlib.checksum($0) }) == member.checksum

@@ -42,6 +42,18 @@ package struct InputRecipe: Sendable, Equatable {
         self.exif = exif
     }
 
+    /// The same geometry with other pixels.
+    package func with(_ pixels: Pixels) -> InputRecipe {
+        var recipe = self
+        (recipe.order, recipe.scale, recipe.mean) = (pixels.order, pixels.scale, pixels.mean)
+        recipe.standardDeviation = pixels.standardDeviation
+        return recipe
+    }
+
+    package var pixels: Pixels {
+        Pixels(order: order, scale: scale, mean: mean, standardDeviation: standardDeviation)
+    }
+
     /// The part of a recipe that turns a pixel into numbers, with the names that the field gives it.
     package struct Pixels: Sendable, Equatable {
         package var order: Order
@@ -70,6 +82,22 @@ package struct InputRecipe: Sendable, Equatable {
             order: .rgb, scale: 1 / 255, mean: [0, 0, 0], standardDeviation: [1, 1, 1])
         /// RGB 0…255, untouched.
         package static let raw = Pixels(order: .rgb, scale: 1, mean: [0, 0, 0], standardDeviation: [1, 1, 1])
+
+        /// Whether all channels are treated alike.
+        package var isEven: Bool {
+            order == .rgb && mean.allSatisfy { $0 == mean[0] }
+                && standardDeviation.allSatisfy { $0 == standardDeviation[0] }
+        }
+
+        /// The recipe for a number of channels: gray images take the mean of the three.
+        package func spread(over channels: Int) -> Pixels {
+            guard channels == 1, mean.count > 1 else { return self }
+            func middle(_ values: [Double]) -> [Double] {
+                [isEven ? values[0] : values.reduce(0, +) / Double(values.count)]
+            }
+            return Pixels(
+                order: .rgb, scale: scale, mean: middle(mean), standardDeviation: middle(standardDeviation))
+        }
 
         /// The named recipes of `--recipe`.
         package static let named: [(name: String, pixels: Pixels)] = [

@@ -8,6 +8,10 @@ package struct Model: Sendable {
     package var weights: Weights
     /// Nil where a file does not say how pixels become numbers.
     package var recipe: InputRecipe?
+    /// Where the recipe was learned, in words; nil where there is none.
+    package var recipeSource: String?
+    /// What a user should know of how the file was read.
+    package var notes: [String] = []
     /// The size of image that the file asks for, where it says so without a whole recipe.
     package var inputSize: ImageSize?
     /// Names of the outputs in their order; nil where the file has none.
@@ -20,12 +24,13 @@ package struct Model: Sendable {
     package var dialect: String
 
     package init(
-        network: Network, weights: Weights, recipe: InputRecipe?, inputSize: ImageSize? = nil,
+        network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil, inputSize: ImageSize? = nil,
         classes: [String]? = nil, precision: Precision? = nil, trainingImages: Set<String> = [], dialect: String
     ) {
         self.network = network
         self.weights = weights
         self.recipe = recipe
+        self.recipeSource = recipeSource
         self.inputSize = inputSize
         self.classes = classes
         self.precision = precision
@@ -46,6 +51,9 @@ package struct ImageSize: Sendable, Equatable {
 }
 
 extension Model {
+    /// The dialect of files that `train` wrote.
+    package static let ownDialect = "finetune model"
+
     /// The outputs of the network's own head; nil where it has none.
     package var headOutputs: Int? {
         for node in network.nodes.reversed() where node.stage == Stage.head {

@@ -35,13 +35,16 @@ package struct ResNet: Sendable, Equatable {
         package var filters: [Int]
         package var groups: Int
         package var stride: Int
+        /// Filters between the two dense layers of a squeeze-and-excitation (Hu et al. 2018); nil without one.
+        package var squeeze: Int?
         /// Whether its shortcut has a convolution (or pads) although the shape need not change.
         package var hasProjection: Bool
 
-        package init(filters: [Int], groups: Int = 1, stride: Int, hasProjection: Bool) {
+        package init(filters: [Int], groups: Int = 1, stride: Int, squeeze: Int? = nil, hasProjection: Bool) {
             self.filters = filters
             self.groups = groups
             self.stride = stride
+            self.squeeze = squeeze
             self.hasProjection = hasProjection
         }
     }
@@ -51,6 +54,9 @@ package struct ResNet: Sendable, Equatable {
     package var stages: [[Block]]
     package var shortcut: Shortcut
     package var stridePlace: StridePlace
+    /// Whether batch norm and activation come before the convolutions (He et al. 2016), as in Keras' V2: a plain
+    /// convolution is the stem, projections have no batch norm, and a last batch norm precedes the pooling.
+    package var isPreactivated: Bool
     package var convolutionsHaveBias: Bool
     package var epsilon: Double
     package var statisticsKept: Double
@@ -64,7 +70,7 @@ package struct ResNet: Sendable, Equatable {
 
     package init(
         stem: Stem, stemFilters: Int, stages: [[Block]], shortcut: Shortcut, stridePlace: StridePlace,
-        convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5, statisticsKept: Double = 0.9,
+        isPreactivated: Bool = false, convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5, statisticsKept: Double = 0.9,
         poolsZeros: Bool = false, inputChannels: Int = 3, head: (name: String, outputs: Int, hasBias: Bool)? = nil,
         shortcutName: String = "downsample"
     ) {
@@ -73,6 +79,7 @@ package struct ResNet: Sendable, Equatable {
         self.stages = stages
         self.shortcut = shortcut
         self.stridePlace = stridePlace
+        self.isPreactivated = isPreactivated
         self.convolutionsHaveBias = convolutionsHaveBias
         self.epsilon = epsilon
         self.statisticsKept = statisticsKept
@@ -89,14 +96,23 @@ package struct ResNet: Sendable, Equatable {
     /// The architecture in the field's words, such as `ResNet-50 v1.5, width 64`.
     package var name: String {
         let depth = stages.reduce(0) { $0 + $1.reduce(0) { $0 + $1.filters.count } } + 2
-        let width = stages.first?.first?.filters.first ?? stemFilters
-        let version = isBottleneck ? (stridePlace == .first ? " v1" : " v1.5") : ""
-        let groups = stages.first?.first?.groups ?? 1
-        var words = "ResNet-\(depth)\(version)"
-        if groups > 1 { words = "ResNeXt-\(depth), \(groups) groups" }
-        if case .deep = stem { words += ", deep stem" }
+        let block = stages.first?.first
+        let inner = block?.filters.first ?? stemFilters
+        let planes = isBottleneck ? (block?.filters.last ?? 4 * inner) / 4 : inner
+        let groups = block?.groups ?? 1
+        var words = groups > 1 ? "ResNeXt-\(depth)" : "ResNet-\(depth)"
+        if block?.squeeze != nil { words = "SE-" + words }
+        let isWide = isBottleneck && groups == 1 && planes > 0 && inner > planes && inner % planes == 0
+        if isWide { words = "Wide \(words)-\(inner / planes)" }
+        if groups > 1 { words += " \(groups)x\(inner / groups)d" }
+        if case .deep = stem { words += shortcut == .pooledProjection ? "-D" : " with a deep stem" }
+        if isPreactivated {
+            words += " V2"
+        } else if isBottleneck {
+            words += stridePlace == .first ? " v1" : " v1.5"
+        }
         if stem == .small { words += shortcut == .padding ? " (CIFAR)" : " (small images)" }
-        return "\(words), width \(width)"
+        return "\(words), width \(isWide ? planes : groups > 1 ? planes : inner)"
     }
 
     // MARK: Building
@@ -124,7 +140,14 @@ package struct ResNet: Sendable, Equatable {
             stem()
             for (index, blocks) in resNet.stages.enumerated() {
                 stage = "stage\(index + 1)"
-                for (number, block) in blocks.enumerated() { add(block, "layer\(index + 1).\(number)") }
+                for (number, block) in blocks.enumerated() {
+                    let name = "layer\(index + 1).\(number)"
+                    if resNet.isPreactivated { addPreactivated(block, name) } else { add(block, name) }
+                }
+            }
+            if resNet.isPreactivated {
+                normalize("post")
+                add("post.relu", .activation(.relu))
             }
             stage = Stage.pooled
             add("avgpool", .globalAveragePooling)
@@ -148,8 +171,10 @@ package struct ResNet: Sendable, Equatable {
                 }
                 convolve("conv1.\(3 * filters.count)", resNet.stemFilters, .square(3, padding: 1))
             }
-            normalize("bn1")
-            add("relu", .activation(.relu))
+            if !resNet.isPreactivated {
+                normalize("bn1")
+                add("relu", .activation(.relu))
+            }
             guard resNet.stem != .small else { return }
             if resNet.poolsZeros {
                 add("pad", .zeroPadding(.all(1)))
@@ -172,12 +197,54 @@ package struct ResNet: Sendable, Equatable {
                 normalize("\(name).bn\(index + 1)")
                 if index < block.filters.count - 1 { add("\(name).relu\(index + 1)", .activation(.relu)) }
             }
+            if let squeeze = block.squeeze { excite("\(name).se", squeeze) }
             let main = last
             (last, channels) = (input, inputChannels)
             shortcut(block, name)
             nodes.append(Node("\(name).add", stage: stage, .addition, inputs: [main, last]))
             (last, channels) = ("\(name).add", block.filters.last ?? channels)
             add("\(name).relu", .activation(.relu))
+        }
+
+        /// The block of Keras' V2: its shortcut's convolution reads what the first activation gives, and without one
+        /// a stride is taken by skipping pixels.
+        private mutating func addPreactivated(_ block: Block, _ name: String) {
+            let (input, inputChannels) = (last, channels)
+            normalize("\(name).preact")
+            add("\(name).preact.relu", .activation(.relu))
+            let activated = last
+            for (index, filters) in block.filters.enumerated() {
+                let isLast = index == block.filters.count - 1
+                let isWide = index == 1
+                convolve(
+                    "\(name).conv\(index + 1)", filters,
+                    .square(isWide ? 3 : 1, stride: isWide ? block.stride : 1, padding: isWide ? 1 : 0),
+                    hasBias: isLast)
+                guard !isLast else { break }
+                normalize("\(name).bn\(index + 1)")
+                add("\(name).relu\(index + 1)", .activation(.relu))
+            }
+            let (main, filters) = (last, channels)
+            (last, channels) = (block.hasProjection ? activated : input, inputChannels)
+            if block.hasProjection {
+                convolve("\(name).\(resNet.shortcutName).0", filters, .square(1, stride: block.stride), hasBias: true)
+            } else if block.stride > 1 {
+                add("\(name).\(resNet.shortcutName).subsample", .subsampling(step: block.stride))
+            }
+            nodes.append(Node("\(name).add", stage: stage, .addition, inputs: [last, main]))
+            (last, channels) = ("\(name).add", filters)
+        }
+
+        /// Squeeze-and-excitation: each channel times a factor that the means of all channels decide.
+        private mutating func excite(_ name: String, _ squeeze: Int) {
+            let image = last
+            add("\(name).mean", .globalAveragePooling)
+            add("\(name).fc1", .dense(inputs: channels, outputs: squeeze, hasBias: true))
+            add("\(name).relu", .activation(.relu))
+            add("\(name).fc2", .dense(inputs: squeeze, outputs: channels, hasBias: true))
+            add("\(name).gate", .activation(.sigmoid))
+            nodes.append(Node(name, stage: stage, .channelScaling, inputs: [image, last]))
+            last = name
         }
 
         private mutating func shortcut(_ block: Block, _ name: String) {
@@ -205,10 +272,12 @@ package struct ResNet: Sendable, Equatable {
             }
         }
 
-        private mutating func convolve(_ name: String, _ filters: Int, _ window: Window, groups: Int = 1) {
+        private mutating func convolve(
+            _ name: String, _ filters: Int, _ window: Window, groups: Int = 1, hasBias: Bool? = nil
+        ) {
             let convolution = Convolution(
                 channels: channels, filters: filters, groups: groups, window: window,
-                hasBias: resNet.convolutionsHaveBias)
+                hasBias: hasBias ?? resNet.convolutionsHaveBias)
             add(name, .convolution(convolution))
             channels = filters
         }

@@ -26,8 +26,7 @@ package struct FeatureExtractor: Sendable {
     /// The shape of one image's values.
     package let outputShape: [Int]
     private let program: InferenceProgram
-    private let preprocessor: Preprocessor?
-    private let exif: InputRecipe.Exif
+    private let loader: ImageLoader
 
     /// Compiles the network.
     ///
@@ -45,8 +44,7 @@ package struct FeatureExtractor: Sendable {
         let channels = model.network.inputChannels
         var shape = inputShape ?? []
         if let inputShape {
-            preprocessor = nil
-            exif = .ignore
+            loader = ImageLoader(nil)
             guard inputShape[2] == channels else {
                 throw PipelineError(
                     description:
@@ -61,8 +59,7 @@ package struct FeatureExtractor: Sendable {
                         "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels)."
                 )
             }
-            preprocessor = try Preprocessor(recipe)
-            exif = recipe.exif
+            loader = ImageLoader(try Preprocessor(recipe))
             shape = [recipe.height, recipe.width, channels]
         }
         // An image's numbers must not depend on how many come with it. In fp32 they would: the order of the sums in
@@ -92,17 +89,17 @@ package struct FeatureExtractor: Sendable {
         let indices = items ?? Array(dataset.items.indices)
         let batch = program.batch
         var skipped: [Skipped] = []
-        var pending: [Prepared] = []
+        var pending: [ImageLoader.Prepared] = []
         func runPending() async throws {
             guard !pending.isEmpty else { return }
-            let (inputs, chunk) = (self.inputs(of: pending), pending)
+            let chunk = pending
             pending = []
-            let values = try await program.run(inputs)
+            let values = try await program.run(loader.inputs(of: chunk, shape: Array(program.inputShape.dropFirst())))
             try consume(Chunk(items: chunk.map(\.item), hashes: chunk.map(\.hash), values: values))
         }
         for start in stride(from: 0, to: indices.count, by: batch) {
             let part = indices[start..<min(start + batch, indices.count)]
-            for result in await prepare(Array(part), dataset) {
+            for result in await loader.prepare(Array(part), dataset) {
                 switch result {
                 case .ready(let prepared): pending.append(prepared)
                 case .skipped(let image): skipped.append(image)
@@ -113,66 +110,6 @@ package struct FeatureExtractor: Sendable {
         }
         try await runPending()
         return skipped
-    }
-
-    private struct Prepared: Sendable {
-        let item: Int
-        let hash: ContentHash
-        let pixels: Pixels
-
-        enum Pixels: Sendable {
-            case crop(Picture)
-            case numbers([Float])
-        }
-    }
-
-    private enum Preparation: Sendable {
-        case ready(Prepared)
-        case skipped(Skipped)
-    }
-
-    /// Decodes items side by side, in order.
-    private func prepare(_ items: [Int], _ dataset: ImageDataset) async -> [Preparation] {
-        await withTaskGroup(of: (Int, Preparation).self) { group in
-            for (place, item) in items.enumerated() {
-                group.addTask { (place, prepare(item, dataset)) }
-            }
-            var results = [Preparation?](repeating: nil, count: items.count)
-            for await (place, result) in group { results[place] = result }
-            return results.compactMap(\.self)
-        }
-    }
-
-    private func prepare(_ item: Int, _ dataset: ImageDataset) -> Preparation {
-        do {
-            let content = try dataset.content(of: item)
-            let hash = ImageDataset.hash(of: content)
-            switch content {
-            case .numbers(let numbers): return .ready(Prepared(item: item, hash: hash, pixels: .numbers(numbers)))
-            case .picture(let picture):
-                return .ready(Prepared(item: item, hash: hash, pixels: .crop(preprocessor?.crop(picture) ?? picture)))
-            case .encoded(let bytes):
-                let picture = try Picture(decoding: bytes, exif: exif)
-                return .ready(Prepared(item: item, hash: hash, pixels: .crop(preprocessor?.crop(picture) ?? picture)))
-            }
-        } catch {
-            let reason = (error as? PictureError)?.reason ?? "\(error)"
-            return .skipped(Skipped(name: dataset.items[item].name, reason: reason))
-        }
-    }
-
-    private func inputs(of images: [Prepared]) -> Tensor {
-        let shape = program.inputShape.dropFirst()
-        let count = shape.reduce(1, *)
-        return Tensor(shape: [images.count] + shape) { buffer in
-            for (place, image) in images.enumerated() {
-                let target = UnsafeMutableBufferPointer(rebasing: buffer[place * count..<(place + 1) * count])
-                switch image.pixels {
-                case .crop(let picture): preprocessor?.write(picture, into: target)
-                case .numbers(let numbers): _ = target.update(from: numbers)
-                }
-            }
-        }
     }
 }
 

@@ -126,6 +126,23 @@ private let cases: [Case] = [
             ("bn", normalization(16), ["conv"]), ("relu", .activation(.relu), ["bn"]),
         ]),
     Case(
+        "squeeze and excitation", channels: 3, size: (9, 8),
+        [
+            ("conv", convolution(3, 20, .square(3, padding: 1)), [image]), ("bn", normalization(20), ["conv"]),
+            ("squeeze", .globalAveragePooling, ["bn"]),
+            ("reduce", .dense(inputs: 20, outputs: 6, hasBias: true), ["squeeze"]),
+            ("relu", .activation(.relu), ["reduce"]),
+            ("expand", .dense(inputs: 6, outputs: 20, hasBias: true), ["relu"]),
+            ("gate", .activation(.sigmoid), ["expand"]), ("scale", .channelScaling, ["bn", "gate"]),
+            ("short", convolution(3, 20, .square(1)), [image]), ("add", .addition, ["scale", "short"]),
+            ("out", .activation(.relu), ["add"]),
+        ]),
+    Case(
+        "a sigmoid over an image", channels: 3, size: (5, 6),
+        [
+            ("conv", convolution(3, 5, .square(3, padding: 1)), [image]), ("gate", .activation(.sigmoid), ["conv"]),
+        ]),
+    Case(
         "an identity shortcut", channels: 16, size: (8, 8),
         [
             ("first", convolution(16, 16, .square(1)), [image]), ("relu", .activation(.relu), ["first"]),

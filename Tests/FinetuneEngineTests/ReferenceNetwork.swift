@@ -1,6 +1,7 @@
 // The plain meaning of a network: every operation as loops in double precision, written for reading.
 
 import FinetuneEngine
+import Glibc
 
 /// An image or a row of doubles, `[channels, height, width]`; rows have height and width 1.
 struct ReferenceValue {
@@ -67,6 +68,11 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
             }
         case .activation(.relu):
             results[node.name] = x.mapped(x.channels, x.height, x.width) { max(x[$0, $1, $2], 0) }
+        case .activation(.sigmoid):
+            results[node.name] = x.mapped(x.channels, x.height, x.width) { 1 / (1 + exp(-x[$0, $1, $2])) }
+        case .channelScaling:
+            let factors = results[node.inputs[1]] ?? image
+            results[node.name] = x.mapped(x.channels, x.height, x.width) { x[$0, $1, $2] * factors[$0, 0, 0] }
         case .addition:
             let other = results[node.inputs[1]] ?? image
             results[node.name] = x.mapped(x.channels, x.height, x.width) { x[$0, $1, $2] + other[$0, $1, $2] }

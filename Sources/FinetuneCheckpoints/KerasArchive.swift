@@ -1,0 +1,54 @@
+// Keras 3's archives (`model.save('m.keras')`): a zip of `config.json` and an HDF5 file of variables.
+
+internal import CFinetuneHDF5
+internal import FinetuneFiles
+internal import Glibc
+
+enum KerasArchive {
+    private static let weights = "model.weights.h5"
+    private static let closeOnExec: UInt32 = 1  // MFD_CLOEXEC, which Swift does not see.
+    private static let maximumConfig = 64 << 20
+
+    static func read(_ archive: ZipArchive, path: String, helper: String) throws -> NamedArrays {
+        func fail(_ reason: String) -> CheckpointError { .cannotLoad(path, "as a Keras archive, \(reason).") }
+        guard let member = archive.member(weights) else {
+            if archive.members.contains(where: { $0.name.hasSuffix(".weights.json") }) {
+                throw fail("its weights are in several files, which is not read. Save it with fewer than 5 GB a file")
+            }
+            throw fail("it has no \(weights), nor is it a file of torch.save")
+        }
+        guard let config = archive.member(Sidecar.config), config.byteCount <= maximumConfig else {
+            throw fail("it has no config.json")
+        }
+        // Weights hardly compress; Keras does not even try.
+        guard member.byteCount <= 64 << 20 + 20 * member.compressedCount else {
+            throw fail("its \(weights) declares \(member.byteCount) bytes in \(member.compressedCount)")
+        }
+        let document: JSON
+        do {
+            document = try JSON(parsing: archive.content(of: config))
+        } catch let error as JSON.SyntaxError {
+            throw fail("its config.json is \(error)")
+        }
+        let memory = memfd_create("finetune-archive", closeOnExec)
+        guard memory >= 0 else { throw fail("the system gives no memory for its weights") }
+        defer { close(memory) }
+        try copy(try archive.content(of: member), to: memory, fail)
+        var arrays = try ReadingHelper.read(.descriptor(memory), shownAs: path, helper: helper)
+        arrays.container = .kerasArchive
+        arrays.documents[Sidecar.config] = document
+        return arrays
+    }
+
+    private static func copy(_ bytes: [UInt8], to descriptor: Int32, _ fail: (String) -> CheckpointError) throws {
+        try bytes.withUnsafeBytes { buffer in
+            var done = 0
+            while done < buffer.count {
+                let count = write(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw fail("the system gives no memory for its weights") }
+                done += count
+            }
+        }
+    }
+}

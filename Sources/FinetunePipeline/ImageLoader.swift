@@ -1,0 +1,80 @@
+// From the items of a data set to a network's input: read, decode, crop, side by side and in order.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+
+/// Prepares items for a network.
+struct ImageLoader: Sendable {
+    /// Nil where the data set holds inputs that are ready for the network.
+    private let preprocessor: Preprocessor?
+
+    init(_ preprocessor: Preprocessor?) { self.preprocessor = preprocessor }
+
+    struct Prepared: Sendable {
+        let item: Int
+        let hash: ContentHash
+        fileprivate let pixels: Pixels
+
+        fileprivate enum Pixels: Sendable {
+            case crop(Picture)
+            case numbers([Float])
+        }
+    }
+
+    enum Preparation: Sendable {
+        case ready(Prepared)
+        case skipped(FeatureExtractor.Skipped)
+    }
+
+    /// Decodes items side by side, in order.
+    func prepare(_ items: [Int], _ dataset: ImageDataset) async -> [Preparation] {
+        await withTaskGroup(of: (Int, Preparation).self) { group in
+            for (place, item) in items.enumerated() {
+                group.addTask { (place, prepare(item, dataset)) }
+            }
+            var results = [Preparation?](repeating: nil, count: items.count)
+            for await (place, result) in group { results[place] = result }
+            return results.compactMap(\.self)
+        }
+    }
+
+    private func prepare(_ item: Int, _ dataset: ImageDataset) -> Preparation {
+        do {
+            let content = try dataset.content(of: item)
+            let hash = ImageDataset.hash(of: content)
+            let pixels: Prepared.Pixels
+            switch content {
+            case .numbers(let numbers): pixels = .numbers(numbers)
+            case .picture(let picture): pixels = .crop(preprocessor?.crop(picture) ?? picture)
+            case .encoded(let bytes):
+                let picture = try Picture(decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore)
+                pixels = .crop(preprocessor?.crop(picture) ?? picture)
+            }
+            return .ready(Prepared(item: item, hash: hash, pixels: pixels))
+        } catch {
+            let reason = (error as? PictureError)?.reason ?? "\(error)"
+            return .skipped(FeatureExtractor.Skipped(name: dataset.items[item].name, reason: reason))
+        }
+    }
+
+    /// The input of a batch.
+    ///
+    /// - Parameters:
+    ///   - shape: `[height, width, channels]` of one image.
+    ///   - other: Turns the same crops into numbers otherwise than this loader would.
+    /// - Returns: Shape `[images] + shape`.
+    func inputs(of images: [Prepared], shape: [Int], by other: Preprocessor? = nil) -> Tensor {
+        let count = shape.reduce(1, *)
+        return Tensor(shape: [images.count] + shape) { buffer in
+            for (place, image) in images.enumerated() {
+                let target = UnsafeMutableBufferPointer(rebasing: buffer[place * count..<(place + 1) * count])
+                switch image.pixels {
+                case .crop(let picture): (other ?? preprocessor)?.write(picture, into: target)
+                case .numbers(let numbers): _ = target.update(from: numbers)
+                }
+            }
+        }
+    }
+}

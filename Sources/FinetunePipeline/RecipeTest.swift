@@ -1,0 +1,147 @@
+// Which recipe a network was trained with, by evidence: its first batch norm remembers the mean and the variance of what
+// reached it in training, channel by channel. Under the right recipe a user's images give nearly the same.
+
+package import FinetuneDatasets
+package import FinetuneEngine
+internal import FinetuneFiles
+package import FinetuneModels
+internal import Glibc
+
+/// How well each way of turning pixels into numbers fits a network's stored statistics.
+package struct RecipeTest: Sendable {
+    package struct Fit: Sendable {
+        /// `torch`, `caffe` … or the words for another that was asked for.
+        package let name: String
+        package let pixels: InputRecipe.Pixels
+        /// 0 where all channels have the stored mean and variance; about 1 where they are off by a deviation.
+        package let distance: Double
+    }
+
+    /// The best first.
+    package let fits: [Fit]
+    package let imageCount: Int
+
+    package static let maximumImages = 50
+    /// How many times farther off the second must be for the first to be clear.
+    private static let clearRatio = 1.5
+
+    /// Whether the best fits clearly better than the next.
+    package var isClear: Bool {
+        fits.count < 2 || fits[1].distance > Self.clearRatio * fits[0].distance + 0.02
+    }
+
+    /// A fit that is far better than that of the given pixels; nil where there is none.
+    package func better(than pixels: InputRecipe.Pixels) -> (given: Fit, better: Fit)? {
+        guard let given = fits.first(where: { $0.pixels == pixels }), let best = fits.first,
+            best.distance * 2 + 0.1 < given.distance
+        else { return nil }
+        return (given, best)
+    }
+
+    /// Runs images through the network up to its first batch norm, once for each candidate.
+    ///
+    /// - Parameters:
+    ///   - recipe: The geometry; and its pixels are a candidate too.
+    ///   - dataset: Up to fifty of its pictures are looked at, evenly spread.
+    /// - Returns: Nil where the network has no batch norm or the data set no pictures.
+    /// - Throws: `EngineError`; `PipelineError` where most of the pictures cannot be read.
+    package init?(_ model: Model, _ recipe: InputRecipe, _ dataset: ImageDataset, thread: EngineThread) async throws {
+        guard dataset.inputShape == nil, !dataset.items.isEmpty,
+            let node = model.network.nodes.first(where: {
+                if case .batchNormalization = $0.operation { true } else { false }
+            }),
+            case .batchNormalization(let normalization) = node.operation, let source = node.inputs.first,
+            let mean = model.weights["\(node.name).running_mean"]?.values,
+            let variance = model.weights["\(node.name).running_var"]?.values
+        else { return nil }
+        let count = min(Self.maximumImages, dataset.items.count)
+        let items = (0..<count).map { $0 * dataset.items.count / count }
+        let shape = [recipe.height, recipe.width, recipe.channels]
+        let loader = ImageLoader(try Preprocessor(recipe))
+        let program = try await InferenceProgram(
+            model.network, model.weights, output: source, batch: min(count, 8), height: shape[0], width: shape[1],
+            precision: .fp32, thread: thread)
+        let candidates = Self.candidates(recipe)
+        let preprocessors = try candidates.map { try Preprocessor(recipe.with($0.pixels)) }
+        var moments = candidates.map { _ in ChannelMoments(channels: normalization.channels) }
+        var skipped: [FeatureExtractor.Skipped] = []
+        for start in stride(from: 0, to: count, by: program.batch) {
+            var images: [ImageLoader.Prepared] = []
+            for result in await loader.prepare(Array(items[start..<min(start + program.batch, count)]), dataset) {
+                switch result {
+                case .ready(let image): images.append(image)
+                case .skipped(let image): skipped.append(image)
+                }
+            }
+            guard !images.isEmpty else { continue }
+            for (index, preprocessor) in preprocessors.enumerated() {
+                let values = try await program.run(loader.inputs(of: images, shape: shape, by: preprocessor))
+                moments[index].add(values)
+            }
+        }
+        guard skipped.count < count else {
+            try PipelineError.check(skipped, of: count)
+            return nil
+        }
+        imageCount = count - skipped.count
+        fits = zip(candidates, moments).map { candidate, moments in
+            Fit(
+                name: candidate.name, pixels: candidate.pixels,
+                distance: moments.distance(mean: mean, variance: variance, epsilon: normalization.epsilon))
+        }.sorted { $0.distance < $1.distance }
+    }
+
+    private static func candidates(_ recipe: InputRecipe) -> [(name: String, pixels: InputRecipe.Pixels)] {
+        var candidates = InputRecipe.Pixels.named.filter { recipe.channels == 3 || $0.pixels.isEven || $0.name == "torch" }
+            .map { ($0.name, $0.pixels.spread(over: recipe.channels)) }
+        if !candidates.contains(where: { $0.1 == recipe.pixels }) { candidates.append(("the file's own", recipe.pixels)) }
+        return candidates
+    }
+}
+
+/// Sums over images, channel by channel.
+private struct ChannelMoments {
+    private var count = 0.0
+    private var sums: [Double]
+    private var squares: [Double]
+
+    init(channels: Int) {
+        sums = Array(repeating: 0, count: channels)
+        squares = sums
+    }
+
+    /// - Parameter values: Shape `[images, channels, height, width]`.
+    mutating func add(_ values: Tensor) {
+        let (images, channels) = (values.shape[0], values.shape[1])
+        let pixels = values.count / (images * channels)
+        values.withUnsafeBufferPointer { values in
+            for row in 0..<images * channels {
+                var (sum, square) = (0.0, 0.0)
+                for index in row * pixels..<(row + 1) * pixels {
+                    let value = Double(values[index])
+                    sum += value
+                    square += value * value
+                }
+                sums[row % channels] += sum
+                squares[row % channels] += square
+            }
+        }
+        count += Double(images * pixels)
+    }
+
+    /// The mean over channels of log(1 + J), J being Jeffreys' divergence (1946) of two normal distributions: that of
+    /// the images and that which the batch norm stored.
+    func distance(mean: [Float], variance: [Float], epsilon: Double) -> Double {
+        var total = 0.0
+        for channel in sums.indices {
+            let (found, stored) = (sums[channel] / count, Double(mean[channel]))
+            let foundVariance = max(squares[channel] / count - found * found, 0) + epsilon
+            let storedVariance = max(Double(variance[channel]), 0) + epsilon
+            let square = (found - stored) * (found - stored)
+            let divergence =
+                0.5 * ((foundVariance + square) / storedVariance + (storedVariance + square) / foundVariance) - 1
+            total += log1p(max(divergence, 0))
+        }
+        return total / Double(max(sums.count, 1))
+    }
+}
