@@ -26,6 +26,11 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         CheckpointError(.malformed, "cannot load '\(path)': \(found)")
     }
 
+    /// `cannot write 'x.safetensors': the network … . Use …`
+    static func cannotConvert(_ path: String, _ found: String) -> CheckpointError {
+        CheckpointError(.malformed, "cannot write '\(path)': \(found).")
+    }
+
     static func helperMissing(_ path: String) -> CheckpointError {
         CheckpointError(
             .helperMissing,

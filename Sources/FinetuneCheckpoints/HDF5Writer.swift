@@ -35,17 +35,36 @@ package final class HDF5Writer {
         H5Gclose(group)
     }
 
-    /// Sets a text attribute of the root.
-    package func setText(_ name: String, _ value: String) throws {
+    /// Sets a text attribute of a group, by default of the root.
+    package func setText(_ name: String, _ value: String, of group: String = "/") throws {
+        try setAttribute(name, [value], of: group, space: try checked(H5Screate(H5S_SCALAR)))
+    }
+
+    /// Sets an attribute that is a list of texts.
+    package func setTexts(_ name: String, _ values: [String], of group: String = "/") throws {
+        try setAttribute(name, values, of: group, space: try checked(H5Screate_simple(1, [hsize_t(values.count)], nil)))
+    }
+
+    private func setAttribute(_ name: String, _ values: [String], of group: String, space: hid_t) throws {
+        defer { H5Sclose(space) }
+        let object = try checked(H5Oopen(file, group, 0))
+        defer { H5Oclose(object) }
         let type = try checked(finetune_h5_text())
         defer { H5Tclose(type) }
-        let space = try checked(H5Screate(H5S_SCALAR))
-        defer { H5Sclose(space) }
-        let attribute = try checked(H5Acreate2(file, name, type, space, 0, 0))
+        let attribute = try checked(H5Acreate2(object, name, type, space, 0, 0))
         defer { H5Aclose(attribute) }
-        try value.withCString { text in
-            try withUnsafePointer(to: text) { try check(H5Awrite(attribute, type, $0)) }
+        try withPointers(to: values) { try check(H5Awrite(attribute, type, $0)) }
+    }
+
+    /// Texts as C strings one after the other, and where each begins.
+    private func withPointers(to texts: [String], _ body: ([UnsafePointer<CChar>?]) throws -> Void) rethrows {
+        var starts: [Int] = []
+        var all: [CChar] = []
+        for text in texts {
+            starts.append(all.count)
+            all += text.utf8CString
         }
+        try all.withUnsafeBufferPointer { buffer in try body(starts.map { buffer.baseAddress?.advanced(by: $0) }) }
     }
 
     package func write(_ tensor: Tensor, as name: String) throws {
@@ -67,17 +86,7 @@ package final class HDF5Writer {
     package func write(texts: [String], as name: String) throws {
         let type = try checked(finetune_h5_text())
         defer { H5Tclose(type) }
-        let bytes = texts.map { Array($0.utf8CString) }
-        var starts: [Int] = []
-        var all: [CChar] = []
-        for text in bytes {
-            starts.append(all.count)
-            all += text
-        }
-        try all.withUnsafeBufferPointer { buffer in
-            let pointers = starts.map { buffer.baseAddress?.advanced(by: $0) }
-            try write(name, [texts.count], stored: type, memory: type, pointers)
-        }
+        try withPointers(to: texts) { try write(name, [texts.count], stored: type, memory: type, $0) }
     }
 
     private func write(_ name: String, _ shape: [Int], stored: hid_t, memory: hid_t, _ data: UnsafeRawPointer?) throws {

@@ -41,7 +41,7 @@ enum KerasModelDialect {
             let (recipe, source) = InputRecipe.keras(era, size: graph.inputSize)
             (model.recipe, model.recipeSource) = (recipe, source)
         }
-        if let recipe = model.recipe { Sidecar(arrays.documents).apply(to: &model, convention: recipe) }
+        Sidecar(arrays).applyOwn(to: &model)
         return model
     }
 }

@@ -6,7 +6,7 @@
 
 internal import FinetuneEngine
 internal import FinetuneFiles
-package import FinetuneModels
+internal import FinetuneModels
 
 enum NativeDialect {
     static let marker = "finetune_format"
@@ -54,14 +54,8 @@ enum NativeDialect {
         }
         return model
     }
-}
 
-/// Writes models in our own format.
-package enum ModelFile {
-    /// Writes `model` to `path`, whole or not at all; the same model gives the same bytes.
-    ///
-    /// - Throws: `CheckpointError` or `FileError`.
-    package static func write(_ model: Model, to path: String) throws {
+    static func write(_ model: Model, to path: String) throws -> Int {
         let document: JSON = [
             "network": model.network.json,
             "recipe": model.recipe.map(\.json) ?? .null,
@@ -80,5 +74,6 @@ package enum ModelFile {
             }
             try file.finish()
         }
+        return model.weights.count
     }
 }

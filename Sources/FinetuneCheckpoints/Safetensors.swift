@@ -119,3 +119,30 @@ package enum Safetensors {
         }
     }
 }
+
+// MARK: - Writing
+
+extension Safetensors {
+    /// Writes tensors as the library orders them: one type, so by name; the data begin at a multiple of eight.
+    static func write(_ tensors: [(name: String, tensor: Tensor)], metadata texts: [(String, String)], to path: String)
+        throws
+    {
+        let sorted = tensors.sorted { $0.name < $1.name }
+        var members = [JSON.Member(metadata, .object(texts.map { .init($0.0, .string($0.1)) }))]
+        var offset = 0
+        for (name, tensor) in sorted {
+            let end = offset + tensor.count * 4
+            members.append(
+                .init(name, ["dtype": "F32", "shape": JSON(tensor.shape), "data_offsets": JSON([offset, end])]))
+            offset = end
+        }
+        var header = Array(JSON.object(members).text.utf8)
+        while header.count % 8 != 0 { header.append(UInt8(ascii: " ")) }
+        var file = try AtomicFile(path)
+        try file.write(UInt64(header.count).littleEndianBytes + header)
+        for (_, tensor) in sorted {
+            try tensor.withUnsafeBufferPointer { try file.write(UnsafeRawBufferPointer($0)) }
+        }
+        try file.commit()
+    }
+}

@@ -13,10 +13,23 @@ struct Sidecar {
     static let recipe = "finetune_recipe"
     static let classes = "finetune_classes"
 
-    private let documents: [String: JSON]
+    private var documents: [String: JSON]
     private var config: JSON? { documents[Self.config] }
 
-    init(_ documents: [String: JSON]) { self.documents = documents }
+    init(_ arrays: NamedArrays) {
+        documents = arrays.documents
+        for name in [Self.recipe, Self.classes] {
+            if let text = arrays.text(name, of: "") { documents[name] = .string(text) }
+        }
+    }
+
+    /// What our writers put into metadata and attributes.
+    static func texts(for model: Model) -> [(String, String)] {
+        var texts: [(String, String)] = []
+        if let recipe = model.recipe { texts.append((Self.recipe, recipe.json.text)) }
+        if let classes = model.classes { texts.append((Self.classes, JSON(classes).text)) }
+        return texts
+    }
 
     // MARK: The graph, as far as transformers' configuration tells it
 
@@ -35,12 +48,7 @@ struct Sidecar {
 
     /// Puts what the documents say of images and classes into the model.
     func apply(to model: inout Model, convention: InputRecipe) {
-        if let text = documents[Self.recipe]?.stringValue, let json = try? JSON(parsing: text),
-            let recipe = try? InputRecipe(json: json)
-        {
-            model.recipe = recipe
-            model.recipeSource = "saved in the file"
-        } else if let (recipe, source) = published(convention) {
+        if let (recipe, source) = published(convention) {
             if let classes = config?["num_classes"]?.intValue, let outputs = model.headOutputs, classes != outputs {
                 model.notes.append(
                     "config.json beside the file is for \(classes) classes, the file's head has \(outputs); its preprocessing is used all the same.")
@@ -49,12 +57,24 @@ struct Sidecar {
             model.recipeSource = source
         }
         if let classes = classNames, classes.count == model.headOutputs { model.classes = classes }
+        applyOwn(to: &model)
+    }
+
+    /// Puts what our own writers said into the model.
+    func applyOwn(to model: inout Model) {
+        if let text = documents[Self.recipe]?.stringValue, let json = try? JSON(parsing: text),
+            let recipe = try? InputRecipe(json: json)
+        {
+            model.recipe = recipe
+            model.recipeSource = "saved in the file"
+        }
+        if let text = documents[Self.classes]?.stringValue, let json = try? JSON(parsing: text) {
+            let classes = json.arrayValue?.compactMap(\.stringValue)
+            if classes?.count == model.headOutputs { model.classes = classes }
+        }
     }
 
     private var classNames: [String]? {
-        if let text = documents[Self.classes]?.stringValue, let json = try? JSON(parsing: text) {
-            return json.arrayValue?.compactMap(\.stringValue)
-        }
         if let names = config?["label_names"]?.arrayValue { return names.compactMap(\.stringValue) }
         guard let members = config?["id2label"]?.members else { return nil }
         let names = members.compactMap { member in

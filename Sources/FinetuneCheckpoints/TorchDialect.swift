@@ -14,7 +14,7 @@ enum TorchDialect {
 
     static func read(_ arrays: NamedArrays, _ names: TorchNames, path: String) throws -> Model {
         var table = table(arrays, names)
-        let sidecar = Sidecar(arrays.documents)
+        let sidecar = Sidecar(arrays)
         if names.isTransformers, let reason = sidecar.obstacle { throw CheckpointError.cannotLoad(path, "its config.json \(reason).") }
         let traits = ResNetTraits(
             stridePlace: sidecar.stridesFirst ? .first : .middle, firstStride: sidecar.firstStride, epsilon: 1e-5,

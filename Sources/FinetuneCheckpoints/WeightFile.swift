@@ -22,7 +22,7 @@ package struct WeightFile: Sendable {
             arrays = try ReadingHelper.read(.path(path), shownAs: path, helper: helper)
         } else if head.starts(with: [0x50, 0x4B, 3, 4]) {
             arrays = try Self.readArchive(path, helper)
-        } else if Safetensors.matches(head) {
+        } else if Safetensors.matches(head) || (Path.fileExtension(of: path) == "safetensors" && !head.isEmpty) {
             var read = try Safetensors.read(ByteSource(file: path), path: path)
             read.documents.merge(try Self.documents(beside: path)) { own, _ in own }
             arrays = read

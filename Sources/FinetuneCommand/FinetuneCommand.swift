@@ -16,10 +16,12 @@ struct FinetuneCommand: AsyncParsableCommand {
               finetune predict --model runs/a/model.h5 photo.jpg
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
               finetune inspect resnet50.h5
+              finetune convert runs/a/model.h5 model.onnx
             """,
         version: "0.1.0",
         subcommands: [
             TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExtractCommand.self, InspectCommand.self,
+            ConvertCommand.self,
         ],
         defaultSubcommand: TrainCommand.self)
 

@@ -66,12 +66,22 @@ struct RecipeOptions: ParsableArguments {
         }
     }
 
-    /// The model with the recipe that the flags, the file or the evidence give it.
+    /// The model with the recipe that the flags, the file or the user's images give it.
     ///
-    /// - Parameter dataset: The user's images, by which an unknown recipe is found and a known one is tested; nil where
-    ///   there are none.
-    func resolve(_ model: Model, _ dataset: ImageDataset?, _ thread: EngineThread, _ console: Console) async throws -> Model
+    /// - Parameter dataset: Images by which an unknown recipe is found and a known one is tested.
+    func resolve(_ model: Model, _ dataset: ImageDataset, _ thread: EngineThread, _ console: Console) async throws
+        -> Model
     {
+        var model = model
+        if recipe == "auto", model.dialect != Model.ownDialect {
+            let size = model.inputSize ?? ImageSize(height: 224, width: 224)
+            try await test(&model, size, dataset, thread, console)
+        }
+        return try resolve(model)
+    }
+
+    /// The model with the recipe that the flags or the file give it, if any.
+    func resolve(_ model: Model) throws -> Model {
         var model = model
         let size = model.inputSize ?? ImageSize(height: 224, width: 224)
         let channels = model.network.inputChannels
@@ -100,9 +110,6 @@ struct RecipeOptions: ParsableArguments {
             model.recipeSource = "--recipe \(recipe)"
         }
         model.recipe = result
-        if recipe == "auto", let dataset, model.dialect != Model.ownDialect {
-            try await test(&model, size, dataset, thread, console)
-        }
         if let fit { model.recipe?.fit = fit }
         if let size = self.size {
             model.recipe?.height = size

@@ -69,9 +69,10 @@ extension Model {
     ///   - bias: Shape `[classes]`.
     package func adapted(weight: Tensor, bias: Tensor, classes: [String]) -> Model {
         var model = self
+        // Whoever loads the adapted weights expects the head where the base had it.
+        let head = model.network.nodes.last { $0.stage == Stage.head }?.name ?? "fc"
         model.network.nodes.removeAll { $0.stage == Stage.head }
         let features = model.network.featureNode
-        let head = "fc"
         model.weights = model.weights.filter { name, _ in
             model.network.nodes.contains { name.hasPrefix($0.name + ".") }
         }

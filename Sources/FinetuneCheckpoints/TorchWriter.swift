@@ -1,0 +1,151 @@
+// State dicts for PyTorch: in HDF5, one dataset a tensor, or in safetensors.
+//
+// A state dict is names and numbers; the graph is the reader's own. So a network is written only if torchvision's or
+// timm's class of those names computes the same.
+
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+
+enum TorchWriter {
+    static func writeHDF5(_ model: Model, to path: String) throws -> Int {
+        let state = try stateDict(of: model, path: path)
+        try AtomicFile.write(to: path) { temporary in
+            let file = try HDF5Writer(temporary, shownAs: path)
+            for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
+            for (name, tensor) in state { try file.write(tensor, as: name) }
+            try file.finish()
+        }
+        return state.count
+    }
+
+    static func writeSafetensors(_ model: Model, to path: String) throws -> Int {
+        let state = try stateDict(of: model, path: path)
+        let metadata = [("format", "pt")] + Sidecar.texts(for: model)
+        try Safetensors.write(state, metadata: metadata, to: path)
+        return state.count
+    }
+
+    /// The tensors under torchvision's names, in the order of the network.
+    ///
+    /// - Throws: `CheckpointError` that names what no class of PyTorch computes.
+    static func stateDict(of model: Model, path: String) throws -> [(name: String, tensor: Tensor)] {
+        func refuse(_ property: String) -> CheckpointError {
+            .cannotConvert(
+                path, "\(property), which no ResNet class of torchvision or timm does. Use --to onnx or --to keras")
+        }
+        if model.network.nodes.contains(where: { $0.name.hasSuffix(".preact") || $0.name.hasSuffix("_preact_bn") }) {
+            throw refuse("its blocks normalize before they convolve (V2)")
+        }
+        var table = TensorTable()
+        for (name, tensor) in model.weights { table.add(name, tensor, fileName: name) }
+        let traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
+        guard table.shape("layer1.0.conv1.weight") != nil, let resNet = try? ResNet(table, traits, path: path) else {
+            throw refuse("it is a \(model.network.name) with layers of its own")
+        }
+        var comparison = NetworkComparison(model.network.withPaddedPooling(), resNet.network().withPaddedPooling())
+        if let difference = comparison.difference() { throw refuse(difference) }
+        return model.network.tensorShapes.compactMap { name, _ in
+            model.weights[name].map { tensor in
+                // A squeeze-and-excitation's dense layers are 1×1 convolutions in PyTorch.
+                let isConvolution = name.contains(".se.fc") && tensor.shape.count == 2
+                return (name, isConvolution ? tensor.reshaped(tensor.shape + [1, 1]) : tensor)
+            }
+        }
+    }
+}
+
+/// Whether two networks compute the same from the same tensors, and what the first does otherwise.
+private struct NetworkComparison {
+    private let first: [String: Node]
+    private let second: [String: Node]
+    private let outputs: (String, String)
+    private var known: Set<String> = []
+
+    init(_ first: Network, _ second: Network) {
+        self.first = Dictionary(first.nodes.map { ($0.name, $0) }) { $1 }
+        self.second = Dictionary(second.nodes.map { ($0.name, $0) }) { $1 }
+        outputs = (first.nodes.last?.name ?? Node.image, second.nodes.last?.name ?? Node.image)
+    }
+
+    mutating func difference() -> String? { difference(outputs.0, outputs.1) }
+
+    private mutating func difference(_ a: String, _ b: String) -> String? {
+        guard !known.contains(a) else { return nil }
+        if a == Node.image || b == Node.image { return a == b ? nil : "its layers are in another order" }
+        guard let one = first[a], let other = second[b] else { return "its layers are others" }
+        if let words = one.difference(from: other) { return words }
+        known.insert(a)
+        guard one.inputs.count == other.inputs.count else { return "its layer '\(a)' reads others" }
+        if let found = inputs(one.inputs, other.inputs) {
+            // A sum may name its parts the other way round.
+            guard case .addition = one.operation, inputs(one.inputs.reversed(), other.inputs) == nil else { return found }
+        }
+        return nil
+    }
+
+    private mutating func inputs(_ a: [String], _ b: [String]) -> String? {
+        for (one, other) in zip(a, b) { if let found = difference(one, other) { return found } }
+        return nil
+    }
+}
+
+extension Node {
+    /// What this node does otherwise than `other`, in words; nil where they do the same with the same tensors.
+    fileprivate func difference(from other: Node) -> String? {
+        switch (operation, other.operation) {
+        case (.convolution(let a), .convolution(let b)):
+            if name != other.name { return "its convolution '\(name)' stands in another place" }
+            if a.window.stride != b.window.stride {
+                return "its convolution '\(name)' takes a stride of \(a.window.stride) (\(b.window.stride) in PyTorch)"
+            }
+            if a.hasBias { return "its convolution '\(name)' has a bias" }
+            if a.groups != b.groups || a.window.dilation != b.window.dilation {
+                return "its convolution '\(name)' has other groups or dilation"
+            }
+            return a.window.isSame(as: b.window) ? nil : "its convolution '\(name)' pads otherwise"
+        case (.batchNormalization(let a), .batchNormalization(let b)):
+            if name != other.name { return "its batch norm '\(name)' stands in another place" }
+            // Keras writes 1.001e-5 for 1e-5.
+            return abs(a.epsilon - b.epsilon) < 0.002 * b.epsilon
+                ? nil : "its batch norms have the epsilon \(a.epsilon) (\(b.epsilon) in PyTorch)"
+        case (.dense, .dense): return name == other.name ? nil : "its dense layer '\(name)' stands in another place"
+        case (.maxPooling(let a), .maxPooling(let b)):
+            return a.stride == b.stride && a.isSame(as: b) ? nil : "its pooling '\(name)' has another window"
+        case (.averagePooling(let a, let c), .averagePooling(let b, let d)):
+            return a.stride == b.stride && a.isSame(as: b) && c == d ? nil : "its pooling '\(name)' has another window"
+        default: return operation == other.operation ? nil : "its layer '\(name)' computes something else"
+        }
+    }
+}
+
+extension Window {
+    /// Whether two windows of one stride cover the same pixels of every image.
+    fileprivate func isSame(as other: Window) -> Bool {
+        guard height == other.height, width == other.width else { return false }
+        if padding == other.padding { return true }
+        // At stride 1 TensorFlow's padding of odd windows is that of PyTorch.
+        guard stride == 1, height % 2 == 1, width % 2 == 1 else { return false }
+        let (a, b) = (edges(height: 64, width: 64), other.edges(height: 64, width: 64))
+        return a == b
+    }
+}
+
+extension Network {
+    /// The network with zeros before a pooling of numbers that are not negative made part of the pooling, where
+    /// padding never wins: Keras writes the one, PyTorch the other.
+    fileprivate func withPaddedPooling() -> Network {
+        var network = self
+        let nodes = Dictionary(self.nodes.map { ($0.name, $0) }) { $1 }
+        for index in network.nodes.indices {
+            guard case .maxPooling(var window) = network.nodes[index].operation, window.padding == .edges(.none),
+                let pad = nodes[network.nodes[index].inputs[0]], case .zeroPadding(let edges) = pad.operation,
+                let source = nodes[pad.inputs[0]], case .activation(.relu) = source.operation
+            else { continue }
+            window.padding = .edges(edges)
+            network.nodes[index].operation = .maxPooling(window)
+            network.nodes[index].inputs = pad.inputs
+        }
+        return network
+    }
+}

@@ -1,0 +1,67 @@
+// finetune convert: one weights format to another.
+
+internal import ArgumentParser
+internal import FinetuneCheckpoints
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetuneTraining
+
+extension ModelFile.Format: ExpressibleByArgument {}
+
+struct ConvertCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "convert",
+        abstract: "Writes a model in another format.",
+        discussion: """
+            keras and torch are HDF5 in those dialects: a whole model for load_model, a state dict. onnx takes the pixels
+            of a resized crop (uint8, RGB) and ends in probabilities; classes and preprocessing are its metadata.
+
+            EXAMPLES
+              finetune convert runs/a/model.h5 model.onnx
+              finetune convert runs/a/model.h5 model.safetensors
+              finetune convert resnet50.h5 whole.h5 --to keras
+            """)
+
+    @Argument(help: ArgumentHelp("A weights file of any dialect.", valueName: "in")) var input: String
+    @Argument(help: ArgumentHelp("The file to write.", valueName: "out")) var out: String
+    @Option(
+        help: ArgumentHelp(
+            "native, keras, torch, safetensors or onnx. (default: by the ending of OUT: .h5 is native, .safetensors, .onnx)",
+            valueName: "format"))
+    var to: ModelFile.Format?
+    @Option(help: ArgumentHelp("A file with the outputs' names in order, one a line.", valueName: "file"))
+    var classes: String?
+    @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        if to == nil, ModelFile.Format(fileName: out) == nil {
+            throw ValidationError("OUT ends in .h5, .safetensors or .onnx, or --to says what is written.")
+        }
+    }
+
+    func run() async throws {
+        let console = Console(output)
+        guard let format = to ?? ModelFile.Format(fileName: out) else { return }
+        var model = try recipe.resolve(try Installation.load(input, console))
+        if let classes {
+            let names = try classNames(in: classes)
+            guard names.count == model.headOutputs else {
+                throw UsageError(
+                    description:
+                        "--classes names \(names.count) classes, the head has \(model.headOutputs ?? 0) outputs.")
+            }
+            model.classes = names
+        }
+        if model.recipe == nil, format == .onnx {
+            console.report(
+                .warning(
+                    "The file does not say how pixels become numbers, so the ONNX graph takes the network's own floats. Say it with --recipe."
+                ))
+        }
+        let tensors = try ModelFile.write(model, to: out, as: format)
+        console.report(
+            .done(["out": .string(out), "format": .string(format.rawValue), "tensors": .integer(tensors)]))
+        if !output.json { console.writeOut(out) }
+    }
+}
