@@ -7,7 +7,7 @@
 @testable internal import FinetuneModels
 
 extension FuzzTarget {
-    static let all: [FuzzTarget] = [json, csv, npy, zip, npz, gzip, idx, recipe, network]
+    static let all: [FuzzTarget] = [json, csv, npy, zip, npz, gzip, idx, recipe, network, engine]
 
     private static let json = FuzzTarget(
         name: "json", maximumCount: 4096,
@@ -143,49 +143,36 @@ extension FuzzTarget {
     }
 
     private static let network = FuzzTarget(
-        name: "network", maximumCount: 4096,
-        seeds: texts(
-            Network(
-                name: "n", inputChannels: 3,
-                nodes: [
-                    Node(
-                        "a", stage: "stem",
-                        .convolution(
-                            Convolution(channels: 3, filters: 4, window: .square(3, padding: 1), hasBias: true)),
-                        inputs: [Node.image]),
-                    Node(
-                        "b", stage: "stem",
-                        .batchNormalization(BatchNormalization(channels: 4, epsilon: 1e-5, statisticsKept: 0.9)),
-                        inputs: ["a"]),
-                    Node("c", stage: "stage1", .activation(.relu), inputs: ["b"]),
-                    Node("d", stage: "stage1", .addition, inputs: ["b", "c"]),
-                    Node("e", stage: "stage1", .maxPooling(Window(2, 3, padding: .same)), inputs: ["d"]),
-                    Node("f", stage: "pooled", .globalAveragePooling, inputs: ["e"]),
-                    Node("g", stage: "head", .dense(inputs: 4, outputs: 2, hasBias: true), inputs: ["f"]),
-                ]
-            ).json.text,
-            Network(
-                name: "m", inputChannels: 1,
-                nodes: [
-                    Node("a", stage: "stem", .zeroPadding(.all(2)), inputs: [Node.image]),
-                    Node("b", stage: "stem", .averagePooling(.square(2), countsPadding: true), inputs: ["a"]),
-                    Node("c", stage: "stem", .subsampling(step: 2), inputs: ["b"]),
-                    Node("d", stage: "stem", .channelPadding(before: 1, after: 1), inputs: ["c"]),
-                    Node("e", stage: "pooled", .flatten, inputs: ["d"]),
-                ]
-            ).json.text),
-        words: keys([
-            "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
-            "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
-            "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
-            "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
-            "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes",
-        ]),
+        name: "network", maximumCount: 4096, seeds: networks, words: networkWords,
         sources: ["FinetuneCheckpoints/Network+JSON.swift"], errors: [JSON.SyntaxError.self, JSONDecodingError.self]
     ) { input in
         let network = try Network(json: JSON(parsing: input))
         try require(Network(json: JSON(parsing: network.json.text)) == network, "a written network is read differently")
         require(network.tensorShapes.allSatisfy { !$0.shape.contains { $0 < 1 } }, "a tensor without numbers")
+    }
+
+    /// Networks that came through their reader, given weights of ones and one image.
+    private static let engine = FuzzTarget(
+        name: "engine", maximumCount: 2048, seeds: networks, words: networkWords,
+        sources: ["FinetuneEngine/Lowering.swift", "FinetuneEngine/CompiledProgram.swift"],
+        errors: [JSON.SyntaxError.self, JSONDecodingError.self, EngineError.self]
+    ) { input in
+        let network = try Network(json: JSON(parsing: input))
+        var weights: Weights = [:]
+        for (name, shape) in network.tensorShapes {
+            // A file of this size would have to hold them.
+            guard shape.reduce(1.0, { $0 * Double($1) }) < 4096 else { return }
+            weights[name] = Tensor(shape: shape, repeating: 1)
+        }
+        let side = 12
+        let program = try CompiledProgram(
+            Lowering(network, weights, output: network.nodes[network.nodes.count - 1].name), batch: 1, height: side,
+            width: side, channels: network.inputChannels, precision: .fp32)
+        let image = Tensor(shape: [side, side, network.inputChannels], repeating: 1)
+        let count = try image.withUnsafeBufferPointer { image in
+            try image.baseAddress.map { try program.run($0).count }
+        }
+        require(count == program.outputShape.reduce(1, *), "a result of another size")
     }
 
     // MARK: Checks
@@ -230,4 +217,43 @@ extension FuzzTarget {
             fatalError("cannot make a seed: \(error)")
         }
     }
+
+    private static let networks: [[UInt8]] = texts(
+        Network(
+            name: "n", inputChannels: 3,
+            nodes: [
+                Node(
+                    "a", stage: "stem",
+                    .convolution(
+                        Convolution(channels: 3, filters: 4, window: .square(3, padding: 1), hasBias: true)),
+                    inputs: [Node.image]),
+                Node(
+                    "b", stage: "stem",
+                    .batchNormalization(BatchNormalization(channels: 4, epsilon: 1e-5, statisticsKept: 0.9)),
+                    inputs: ["a"]),
+                Node("c", stage: "stage1", .activation(.relu), inputs: ["b"]),
+                Node("d", stage: "stage1", .addition, inputs: ["b", "c"]),
+                Node("e", stage: "stage1", .maxPooling(Window(2, 3, padding: .same)), inputs: ["d"]),
+                Node("f", stage: "pooled", .globalAveragePooling, inputs: ["e"]),
+                Node("g", stage: "head", .dense(inputs: 4, outputs: 2, hasBias: true), inputs: ["f"]),
+            ]
+        ).json.text,
+        Network(
+            name: "m", inputChannels: 1,
+            nodes: [
+                Node("a", stage: "stem", .zeroPadding(.all(2)), inputs: [Node.image]),
+                Node("b", stage: "stem", .averagePooling(.square(2), countsPadding: true), inputs: ["a"]),
+                Node("c", stage: "stem", .subsampling(step: 2), inputs: ["b"]),
+                Node("d", stage: "stem", .channelPadding(before: 1, after: 1), inputs: ["c"]),
+                Node("e", stage: "pooled", .flatten, inputs: ["d"]),
+            ]
+        ).json.text)
+
+    private static let networkWords = keys([
+        "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
+        "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
+        "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
+        "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
+        "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes",
+    ])
 }

@@ -36,7 +36,9 @@ struct MutatedWeights {
 
     /// - Returns: Whether every file was loaded or refused as it should be.
     mutating func run(_ runs: Int) throws -> Bool {
-        var (loaded, refused, killed, exhausted, findings) = (0, 0, 0, 0, 0)
+        var (loaded, refused, findings) = (0, 0, 0)
+        // How often each signal ended the helper; 0 where its time was up.
+        var signals: [Int32: Int] = [:]
         var slowest: (milliseconds: Int, name: String) = (0, "")
         let path = Path.join(folder, "current-\(seed).h5")
         for number in 0..<runs {
@@ -45,33 +47,48 @@ struct MutatedWeights {
             let bytes = original.mutator.mutated(using: &dice)
             try write(bytes, to: path)
             let start = milliseconds()
+            defer {
+                let elapsed = milliseconds() - start
+                if elapsed > slowest.milliseconds {
+                    slowest = (elapsed, original.name)
+                    try? write(bytes, to: Path.join(folder, "slowest-\(seed).h5"))
+                }
+            }
+            func keep(_ reason: String) throws {
+                findings += 1
+                let name = "hdf5-\(seed)-\(number)-\(original.name).h5"
+                print("finding: \(name) \(reason)")
+                try write(bytes, to: Path.join(folder, name))
+            }
             do {
                 _ = try WeightFile(path, helper: helper).model()
                 loaded += 1
             } catch let error as CheckpointError where error.kind == .malformed {
                 refused += 1
-                if error.description.contains("crash (signal") { killed += 1 }
-                if error.description.contains("more than 60 seconds") { exhausted += 1 }
+                guard let signal = signal(in: error.description) else { continue }
+                signals[signal, default: 0] += 1
+                try write(bytes, to: Path.join(folder, "signal-\(signal)-\(seed)-\(number)-\(original.name).h5"))
+                // The library may crash; our own code may not, and that is how Swift's checks end.
+                if signal == SIGILL || signal == SIGTRAP { try keep("ended the helper by a check of our own") }
             } catch let error as FileError where error.kind == .malformed {
                 refused += 1
             } catch {
-                findings += 1
-                let name = "hdf5-\(seed)-\(number)-\(original.name).h5"
-                print("finding: \(name) threw a \(type(of: error)): \(error)")
-                try write(bytes, to: Path.join(folder, name))
-            }
-            let elapsed = milliseconds() - start
-            if elapsed > slowest.milliseconds {
-                slowest = (elapsed, original.name)
-                try write(bytes, to: Path.join(folder, "slowest-\(seed).h5"))
+                try keep("threw a \(type(of: error)): \(error)")
             }
         }
         FileSystem.remove(path)
+        let killed = signals.sorted { $0.key < $1.key }.map { "\($0.value)× \($0.key)" }.joined(separator: ", ")
         print(
             "hdf5 seed \(seed): \(runs) files, \(loaded) loaded, \(refused) refused "
-                + "(\(killed) killed the helper, \(exhausted) took its time), \(findings) findings, "
+                + "(helper ended by signals: \(killed.isEmpty ? "none" : killed)), \(findings) findings, "
                 + "slowest \(slowest.milliseconds) ms (of \(slowest.name))")
         return findings == 0
+    }
+
+    /// The signal in a message like `crash (signal 11)`.
+    private func signal(in text: String) -> Int32? {
+        if text.contains("reading it took too long") { return 0 }
+        return text.firstRange(of: "(signal ").flatMap { Int32(text[$0.upperBound...].prefix(while: \.isNumber)) }
     }
 
     private func milliseconds() -> Int {
