@@ -164,6 +164,8 @@ extension FuzzTarget {
             guard shape.reduce(1.0, { $0 * Double($1) }) < 4096 else { return }
             weights[name] = Tensor(shape: shape, repeating: 1)
         }
+        // What takes more is refused by the machine's memory, of which a run has less.
+        guard network.nodes.allSatisfy({ $0.operation.padding < 100 }), network.inputChannels < 1000 else { return }
         let side = 12
         let program = try CompiledProgram(
             Lowering(network, weights, output: network.nodes[network.nodes.count - 1].name), batch: 1, height: side,
@@ -249,11 +251,27 @@ extension FuzzTarget {
             ]
         ).json.text)
 
-    private static let networkWords = keys([
-        "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
-        "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
-        "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
-        "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
-        "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes",
-    ])
+    private static let networkWords =
+        keys([
+            "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
+            "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
+            "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
+            "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
+            "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes",
+        ]) + ["1000000", "10000", "4096"]
+}
+
+extension FinetuneEngine.Operation {
+    /// The largest padding on one side.
+    fileprivate var padding: Int {
+        let padding: Padding
+        switch self {
+        case .convolution(let convolution): padding = convolution.window.padding
+        case .maxPooling(let window), .averagePooling(let window, _): padding = window.padding
+        case .zeroPadding(let edges): padding = .edges(edges)
+        default: return 0
+        }
+        guard case .edges(let edges) = padding else { return 0 }
+        return max(edges.top, edges.left, edges.bottom, edges.right)
+    }
 }

@@ -26,7 +26,7 @@ struct MutatedWeights {
             // The same model in our own format, of which there is no fixture.
             guard var model = try? WeightFile(path, helper: helper).model() else { continue }
             model.classes = model.headOutputs.map { count in (0..<count).map { "class \($0)" } }
-            let own = Path.join(folder, "own.h5")
+            let own = Path.join(folder, "own-\(seed).h5")
             try ModelFile.write(model, to: own)
             originals.append(("own-\(name)", Mutator(try FileSystem.read(own))))
             FileSystem.remove(own)
