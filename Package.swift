@@ -25,6 +25,18 @@ func tests(_ name: String, fixtures: Bool = true, _ dependencies: [Target.Depend
     .testTarget(name: name, dependencies: dependencies, exclude: fixtures ? ["Fixtures"] : [], swiftSettings: strict)
 }
 
+// Built by scripts/fuzz alone, which links libFuzzer; elsewhere it would not link.
+let fuzzing: [Target] =
+    Context.environment["FINETUNE_FUZZ"] == "1"
+    ? [
+        .executableTarget(
+            name: "FinetuneFuzz",
+            dependencies: [
+                "FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+            ],
+            path: "Tests/FinetuneFuzz", swiftSettings: strict)
+    ] : []
+
 let package = Package(
     name: "finetune",
     products: [
@@ -93,5 +105,5 @@ let package = Package(
             ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
-    ]
+    ] + fuzzing
 )

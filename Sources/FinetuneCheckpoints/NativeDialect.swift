@@ -33,6 +33,12 @@ enum NativeDialect {
         } catch let error as JSONDecodingError {
             throw fail("its description of the network is damaged: \(error.description).")
         }
+        let recipe: InputRecipe?
+        do {
+            recipe = try text["recipe"].flatMap { $0 == .null ? nil : try InputRecipe(json: $0) }
+        } catch let error as JSONDecodingError {
+            throw fail("its description of the input is damaged: \(error.description).")
+        }
         var table = TensorTable()
         let prefix = "weights/"
         for (name, entry) in arrays.arrays where name.hasPrefix(prefix) {
@@ -44,8 +50,7 @@ enum NativeDialect {
         let classes = text["classes"]?.arrayValue?.compactMap(\.stringValue)
         let model = Model(
             network: network, weights: try table.weights(for: network, path: path),
-            recipe: try text["recipe"].flatMap { $0 == .null ? nil : try InputRecipe(json: $0) },
-            recipeSource: text["recipe_source"]?.stringValue, classes: classes,
+            recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
             trainingImages: Set(text["training_images"]?.arrayValue?.compactMap(\.stringValue) ?? []),
             dialect: Model.ownDialect)

@@ -47,9 +47,8 @@ enum ReadingHelper {
             switch self {
             case .done: "it was read, yet its index makes no sense."
             case .failed(let code): "the HDF5 library gave up on it (exit \(code)). It is damaged or hostile."
-            case .killed(SIGKILL), .killed(SIGXCPU): "reading it took more time or memory than such a file needs. It is damaged or hostile."
             case .killed(let signal): "it made the HDF5 library crash (signal \(signal)). It is damaged or hostile."
-            case .tooSlow: "reading it took more than \(ReadingHelper.timeLimit) seconds. It is damaged or hostile."
+            case .tooSlow: "reading it took more time than such a file needs. It is damaged or hostile."
             }
         }
     }
@@ -90,7 +89,8 @@ enum ReadingHelper {
         if !isComplete { kill(process, SIGKILL) }
         var ending: Int32 = 0
         while waitpid(process, &ending, 0) < 0, errno == EINTR {}
-        if !isComplete { return (output, .tooSlow) }
+        // The helper's own limit is of processor time.
+        if !isComplete || ending & 0x7F == SIGXCPU { return (output, .tooSlow) }
         if ending & 0x7F != 0 { return (output, .killed(ending & 0x7F)) }
         let code = (ending >> 8) & 0xFF
         return (output, code == 0 ? .done : .failed(code))

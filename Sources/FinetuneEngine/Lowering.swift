@@ -89,16 +89,17 @@ struct Lowering {
         case .batchNormalization(let normalization):
             try lowerConvolution(node, .scaling(try scaling(normalization, node)), input)
         case .channelPadding(let before, let after):
-            try lowerConvolution(node, .copying(channels, before: before, after: after, window: Window(1, 1)), input)
+            let copy = try copying(node, channels, before: before, after: after, window: Window(1, 1))
+            try lowerConvolution(node, copy, input)
         case .subsampling(let step):
             if let next = soleReader(of: node), case .channelPadding(let before, let after) = next.operation {
                 fused.insert(next.name)
-                let copy = FoldedConvolution.copying(
-                    channels, before: before, after: after, window: Window(1, 1, stride: step))
+                let copy = try copying(
+                    next, channels, before: before, after: after, window: Window(1, 1, stride: step))
                 try lowerConvolution(next, copy, input)
                 valueOfNode[node.name] = valueOfNode[next.name]
             } else {
-                let copy = FoldedConvolution.copying(channels, before: 0, after: 0, window: Window(1, 1, stride: step))
+                let copy = try copying(node, channels, window: Window(1, 1, stride: step))
                 try lowerConvolution(node, copy, input)
             }
         case .zeroPadding(let edges):
@@ -110,8 +111,7 @@ struct Lowering {
                 fused.insert(next.name)
                 emit(next, .maxPooling(window), input, channels: channels, isNonnegative: true)
             } else {
-                let copy = FoldedConvolution.copying(
-                    channels, before: 0, after: 0, window: Window(1, 1, padding: .edges(edges)))
+                let copy = try copying(node, channels, window: Window(1, 1, padding: .edges(edges)))
                 try lowerConvolution(node, copy, input)
             }
         case .activation(let activation):
@@ -212,6 +212,18 @@ struct Lowering {
         return FoldedConvolution(
             groups: convolution.groups, window: window, weight: try tensor("\(node.name).weight", shape),
             bias: convolution.hasBias ? try tensor("\(node.name).bias", [convolution.filters]) : nil)
+    }
+
+    /// The filters of a node that only moves channels. They grow with the square of what a file says in a few digits, so
+    /// they are bounded: 4096 channels are twice what any ResNet has.
+    private func copying(
+        _ node: Node, _ channels: Int, before: Int = 0, after: Int = 0, window: Window
+    ) throws -> FoldedConvolution {
+        let filters = before + channels + after
+        guard channels <= 4096, filters <= 4096 else {
+            throw EngineError.unsupported(node.name, "it moves \(channels) channels to \(filters), at most 4096 are")
+        }
+        return .copying(channels, before: before, after: after, window: window)
     }
 
     /// The factor and offset of each channel that a batch norm in inference amounts to.

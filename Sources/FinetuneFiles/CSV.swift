@@ -70,11 +70,12 @@ package struct CSV: Sendable {
     }
 
     /// One line of fields, quoted where they need it, with its line ending.
-    package static func line(_ fields: [String]) -> String {
-        fields.map { field in
-            field.utf8.contains { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }
-                ? "\"" + field.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
-                : field
-        }.joined(separator: ",") + "\n"
+    package static func line(_ fields: [String]) -> String { fields.map(quoted).joined(separator: ",") + "\n" }
+
+    /// A quote is doubled even where a combining mark follows, which makes it another character to Swift.
+    private static func quoted(_ field: String) -> String {
+        guard field.utf8.contains(where: { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }) else { return field }
+        let doubled = field.utf8.flatMap { $0 == 0x22 ? [$0, $0] : [$0] }
+        return "\"" + String(decoding: doubled, as: UTF8.self) + "\""
     }
 }

@@ -88,21 +88,24 @@ package enum FileSystem {
     }
 }
 
-/// The parts of a path. A path is text; `/` separates.
+/// The parts of a path. A path is text; `/` separates, also before a combining mark, with which Swift takes it for one
+/// character.
 package enum Path {
+    static func isAbsolute(_ path: String) -> Bool { path.utf8.first == UInt8(ascii: "/") }
+
+    static func parts(of path: String) -> [String] { path.unicodeScalars.split(separator: "/").map { String($0) } }
+
     package static func join(_ base: String, _ name: String) -> String {
-        name.hasPrefix("/") || base.isEmpty ? name : base.hasSuffix("/") ? base + name : base + "/" + name
+        isAbsolute(name) || base.isEmpty ? name : base.utf8.last == UInt8(ascii: "/") ? base + name : base + "/" + name
     }
 
     /// The last part, without slashes after it.
-    package static func name(of path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? path
-    }
+    package static func name(of path: String) -> String { parts(of: path).last ?? path }
 
     /// What stands before the last part; `.` where nothing does.
     package static func parent(of path: String) -> String {
-        let parts = path.split(separator: "/")
-        let root = path.hasPrefix("/") ? "/" : ""
+        let parts = parts(of: path)
+        let root = isAbsolute(path) ? "/" : ""
         if parts.count <= 1 { return root.isEmpty ? "." : root }
         return root + parts.dropLast().joined(separator: "/")
     }

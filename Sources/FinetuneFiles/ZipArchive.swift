@@ -63,7 +63,7 @@ package struct ZipArchive: Sendable {
         for _ in 0..<count {
             let member = try Self.member(&reader, fail)
             guard names.insert(member.name).inserted else { throw fail("the member '\(member.name)' is there twice") }
-            guard !member.name.hasPrefix("/"), !member.name.split(separator: "/").contains("..") else {
+            guard !Path.isAbsolute(member.name), !Path.parts(of: member.name).contains("..") else {
                 throw fail("the member '\(member.name)' points outside")
             }
             guard member.byteCount <= 1 << 26 || member.byteCount / Self.maximumRatio <= member.compressedCount else {

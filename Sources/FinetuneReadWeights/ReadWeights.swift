@@ -18,6 +18,7 @@ struct ReadWeights {
         let path = CommandLine.arguments[1]
         do {
             let size = try fileSize(path)
+            listenToSignals()
             try limitResources(fileSize: size)
             finetune_h5_silence()
             H5PLset_loading_state(0)
@@ -42,17 +43,28 @@ struct ReadWeights {
     }
 
     /// Bounds memory, processor time and core files, for whatever the file makes the library do.
+    ///
+    /// A small file is given up within a second or two of turning in circles; a large one may take its time.
     private static func limitResources(fileSize: Int) throws {
         let size = rlim_t(min(fileSize, 1 << 40))
-        let limits: [(__rlimit_resource, rlim_t)] = [
-            (RLIMIT_AS, 384 << 20 + size * 2), (RLIMIT_CPU, 1 + size / (16 << 20)), (RLIMIT_CORE, 0),
+        let time = 1 + size / (16 << 20)
+        // Past the first limit of time comes SIGXCPU, which says why; at equal limits SIGKILL would come instead.
+        let limits: [(__rlimit_resource, soft: rlim_t, hard: rlim_t)] = [
+            (RLIMIT_AS, 384 << 20 + size * 2, 384 << 20 + size * 2), (RLIMIT_CPU, time, time + 1), (RLIMIT_CORE, 0, 0),
         ]
-        for (resource, amount) in limits {
-            var limit = rlimit(rlim_cur: amount, rlim_max: amount)
+        for (resource, soft, hard) in limits {
+            var limit = rlimit(rlim_cur: soft, rlim_max: hard)
             guard setrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else {
                 throw ReadFailure(description: "the system refuses to limit the process that reads it")
             }
         }
+    }
+
+    /// Takes back the signal mask that a process inherits from the thread that started it; Swift's own block SIGXCPU.
+    private static func listenToSignals() {
+        var none = sigset_t()
+        sigemptyset(&none)
+        sigprocmask(SIG_SETMASK, &none, nil)
     }
 
     private static func confine(mayOpen: Bool) throws {

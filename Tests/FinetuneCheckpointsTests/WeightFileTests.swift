@@ -125,6 +125,24 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         }
     }
 
+    @Test("on which the library turns in circles is given up after seconds")
+    func endless() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        var bytes = try FileSystem.read(Fixtures.path("keras-odd.h5"))
+        // The size of the first object in the first global heap: the next one begins before it.
+        let heap = try #require(bytes.indices.first { bytes[$0...].starts(with: Array("GCOL".utf8)) })
+        bytes.replaceSubrange(heap + 24..<heap + 32, with: (UInt64.max - 15).littleEndianBytes)
+        var file = try AtomicFile(folder + "/x.h5")
+        try file.write(bytes)
+        try file.commit()
+        let clock = ContinuousClock()
+        let start = clock.now
+        let error = #expect(throws: CheckpointError.self) { try load(folder + "/x.h5") }
+        #expect(error?.description.contains("too long") == true, "\(error?.description ?? "")")
+        #expect(clock.now - start < .seconds(55))
+    }
+
     @Test("cannot be read without its helper, and says so") func noHelper() {
         let error = #expect(throws: CheckpointError.self) {
             try WeightFile(Fixtures.path("torch-basic.h5"), helper: "/none/helper")
@@ -156,6 +174,17 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         #expect(Set(read.weights.keys) == Set(model.weights.keys))
         for (name, tensor) in model.weights { #expect(read.weights[name]?.values == tensor.values) }
         #expect(try FileSystem.list(folder) == ["a.h5", "b.h5"])
+    }
+
+    @Test("with a recipe that cannot be is refused like any damaged file")
+    func badRecipe() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        var model = try load(Fixtures.path("torch-basic.h5"))
+        model.recipe?.height = 0
+        try ModelFile.write(model, to: folder + "/a.h5")
+        let error = #expect(throws: CheckpointError.self) { try load(folder + "/a.h5") }
+        #expect(error?.description.contains("'size'") == true)
     }
 }
 

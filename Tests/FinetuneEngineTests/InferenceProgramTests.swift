@@ -310,6 +310,21 @@ private let cases: [Case] = [
         }
     }
 
+    @Test("refuses to move more channels than any network has", arguments: [1, 5000])
+    func manyChannels(_ channels: Int) async throws {
+        let padding = FinetuneEngine.Operation.channelPadding(before: 1_000_000 / channels, after: 0)
+        for operation in [padding, .subsampling(step: 2), .zeroPadding(.all(1))]
+        where channels > 1 || operation == padding {
+            let network = Network(
+                name: "wide", inputChannels: channels, nodes: [Node("a", stage: "stem", operation, inputs: [image])])
+            let error = await #expect(throws: EngineError.self) {
+                _ = try await InferenceProgram(
+                    network, [:], output: "a", batch: 1, height: 8, width: 8, precision: .fp32, thread: Self.thread)
+            }
+            #expect(error?.description.contains("'a'") == true)
+        }
+    }
+
     @Test("names a tensor that is missing or does not fit")
     func missingTensor() async throws {
         let network = cases[0].network

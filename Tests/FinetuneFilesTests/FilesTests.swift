@@ -153,7 +153,7 @@ private struct Damage: RandomNumberGenerator {
     }
 
     @Test("is written so that it is read back") func writing() throws {
-        let fields = ["plain", "com,ma", "quo\"te", "new\nline", ""]
+        let fields = ["plain", "com,ma", "quo\"te", "new\nline", "", "marked\"\u{301}quote"]
         let table = try CSV(parsing: Array((CSV.line(fields) + CSV.line(fields)).utf8), name: "t")
         #expect(table.columns == fields && table.rows.first?.fields == fields)
     }
@@ -182,6 +182,11 @@ private struct Damage: RandomNumberGenerator {
         #expect(ContentHash(of: [UInt8]()).text == "99aa06d3014798d86001c324468d497f")
         #expect((0..<1).contains(ContentHash(of: "a").unitInterval))
         #expect(ContentHash(of: "a", key: 1) != ContentHash(of: "a", key: 2))
+    }
+
+    @Test("have parts of paths, also where a name begins with a combining mark") func markedPaths() {
+        #expect(Path.name(of: "a/\u{301}b.h5") == "\u{301}b.h5" && Path.parent(of: "a/\u{301}b.h5") == "a")
+        #expect(Path.join("a", "/\u{301}b") == "/\u{301}b" && Path.parent(of: "/\u{301}b") == "/")
     }
 
     @Test("have parts of paths") func paths() {

@@ -1,0 +1,277 @@
+// The table of parsers under fuzzing. A new one is one more entry.
+
+@testable internal import FinetuneCheckpoints
+@testable internal import FinetuneDatasets
+@testable internal import FinetuneEngine
+@testable internal import FinetuneFiles
+@testable internal import FinetuneModels
+
+extension FuzzTarget {
+    static let all: [FuzzTarget] = [json, csv, npy, zip, npz, gzip, idx, recipe, network, engine]
+
+    private static let json = FuzzTarget(
+        name: "json", maximumCount: 4096,
+        seeds: texts(
+            #"{"a": [1, -2.5e-3, {"b": "\u00e9\ud83d\ude00\n"}], "c": null, "d": [true, false]}"#,
+            "[NaN, -Infinity, 1e400, 9223372036854775808, -0]", "[[[[[[[[]]]]]]]]", "\"\\ud800\""),
+        words: ["NaN", "Infinity", "-Infinity", "true", "false", "null", "\\u", "\\ud83d", "\\ude00", "\":", "1e308"],
+        sources: ["FinetuneFiles/JSON+Reading.swift", "FinetuneFiles/JSON.swift"], errors: [JSON.SyntaxError.self]
+    ) { input in
+        let text = try JSON(parsing: input).text
+        try require(JSON(parsing: text).text == text, "written JSON is read differently")
+        try require(JSON(parsing: JSON(parsing: text).prettyText).text == text, "pretty JSON is read differently")
+    }
+
+    private static let csv = FuzzTarget(
+        name: "csv", maximumCount: 2048,
+        seeds: texts(
+            "path,label,split,group\na.jpg,cat,train,1\n\"b,\"\"c.jpg\",dog,val,\n",
+            "\u{FEFF}path,label\r\nx,\"two\nlines\"",
+            "label,path,path\n,,\n"),
+        words: ["path", "label", "split", "group", "train", "val", "test", "\"\"", "\r\n", "\u{FEFF}"],
+        sources: ["FinetuneFiles/CSV.swift", "FinetuneDatasets/TableSources.swift"],
+        errors: [FileError.self, DatasetError.self]
+    ) { input in
+        let table = try CSV(parsing: input, name: "table.csv")
+        var text = CSV.line(table.columns)
+        // A mark at the start is taken off once.
+        if text.unicodeScalars.first == "\u{FEFF}" { text = "\u{FEFF}" + text }
+        for row in table.rows { text += CSV.line(row.fields) }
+        let again = try CSV(parsing: Array(text.utf8), name: "table.csv")
+        require(again.columns == table.columns, "written columns are read differently")
+        require(again.rows.map(\.fields) == table.rows.map(\.fields), "written rows are read differently")
+        let path = Path.join(scratchFolder, "table.csv")
+        try write(input, to: path)
+        _ = try ImageDataset(path)
+    }
+
+    private static let npy = FuzzTarget(
+        name: "npy", maximumCount: 1024, fixtures: [".npy"],
+        words: [
+            "'descr'", "'fortran_order'", "'shape'", "True", "False", "'<f4'", "'>f8'", "'|u1'", "'<i8'", "'<f2'",
+            "()", "(2,)", "9223372036854775807", "4294967296",
+        ],
+        sources: ["FinetuneFiles/NumpyArray.swift"], errors: [FileError.self]
+    ) { input in try check(NumpyArray(parsing: input, name: "array.npy")) }
+
+    private static let zip = FuzzTarget(
+        name: "zip", maximumCount: 2048, fixtures: [".npz"], words: archiveWords,
+        sources: ["FinetuneFiles/ZipArchive.swift", "FinetuneFiles/Zlib.swift", "FinetuneFiles/Bytes.swift"],
+        errors: [FileError.self]
+    ) { input in
+        let archive = try ZipArchive(input, name: "archive.zip")
+        for member in archive.members {
+            guard let content = try? archive.content(of: member) else { continue }
+            require(content.count == member.byteCount, "a member has another size than it says")
+        }
+    }
+
+    private static let npz = FuzzTarget(
+        name: "npz", maximumCount: 4096, fixtures: [".npz"],
+        seeds: [
+            archive(["images.npy": array("|u1", [2, 1, 2, 3], 12), "labels.npy": array("<i8", [2], 16)]),
+            archive(["inputs.npy": array("<f4", [2, 1, 2, 1], 16)]),
+            archive([
+                "train_images.npy": array("|u1", [1, 2, 2], 4), "train_labels.npy": array("|u1", [1, 1], 1),
+                "test_images.npy": array("|u1", [1, 1, 1, 4], 4),
+            ]),
+        ],
+        words: archiveWords + ["images.npy", "labels.npy", "inputs.npy", "train_", "val_", "test_", "'|u1'"],
+        sources: [
+            "FinetuneFiles/ZipArchive.swift", "FinetuneFiles/NumpyArray.swift", "FinetuneDatasets/TableSources.swift",
+        ],
+        errors: [FileError.self, DatasetError.self]
+    ) { input in
+        let archive = try ZipArchive(input, name: "archive.npz")
+        for member in archive.members {
+            try? check(NumpyArray(parsing: archive.content(of: member), name: member.name))
+        }
+        let path = Path.join(scratchFolder, "archive.npz")
+        try write(input, to: path)
+        try check(ImageDataset(path))
+    }
+
+    private static let gzip = FuzzTarget(
+        name: "gzip", maximumCount: 1024,
+        seeds: [
+            // "finetune finetune finetune", by gzip -n.
+            [
+                0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 0x4B, 0xCB, 0xCC, 0x4B, 0x2D, 0x29, 0xCD, 0x4B, 0x55, 0x48, 0x43,
+                0x67, 0x00, 0x00, 0x6B, 0x60, 0xF7, 0xAE, 0x1A, 0, 0, 0,
+            ]
+        ],
+        sources: ["FinetuneFiles/Zlib.swift"], errors: [FileError.self]
+    ) { input in
+        let content = try Gzip.inflated(input, name: "file.gz", limit: 1 << 20)
+        require(content.count <= 1 << 20, "the limit was passed")
+    }
+
+    /// The length of the images' file as two bytes, the images, the labels.
+    private static let idx = FuzzTarget(
+        name: "idx", maximumCount: 512,
+        seeds: [
+            [20, 0, 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4] + [0, 0, 8, 1, 0, 0, 0, 2, 1, 0],
+            [16, 0, 0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255] + [0, 0, 8, 1, 0, 0, 0, 0],
+        ],
+        sources: ["FinetuneDatasets/TableSources.swift"], errors: [FileError.self, DatasetError.self]
+    ) { input in
+        var reader = ByteReader(input)
+        let count = min(Int(reader.number(UInt16.self) ?? 0), input.count - reader.position)
+        let images = reader.take(count) ?? []
+        try write(Array(images), to: Path.join(scratchFolder, "train-images-idx3-ubyte"))
+        try write(Array(input[reader.position...]), to: Path.join(scratchFolder, "train-labels-idx1-ubyte"))
+        try check(ImageDataset(scratchFolder))
+    }
+
+    private static let recipe = FuzzTarget(
+        name: "recipe", maximumCount: 1024,
+        seeds: texts(
+            InputRecipe(height: 32, width: 224, pixels: .torch).json.text,
+            #"{"size": 64, "channels": 1, "std": 0.5, "crop": 0.875, "exif": "ignore"}"#),
+        words: keys([
+            "size", "channels", "order", "scale", "mean", "std", "interpolation", "fit", "crop", "exif", "rgb", "bgr",
+            "nearest", "bicubic", "squash", "pad", "upright", "ignore",
+        ]),
+        sources: ["FinetuneCheckpoints/Network+JSON.swift"], errors: [JSON.SyntaxError.self, JSONDecodingError.self]
+    ) { input in
+        let recipe = try InputRecipe(json: JSON(parsing: input))
+        let again = try InputRecipe(json: JSON(parsing: recipe.json.text))
+        require((again.height, again.width) == (recipe.height, recipe.width), "a written size is read differently")
+        require(again.mean == recipe.mean && again.scale == recipe.scale, "written numbers are read differently")
+        require(again.standardDeviation == recipe.standardDeviation, "written numbers are read differently")
+        require(abs(again.resizeRatio - recipe.resizeRatio) < 1e-9 * recipe.resizeRatio, "the crop is read differently")
+    }
+
+    private static let network = FuzzTarget(
+        name: "network", maximumCount: 4096, seeds: networks, words: networkWords,
+        sources: ["FinetuneCheckpoints/Network+JSON.swift"], errors: [JSON.SyntaxError.self, JSONDecodingError.self]
+    ) { input in
+        let network = try Network(json: JSON(parsing: input))
+        try require(Network(json: JSON(parsing: network.json.text)) == network, "a written network is read differently")
+        require(network.tensorShapes.allSatisfy { !$0.shape.contains { $0 < 1 } }, "a tensor without numbers")
+    }
+
+    /// Networks that came through their reader, given weights of ones and one image.
+    private static let engine = FuzzTarget(
+        name: "engine", maximumCount: 2048, seeds: networks, words: networkWords,
+        sources: ["FinetuneEngine/Lowering.swift", "FinetuneEngine/CompiledProgram.swift"],
+        errors: [JSON.SyntaxError.self, JSONDecodingError.self, EngineError.self]
+    ) { input in
+        let network = try Network(json: JSON(parsing: input))
+        var weights: Weights = [:]
+        for (name, shape) in network.tensorShapes {
+            // A file of this size would have to hold them.
+            guard shape.reduce(1.0, { $0 * Double($1) }) < 4096 else { return }
+            weights[name] = Tensor(shape: shape, repeating: 1)
+        }
+        // What takes more is refused by the machine's memory, of which a run has less.
+        guard network.nodes.allSatisfy({ $0.operation.padding < 100 }), network.inputChannels < 1000 else { return }
+        let side = 12
+        let program = try CompiledProgram(
+            Lowering(network, weights, output: network.nodes[network.nodes.count - 1].name), batch: 1, height: side,
+            width: side, channels: network.inputChannels, precision: .fp32)
+        let image = Tensor(shape: [side, side, network.inputChannels], repeating: 1)
+        let count = try image.withUnsafeBufferPointer { image in
+            try image.baseAddress.map { try program.run($0).count }
+        }
+        require(count == program.outputShape.reduce(1, *), "a result of another size")
+    }
+
+    // MARK: Checks
+
+    private static func check(_ array: NumpyArray) {
+        require(array.floats.count == array.count && array.integers.count == array.count, "numbers are missing")
+    }
+
+    private static func check(_ dataset: ImageDataset) throws {
+        for (index, item) in dataset.items.enumerated().prefix(1000) {
+            require(item.label.map(dataset.classes.indices.contains) ?? true, "a label without a class")
+            if case .picture(let picture) = try dataset.content(of: index) {
+                require(picture.bytes.count == picture.width * picture.height * picture.channels, "a misshapen picture")
+            }
+        }
+    }
+
+    // MARK: Seeds
+
+    private static func texts(_ texts: String...) -> [[UInt8]] { texts.map { Array($0.utf8) } }
+
+    private static func keys(_ words: [String]) -> [String] { words.map { "\"\($0)\"" } }
+
+    private static let archiveWords = ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "PK\u{6}\u{6}", "PK\u{6}\u{7}"]
+
+    private static func array(_ type: String, _ shape: [Int], _ count: Int) -> [UInt8] {
+        NumpyArray.header(type, shape: shape) + [UInt8](repeating: 1, count: count)
+    }
+
+    /// An archive as `ZipWriter` writes it, with the wide sizes that the fixtures lack.
+    private static func archive(_ members: KeyValuePairs<String, [UInt8]>) -> [UInt8] {
+        let path = Path.join(scratchFolder, "seed.npz")
+        do {
+            var writer = try ZipWriter(path)
+            for (name, content) in members {
+                try writer.begin(name)
+                try writer.write(content)
+            }
+            try writer.commit()
+            return try FileSystem.read(path)
+        } catch {
+            fatalError("cannot make a seed: \(error)")
+        }
+    }
+
+    private static let networks: [[UInt8]] = texts(
+        Network(
+            name: "n", inputChannels: 3,
+            nodes: [
+                Node(
+                    "a", stage: "stem",
+                    .convolution(
+                        Convolution(channels: 3, filters: 4, window: .square(3, padding: 1), hasBias: true)),
+                    inputs: [Node.image]),
+                Node(
+                    "b", stage: "stem",
+                    .batchNormalization(BatchNormalization(channels: 4, epsilon: 1e-5, statisticsKept: 0.9)),
+                    inputs: ["a"]),
+                Node("c", stage: "stage1", .activation(.relu), inputs: ["b"]),
+                Node("d", stage: "stage1", .addition, inputs: ["b", "c"]),
+                Node("e", stage: "stage1", .maxPooling(Window(2, 3, padding: .same)), inputs: ["d"]),
+                Node("f", stage: "pooled", .globalAveragePooling, inputs: ["e"]),
+                Node("g", stage: "head", .dense(inputs: 4, outputs: 2, hasBias: true), inputs: ["f"]),
+            ]
+        ).json.text,
+        Network(
+            name: "m", inputChannels: 1,
+            nodes: [
+                Node("a", stage: "stem", .zeroPadding(.all(2)), inputs: [Node.image]),
+                Node("b", stage: "stem", .averagePooling(.square(2), countsPadding: true), inputs: ["a"]),
+                Node("c", stage: "stem", .subsampling(step: 2), inputs: ["b"]),
+                Node("d", stage: "stem", .channelPadding(before: 1, after: 1), inputs: ["c"]),
+                Node("e", stage: "pooled", .flatten, inputs: ["d"]),
+            ]
+        ).json.text)
+
+    private static let networkWords =
+        keys([
+            "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
+            "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
+            "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
+            "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
+            "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes",
+        ]) + ["1000000", "10000", "4096"]
+}
+
+extension FinetuneEngine.Operation {
+    /// The largest padding on one side.
+    fileprivate var padding: Int {
+        let padding: Padding
+        switch self {
+        case .convolution(let convolution): padding = convolution.window.padding
+        case .maxPooling(let window), .averagePooling(let window, _): padding = window.padding
+        case .zeroPadding(let edges): padding = .edges(edges)
+        default: return 0
+        }
+        guard case .edges(let edges) = padding else { return 0 }
+        return max(edges.top, edges.left, edges.bottom, edges.right)
+    }
+}
