@@ -27,7 +27,7 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         $0["file"]?.stringValue
     }
 
-    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 5) }
+    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 46) }
 
     @Test("gives the features and logits of the library that wrote it", arguments: cases)
     func numbers(_ file: String) async throws {
@@ -35,44 +35,81 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
             try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file })
         let shape = entry["shape"]?.integers ?? []
         // The fixtures' script feeds this sine; it stands in no file.
-        let input = Tensor(shape: shape, values: (0..<shape.reduce(1, *)).map { Float(1.5 * sin(0.7 * Double($0))) })
+        var values = (0..<shape.reduce(1, *)).map { 1.5 * sin(0.7 * Double($0)) }
+        if entry["pixels"]?.boolValue == true, let affine = entry["affine"]?.arrayValue?.map(\.numbers) {
+            // The model scales pixels itself, which is the recipe's part here.
+            values = values.enumerated().map { (127.5 + 85 * $1) * affine[0][$0 % 3] + affine[1][$0 % 3] }
+        }
+        let input = Tensor(shape: shape, values: values.map { Float($0) })
         let model = try load(Fixtures.path(file))
         let features = entry["features"]?.numbers ?? []
         let largest = features.map(abs).max() ?? 1
-        for (a, b) in zip(try await run(model, "pooled", on: input), features) {
-            #expect(abs(Double(a) - b) < 1e-5 * max(largest, 1))
-        }
+        let found = try await run(model, "pooled", on: input)
+        #expect(found.count == features.count)
+        for (a, b) in zip(found, features) { #expect(abs(Double(a) - b) < 2e-5 * max(largest, 1)) }
         let logits = try await run(model, "logits", on: input)
         let expected = entry["logits"]?.numbers ?? []
         #expect(logits.count == expected.count)
-        // Keras' files end in a softmax, so their expected logits are known up to a constant a row.
+        // Where a file ends in a softmax, the expected logits are known up to a constant a row.
         let classes = model.headOutputs ?? 1
         for row in 0..<shape[0] {
-            let shift = file.hasPrefix("keras") ? expected[row * classes] - Double(logits[row * classes]) : 0
+            let shift =
+                entry["softmax"]?.boolValue == true ? expected[row * classes] - Double(logits[row * classes]) : 0
             for k in row * classes..<(row + 1) * classes {
                 #expect(abs(Double(logits[k]) + shift - expected[k]) < 1e-4)
             }
         }
     }
 
-    @Test("is recognised by its content")
-    func dialects() throws {
-        let expected = [
-            "torch-basic.h5": ("PyTorch state dict (HDF5)", "ResNet-10, width 4"),
-            "torch-bottleneck-nested.h5": ("PyTorch state dict (HDF5)", "ResNet-17 v1.5, width 2"),
-            "keras-weights.h5": ("Keras weights", "ResNet-14 v1, width 2"),
-            "keras-whole.h5": ("Keras whole model", "functional network, 15 convolutions"),
-            "keras-odd.h5": ("Keras whole model", "functional network, 2 convolutions"),
+    @Test("is recognised by its content, with its preprocessing", arguments: cases)
+    func dialects(_ file: String) throws {
+        let entry = try #require(
+            try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file })
+        let model = try load(Fixtures.path(file))
+        let words = [
+            "keras-weights": "Keras weights", "keras-store": "Keras weights", "keras-whole": "Keras whole model",
+            "keras-archive": "Keras whole model", "torch-h5": "state dict (HDF5)",
+            "safetensors": "state dict (safetensors)", "pth": "state dict (zip archive)",
         ]
-        for (file, (dialect, architecture)) in expected {
-            let model = try load(Fixtures.path(file))
-            #expect(
-                model.dialect == dialect && model.network.name == architecture,
-                "\(file): \(model.dialect), \(model.network.name)")
+        let dialect = try #require(entry["dialect"]?.stringValue)
+        #expect(model.dialect.hasSuffix(words[dialect] ?? "?"), "\(model.dialect) is no \(dialect)")
+        if let recipe = entry["recipe"]?.stringValue {
+            #expect(model.recipe?.pixels == InputRecipe.Pixels.named.first { $0.name == recipe }?.pixels)
         }
-        #expect(try load(Fixtures.path("keras-weights.h5")).recipe?.order == .bgr)
-        #expect(try load(Fixtures.path("torch-basic.h5")).recipe?.resizeRatio == 256.0 / 224)
-        #expect(try load(Fixtures.path("keras-odd.h5")).recipe == nil)
+        if let affine = entry["affine"]?.arrayValue?.map(\.numbers) {
+            let recipe = try #require(model.recipe)
+            for channel in 0..<3 {
+                let factor = recipe.scale / recipe.standardDeviation[channel]
+                #expect(abs(factor - affine[0][channel]) < 1e-9)
+                let offset = -recipe.mean[channel] / recipe.standardDeviation[channel]
+                #expect(abs(offset - affine[1][channel]) < 1e-6)
+            }
+        }
+        if let labels = entry["labels"]?.arrayValue?.compactMap(\.stringValue) { #expect(model.classes == labels) }
+    }
+
+    @Test("names its architecture in the field's words")
+    func architectures() throws {
+        let expected = [
+            "torch-basic.h5": "ResNet-10, width 4", "torch-bottleneck-nested.h5": "ResNet-17 v1.5, width 2",
+            "keras-weights.h5": "ResNet-14 v1, width 2", "keras-whole.h5": "functional network, 15 convolutions",
+            "timm-se/model.safetensors": "SE-ResNet", "timm-resnext.safetensors": "ResNeXt-",
+            "timm-wide.h5": "Wide ResNet-", "timm-d.pth": "-D", "keras-v2-weights.h5": " V2,",
+            "kuangliu.pth": "(small images)",
+        ]
+        for (file, words) in expected {
+            let name = try load(Fixtures.path(file)).network.name
+            #expect(name.contains(words), "\(file): \(name)")
+        }
+    }
+
+    @Test("takes its preprocessing from what stands beside it")
+    func sidecars() throws {
+        let timm = try #require(try load(Fixtures.path("timm-se/model.safetensors")).recipe)
+        #expect(timm.mean == [0.5, 0.5, 0.5] && timm.interpolation == .bicubic && timm.height == 64)
+        #expect(abs(timm.resizeRatio - 1 / 0.95) < 1e-12)
+        let transformers = try load(Fixtures.path("transformers-basic/model.safetensors"))
+        #expect(transformers.recipeSource == "preprocessor_config.json" && transformers.recipe?.fit == .crop)
     }
 
     @Test(
@@ -86,6 +123,19 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     func broken(_ name: String, _ word: String) {
         let error = #expect(throws: CheckpointError.self) { try load(Fixtures.path("bad-\(name).h5")) }
         #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+    }
+
+    @Test(
+        "that would run code, or is no ResNet that we know, is refused with the reason",
+        arguments: [
+            ("code.pth", "system"), ("module.pth", "calls"), ("script.pth", "TorchScript"), ("legacy.pth", "before PyTorch 1.6"),
+            ("preact.pth", "pre-activation"), ("lambda.keras", "Python code"), ("layer.h5", "DepthwiseConv2D"),
+            ("shared.keras", "more than once"), ("channels-first.h5", "channels"),
+        ])
+    func refused(_ name: String, _ word: String) {
+        let error = #expect(throws: CheckpointError.self) { try load(Fixtures.path("bad-\(name)")) }
+        #expect(error?.description.contains(word) == true, "\(error?.description ?? "")")
+        #expect(FileSystem.kind(of: "/tmp/finetune-was-here") == nil)
     }
 
     @Test(
