@@ -220,7 +220,10 @@ struct PickleReader {
             guard case .tuple(let arguments) = try pop() else { throw cut }
             push(try call(try pop(), arguments))
         case UInt8(ascii: "b"): try build(try pop())
-        default: throw PickleError(description: "its pickle makes objects (code \(code)), only tensors, dictionaries and numbers are read")
+        case 0x81, UInt8(ascii: "o"), UInt8(ascii: "i"):  // NEWOBJ, OBJ, INST
+            let values = stack.compactMap { slot in if case .value(let value) = slot { value } else { nil } }
+            throw Self.foreign(values.suffix(2).first ?? .none)
+        default: throw PickleError(description: "its pickle has the code \(code), which no state dict has")
         }
         return nil
     }
@@ -271,11 +274,16 @@ struct PickleReader {
         case ("torch._utils._rebuild_tensor_v2", 6...7), ("torch._utils._rebuild_tensor", 4): return try tensor(arguments)
         case ("torch._utils._rebuild_parameter", 3): return arguments[0]
         case ("torch.Size", 1), ("builtins.set", 1), ("__builtin__.set", 1): return arguments[0]
-        default:
-            throw PickleError(
-                description:
-                    "its pickle calls '\(name)', which could run anything; only tensors, dictionaries and numbers are read. Save model.state_dict() alone")
+        default: throw Self.foreign(function)
         }
+    }
+
+    private static func foreign(_ function: PickleValue) -> PickleError {
+        let name = if case .global(let name) = function { "'\(name)'" } else { "an object" }
+        return PickleError(
+            description:
+                "its pickle calls \(name), which could run anything; only tensors, dictionaries and numbers are read. Save model.state_dict() alone"
+        )
     }
 
     private func tensor(_ arguments: [PickleValue]) throws -> PickleValue {

@@ -74,7 +74,7 @@ enum ReadingHelper {
         case .path(let path): name = path
         case .descriptor(let file):
             posix_spawn_file_actions_adddup2(&actions, file, 4)
-            name = "/proc/self/fd/4"
+            name = "fd:4"
         }
         posix_spawn_file_actions_adddup2(&actions, spare, 3)
         var texts = [strdup(helper), strdup(name), nil]

@@ -64,7 +64,7 @@ package struct TensorSummary: Sendable {
             warnings.append("'\(tensor.name)' holds \(tensor.infinite) infinite values.")
         }
         let zeros = tensors.filter { tensor in
-            tensor.isZero && (tensor.shape.count > 1 || tensor.name.contains("var"))
+            tensor.isZero && (tensor.shape.count > 1 || ["running_var", "moving_variance"].contains { tensor.name.contains($0) })
         }
         warn(zeros.map(\.name), zeros.count == 1 ? "is all zeros" : "are all zeros")
         var byHash: [ContentHash: [TensorSummary]] = [:]

@@ -40,9 +40,22 @@ final class HDF5Reader {
     /// Bytes that all datasets together may declare: networks hardly compress, so what does is a bomb.
     private let byteBudget: Int
 
-    init(_ path: String, fileSize: Int) throws {
+    /// Where the file is.
+    enum Source {
+        case path(String)
+        /// A file in memory.
+        case descriptor(Int32)
+    }
+
+    init(_ source: Source, fileSize: Int) throws {
         byteBudget = min(Self.maximumBytes, 64 << 20 + 20 * min(fileSize, 1 << 40))
-        file = finetune_h5_open(path)
+        switch source {
+        case .path(let path): file = finetune_h5_open(path)
+        case .descriptor(let descriptor):
+            guard let image = mmap(nil, max(fileSize, 1), PROT_READ, MAP_PRIVATE, descriptor, 0), image != MAP_FAILED
+            else { throw ReadFailure(description: "there is no memory for its \(fileSize) bytes") }
+            file = finetune_h5_open_image(image, fileSize)
+        }
         guard file >= 0 else {
             throw ReadFailure(
                 description:

@@ -1,4 +1,4 @@
-// finetune-read-weights FILE: the only process that lets libhdf5 read a file which somebody else made.
+// finetune-read-weights FILE|fd:N: the only process that lets libhdf5 read a file which somebody else made.
 //
 // libhdf5 is not safe on hostile files, whatever its caller checks. So it runs here, under limits of memory, time and
 // system calls that are set before it sees the file; a crash or a hang ends this process and nothing else. What was
@@ -17,14 +17,15 @@ struct ReadWeights {
         }
         let path = CommandLine.arguments[1]
         do {
-            let size = try fileSize(path)
+            let image = path.hasPrefix("fd:") ? Int32(path.dropFirst(3)) : nil
+            let size = try fileSize(path, image)
             listenToSignals()
             try limitResources(fileSize: size)
             finetune_h5_silence()
             H5PLset_loading_state(0)
             guard LZFFilter.register() else { throw ReadFailure(description: "libhdf5 takes no filter") }
             try confine(mayOpen: true)
-            let reader = try HDF5Reader(path, fileSize: size)
+            let reader = try HDF5Reader(image.map { .descriptor($0) } ?? .path(path), fileSize: size)
             try confine(mayOpen: false)
             try reader.walk()
             try reader.readData(into: 3)
@@ -36,9 +37,9 @@ struct ReadWeights {
         }
     }
 
-    private static func fileSize(_ path: String) throws -> Int {
+    private static func fileSize(_ path: String, _ image: Int32?) throws -> Int {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw ReadFailure(description: String(cString: strerror(errno))) }
+        guard (image.map { fstat($0, &status) } ?? stat(path, &status)) == 0 else { throw ReadFailure(description: String(cString: strerror(errno))) }
         return Int(status.st_size)
     }
 
