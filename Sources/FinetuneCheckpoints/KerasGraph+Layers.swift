@@ -58,7 +58,10 @@ extension KerasGraph {
                 throw refuse(layer, "reshapes in a way that is not read")
             }
             return (nil, channels)
-        case "MaxPooling2D": return (.maxPooling(try window(layer, size: "pool_size", defaultStride: nil)), channels)
+        case "MaxPooling2D":
+            let window = try window(layer, size: "pool_size", defaultStride: nil)
+            let skips = window.height == 1 && window.width == 1
+            return (skips ? .subsampling(step: window.stride) : .maxPooling(window), channels)
         case "AveragePooling2D":
             return (
                 .averagePooling(try window(layer, size: "pool_size", defaultStride: nil), countsPadding: false),

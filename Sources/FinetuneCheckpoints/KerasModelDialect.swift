@@ -32,6 +32,7 @@ enum KerasModelDialect {
         var model = Model(
             network: network, weights: try table.weights(for: network, path: path), recipe: nil,
             inputSize: graph.inputSize, dialect: "Keras whole model")
+        model.recognizeChannelPadding()
         if let pixels = graph.pixels {
             let size = graph.inputSize ?? ImageSize(height: 224, width: 224)
             model.recipe = InputRecipe(
@@ -43,5 +44,28 @@ enum KerasModelDialect {
         }
         Sidecar(arrays).applyOwn(to: &model)
         return model
+    }
+}
+
+extension Model {
+    /// Turns 1×1 convolutions that only put channels among channels of zeros, which is how a Keras file holds the
+    /// shortcut without parameters, back into what they stand for.
+    fileprivate mutating func recognizeChannelPadding() {
+        for index in network.nodes.indices {
+            let node = network.nodes[index]
+            guard case .convolution(let convolution) = node.operation, convolution.window == Window(1, 1),
+                convolution.filters > convolution.channels, convolution.groups == 1, !convolution.hasBias,
+                let values = weights["\(node.name).weight"]?.values, let first = values.firstIndex(of: 1)
+            else { continue }
+            let (channels, before) = (convolution.channels, first / convolution.channels)
+            let isCopy = values.indices.allSatisfy { place in
+                let (filter, channel) = (place / channels, place % channels)
+                return values[place] == (filter - before == channel ? 1 : 0)
+            }
+            guard isCopy, before + channels <= convolution.filters else { continue }
+            network.nodes[index].operation = .channelPadding(
+                before: before, after: convolution.filters - channels - before)
+            weights["\(node.name).weight"] = nil
+        }
     }
 }

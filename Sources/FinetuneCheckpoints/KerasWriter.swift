@@ -20,6 +20,7 @@ enum KerasWriter {
             try file.setText("keras_version", "2.15.0")
             try file.setText("backend", "tensorflow")
             for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
+            try file.setText(Sidecar.names, graph.names.text)
             let root = "model_weights"
             try file.makeGroup(root)
             let weighted = layers.filter { !$0.weights.isEmpty }
@@ -75,7 +76,9 @@ private struct KerasLayers {
         self.model = model
         self.path = path
         output = model.network.nodes.last?.name ?? Node.image
-        let size = model.recipe.map { ImageSize(height: $0.height, width: $0.width) } ?? model.inputSize
+        // Any size will do, unless a dense layer counts on the pixels.
+        let isFixed = model.network.nodes.contains { $0.operation == .flatten }
+        let size = isFixed ? model.recipe.map { ImageSize(height: $0.height, width: $0.width) } ?? model.inputSize : nil
         let sides: [JSON] = size.map { [.integer($0.height), .integer($0.width)] } ?? [.null, .null]
         let shape: [JSON] = [.null] + sides + [.integer(model.network.inputChannels)]
         layers = [
@@ -101,7 +104,16 @@ private struct KerasLayers {
         let isOurs = model.network.nodes.contains { $0.name == "layer1.0.conv1" }
         let isKeras =
             isOurs && model.weights["conv1.bias"] != nil ? KerasNames.layer(module: node.name) : nil
-        return (isKeras ?? node.name).split(separator: "/").joined(separator: "_")
+        // PyTorch, as Keras' backend, takes no dots in names.
+        return String((isKeras ?? node.name).map { $0 == "/" || $0 == "." ? "_" : $0 })
+    }
+
+    /// Our name of each layer that Keras calls otherwise.
+    var names: JSON {
+        .object(
+            model.network.nodes.compactMap { node in
+                layerOfNode[node.name].flatMap { $0 == node.name ? nil : .init($0, .string(node.name)) }
+            })
     }
 
     private mutating func append(
@@ -158,7 +170,7 @@ private struct KerasLayers {
             append(node, name, "Add", [], from: order.compactMap { layerOfNode[$0] })
         case .channelScaling:
             let channels = try channels(of: node.inputs[1], node)
-            let shaped = "\(name).shape"
+            let shaped = "\(name)_shape"
             layers.append(
                 KerasLayer(
                     name: shaped, kind: "Reshape", config: [.init("target_shape", JSON([1, 1, channels]))],
@@ -233,8 +245,8 @@ private struct KerasLayers {
             return (source, "same")
         }
         guard zeros else { throw refuse(node, "pads with something other than zeros") }
-        layers.append(KerasLayer(name: "\(name).pad", kind: "ZeroPadding2D", config: [edges.member], inputs: [source]))
-        return ("\(name).pad", "valid")
+        layers.append(KerasLayer(name: "\(name)_pad", kind: "ZeroPadding2D", config: [edges.member], inputs: [source]))
+        return ("\(name)_pad", "valid")
     }
 
     /// The channels of a node's output, as far as its own tensors or its inputs' tell.

@@ -12,13 +12,15 @@ struct Sidecar {
     /// What our own writers say in metadata and attributes.
     static let recipe = "finetune_recipe"
     static let classes = "finetune_classes"
+    /// Our names of a Keras file's layers.
+    static let names = "finetune_names"
 
     private var documents: [String: JSON]
     private var config: JSON? { documents[Self.config] }
 
     init(_ arrays: NamedArrays) {
         documents = arrays.documents
-        for name in [Self.recipe, Self.classes] {
+        for name in [Self.recipe, Self.classes, Self.names] {
             if let text = arrays.text(name, of: "") { documents[name] = .string(text) }
         }
     }
@@ -71,6 +73,9 @@ struct Sidecar {
         if let text = documents[Self.classes]?.stringValue, let json = try? JSON(parsing: text) {
             let classes = json.arrayValue?.compactMap(\.stringValue)
             if classes?.count == model.headOutputs { model.classes = classes }
+        }
+        if let text = documents[Self.names]?.stringValue, let names = (try? JSON(parsing: text))?.members {
+            model.rename(names.compactMap { member in member.value.stringValue.map { (member.key, $0) } })
         }
     }
 

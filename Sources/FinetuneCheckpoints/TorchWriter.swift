@@ -37,14 +37,14 @@ enum TorchWriter {
         if model.network.nodes.contains(where: { $0.name.hasSuffix(".preact") || $0.name.hasSuffix("_preact_bn") }) {
             throw refuse("its blocks normalize before they convolve (V2)")
         }
+        let model = model.withTorchNames()
         var table = TensorTable()
         for (name, tensor) in model.weights { table.add(name, tensor, fileName: name) }
         let traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
         guard table.shape("layer1.0.conv1.weight") != nil, let resNet = try? ResNet(table, traits, path: path) else {
             throw refuse("it is a \(model.network.name) with layers of its own")
         }
-        var comparison = NetworkComparison(model.network.withPaddedPooling(), resNet.network().withPaddedPooling())
-        if let difference = comparison.difference() { throw refuse(difference) }
+        if let difference = NetworkComparison(model.network, resNet.network()).mostTelling { throw refuse(difference) }
         return model.network.tensorShapes.compactMap { name, _ in
             model.weights[name].map { tensor in
                 // A squeeze-and-excitation's dense layers are 1×1 convolutions in PyTorch.
@@ -55,38 +55,58 @@ enum TorchWriter {
     }
 }
 
-/// Whether two networks compute the same from the same tensors, and what the first does otherwise.
+extension Model {
+    /// The same network with keras.applications' layers under torchvision's names.
+    fileprivate func withTorchNames() -> Model {
+        guard KerasNames.Era.told(network.nodes.map(\.name)) != nil else { return self }
+        var model = self
+        model.rename(network.nodes.compactMap { node in KerasNames.module(layer: node.name).map { (node.name, $0) } })
+        return model
+    }
+}
+
+/// What a network does otherwise than another with the same tensors.
 private struct NetworkComparison {
     private let first: [String: Node]
     private let second: [String: Node]
-    private let outputs: (String, String)
+    private var differences: [String] = []
     private var known: Set<String> = []
 
     init(_ first: Network, _ second: Network) {
-        self.first = Dictionary(first.nodes.map { ($0.name, $0) }) { $1 }
-        self.second = Dictionary(second.nodes.map { ($0.name, $0) }) { $1 }
-        outputs = (first.nodes.last?.name ?? Node.image, second.nodes.last?.name ?? Node.image)
+        let (one, other) = (first.withPaddedPooling(), second.withPaddedPooling())
+        self.first = Dictionary(one.nodes.map { ($0.name, $0) }) { $1 }
+        self.second = Dictionary(other.nodes.map { ($0.name, $0) }) { $1 }
+        compare(one.nodes.last?.name ?? Node.image, other.nodes.last?.name ?? Node.image)
     }
 
-    mutating func difference() -> String? { difference(outputs.0, outputs.1) }
+    /// Nil where the networks compute the same. Strides tell two families of ResNets apart, so they are named first.
+    var mostTelling: String? { differences.first { $0.contains("stride") } ?? differences.first }
 
-    private mutating func difference(_ a: String, _ b: String) -> String? {
-        guard !known.contains(a) else { return nil }
-        if a == Node.image || b == Node.image { return a == b ? nil : "its layers are in another order" }
-        guard let one = first[a], let other = second[b] else { return "its layers are others" }
-        if let words = one.difference(from: other) { return words }
-        known.insert(a)
-        guard one.inputs.count == other.inputs.count else { return "its layer '\(a)' reads others" }
-        if let found = inputs(one.inputs, other.inputs) {
-            // A sum may name its parts the other way round.
-            guard case .addition = one.operation, inputs(one.inputs.reversed(), other.inputs) == nil else { return found }
+    private mutating func compare(_ a: String, _ b: String) {
+        guard known.insert(a).inserted, a != Node.image || b != Node.image else { return }
+        guard let one = first[a], let other = second[b], one.inputs.count == other.inputs.count else {
+            return differences.append("its layers are in another order")
         }
-        return nil
+        if let words = one.difference(from: other) { differences.append(words) }
+        var inputs = one.inputs
+        // A sum may name its parts the other way round.
+        if case .addition = one.operation, anchor(inputs[0], first) == anchor(other.inputs[1], second) {
+            inputs.reverse()
+        }
+        for (a, b) in zip(inputs, other.inputs) { compare(a, b) }
     }
 
-    private mutating func inputs(_ a: [String], _ b: [String]) -> String? {
-        for (one, other) in zip(a, b) { if let found = difference(one, other) { return found } }
-        return nil
+    /// The nearest node with tensors before `name`; nil where a sum comes first, so that what skips a block has none.
+    private func anchor(_ name: String, _ nodes: [String: Node]) -> String? {
+        var name = name
+        while let node = nodes[name] {
+            switch node.operation {
+            case .convolution, .batchNormalization, .dense: return name
+            case .addition: return nil
+            default: name = node.inputs.first ?? Node.image
+            }
+        }
+        return name
     }
 }
 

@@ -51,6 +51,24 @@ package struct ImageSize: Sendable, Equatable {
 }
 
 extension Model {
+    /// Gives nodes, and their tensors, other names; nothing happens where two would have the same.
+    package mutating func rename(_ pairs: [(from: String, to: String)]) {
+        let map = Dictionary(pairs.map { ($0.from, $0.to) }) { first, _ in first }
+        let nodes = network.nodes.map { node in
+            Node(
+                map[node.name] ?? node.name, stage: node.stage, node.operation,
+                inputs: node.inputs.map { map[$0] ?? $0 })
+        }
+        guard Set(nodes.map(\.name) + [Node.image]).count == nodes.count + 1 else { return }
+        var renamed: Weights = [:]
+        for (name, tensor) in weights {
+            let dot = name.lastIndex(of: ".") ?? name.endIndex
+            renamed[(map[String(name[..<dot])] ?? String(name[..<dot])) + name[dot...]] = tensor
+        }
+        weights = renamed
+        network.nodes = nodes
+    }
+
     /// The dialect of files that `train` wrote.
     package static let ownDialect = "finetune model"
 

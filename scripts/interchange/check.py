@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import warnings
 
 import h5py
 import numpy as np
@@ -17,6 +18,7 @@ import onnx
 import onnxruntime
 import safetensors
 
+warnings.filterwarnings("ignore", "The structure of `inputs`")
 TOLERANCE = 1e-4
 program = os.path.abspath(sys.argv[1])
 worst = []
@@ -44,7 +46,7 @@ def from_torch(model, path, x):
         torch.nn.init.zeros_(parameter)
     model.load_state_dict(state, strict=True)
     with torch.no_grad():
-        return model(torch.from_numpy(x).permute(0, 3, 1, 2)).numpy()
+        return model(torch.from_numpy(np.ascontiguousarray(x)).permute(0, 3, 1, 2)).numpy()
 
 
 def from_onnx(path, x, output="logits"):
