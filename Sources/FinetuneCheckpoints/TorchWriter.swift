@@ -80,7 +80,7 @@ private struct NetworkComparison {
     }
 
     /// Nil where the networks compute the same. Strides tell two families of ResNets apart, so they are named first.
-    var mostTelling: String? { differences.first { $0.contains("stride") } ?? differences.first }
+    var mostTelling: String? { differences.first { $0.contains("a stride of 2") } ?? differences.first }
 
     private mutating func compare(_ a: String, _ b: String) {
         guard known.insert(a).inserted, a != Node.image || b != Node.image else { return }

@@ -22,7 +22,9 @@ final class HDF5Reader {
     private static let maximumDepth = 64
     private static let maximumObjects = 100_000
     private static let maximumBytes = 16 << 30
-    private static let pageBytes = 4096
+    /// A place in the shared memory fits the widest vectors.
+    private static let alignment = 64
+    private static let hugePageBytes = 2 << 20
     private static let maximumTextBytes = 64 << 20
     /// Deflate cannot shrink data by more than 1032; what declares more than this is a bomb.
     private static let maximumRatio = 1100
@@ -91,22 +93,24 @@ final class HDF5Reader {
 
     /// Reads every dataset of the index as 32-bit floats into the shared memory behind `descriptor`.
     ///
-    /// One dataset at a time is mapped, so that this process stays small however large the file.
+    /// What is complete leaves this process's view, so that it stays small however large the file.
     func readData(into descriptor: Int32) throws {
-        guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0 else {
-            throw ReadFailure(description: "there is no memory for its \(byteCount) bytes")
-        }
-        datasets = try datasets.filter { entry in
-            let byteCount = entry.count * 4
-            guard
-                let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, off_t(entry.offset)),
-                memory != MAP_FAILED
-            else { throw ReadFailure(description: "there is no memory for the \(byteCount) bytes of '\(entry.path)'") }
-            defer { munmap(memory, byteCount) }
+        let size = max(byteCount, 1)
+        guard ftruncate(descriptor, off_t(size)) == 0,
+            let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED
+        else { throw ReadFailure(description: "there is no memory for its \(byteCount) bytes") }
+        if size >= Self.hugePageBytes { madvise(memory, size, MADV_HUGEPAGE) }
+        var released = 0
+        datasets = datasets.filter { entry in
+            let ready = entry.offset / Self.hugePageBytes * Self.hugePageBytes
+            if ready - released >= 8 * Self.hugePageBytes {
+                madvise(memory + released, ready - released, MADV_DONTNEED)
+                released = ready
+            }
             let dataset = H5Dopen2(file, "/" + entry.path, 0)
             defer { if dataset >= 0 { H5Dclose(dataset) } }
             LZFFilter.chunkBytes = entry.chunkBytes
-            guard dataset >= 0, read(dataset, entry, into: memory) else {
+            guard dataset >= 0, read(dataset, entry, into: memory + entry.offset) else {
                 report(entry.path, "cannot be read: \(String(cString: finetune_h5_last_error()))")
                 return false
             }
@@ -262,8 +266,8 @@ final class HDF5Reader {
         guard stored > 0, count * size / Self.maximumRatio <= Int(clamping: stored) else {
             return report(path, "declares \(count * size) bytes and stores \(stored)")
         }
-        let (bytes, overflow) = (count * 4).addingReportingOverflow(Self.pageBytes - 1)
-        let rounded = bytes / Self.pageBytes * Self.pageBytes
+        let (bytes, overflow) = (count * 4).addingReportingOverflow(Self.alignment - 1)
+        let rounded = bytes / Self.alignment * Self.alignment
         guard !overflow, byteCount + rounded <= byteBudget else {
             return report(path, "makes its data larger than \(byteBudget) bytes, more than such a file can hold")
         }
