@@ -7,7 +7,9 @@
 @testable internal import FinetuneModels
 
 extension FuzzTarget {
-    static let all: [FuzzTarget] = [json, csv, npy, zip, npz, gzip, idx, recipe, network, engine]
+    static let all: [FuzzTarget] = [
+        json, csv, npy, zip, npz, gzip, idx, recipe, network, engine, lzf, safetensors, pickle, archive, dialect,
+    ]
 
     private static let json = FuzzTarget(
         name: "json", maximumCount: 4096,
@@ -69,9 +71,9 @@ extension FuzzTarget {
     private static let npz = FuzzTarget(
         name: "npz", maximumCount: 4096, fixtures: [".npz"],
         seeds: [
-            archive(["images.npy": array("|u1", [2, 1, 2, 3], 12), "labels.npy": array("<i8", [2], 16)]),
-            archive(["inputs.npy": array("<f4", [2, 1, 2, 1], 16)]),
-            archive([
+            zipped(["images.npy": array("|u1", [2, 1, 2, 3], 12), "labels.npy": array("<i8", [2], 16)]),
+            zipped(["inputs.npy": array("<f4", [2, 1, 2, 1], 16)]),
+            zipped([
                 "train_images.npy": array("|u1", [1, 2, 2], 4), "train_labels.npy": array("|u1", [1, 1], 1),
                 "test_images.npy": array("|u1", [1, 1, 1, 4], 4),
             ]),
@@ -194,18 +196,18 @@ extension FuzzTarget {
 
     // MARK: Seeds
 
-    private static func texts(_ texts: String...) -> [[UInt8]] { texts.map { Array($0.utf8) } }
+    static func texts(_ texts: String...) -> [[UInt8]] { texts.map { Array($0.utf8) } }
 
-    private static func keys(_ words: [String]) -> [String] { words.map { "\"\($0)\"" } }
+    static func keys(_ words: [String]) -> [String] { words.map { "\"\($0)\"" } }
 
-    private static let archiveWords = ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "PK\u{6}\u{6}", "PK\u{6}\u{7}"]
+    static let archiveWords = ["PK\u{1}\u{2}", "PK\u{3}\u{4}", "PK\u{5}\u{6}", "PK\u{6}\u{6}", "PK\u{6}\u{7}"]
 
     private static func array(_ type: String, _ shape: [Int], _ count: Int) -> [UInt8] {
         NumpyArray.header(type, shape: shape) + [UInt8](repeating: 1, count: count)
     }
 
     /// An archive as `ZipWriter` writes it, with the wide sizes that the fixtures lack.
-    private static func archive(_ members: KeyValuePairs<String, [UInt8]>) -> [UInt8] {
+    private static func zipped(_ members: KeyValuePairs<String, [UInt8]>) -> [UInt8] {
         let path = Path.join(scratchFolder, "seed.npz")
         do {
             var writer = try ZipWriter(path)

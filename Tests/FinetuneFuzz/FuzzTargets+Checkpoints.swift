@@ -1,0 +1,231 @@
+// The parsers of checkpoints: containers that are read in process, and dialects over named arrays in memory.
+
+@testable internal import FinetuneCheckpoints
+@testable internal import FinetuneEngine
+@testable internal import FinetuneFiles
+@testable internal import FinetuneModels
+
+extension FuzzTarget {
+    static let lzf = FuzzTarget(
+        name: "lzf", maximumCount: 512,
+        seeds: [[12, 0, 4, 1, 2, 3, 4, 5, 0x60, 4], [40, 1, 0, 7, 0xE0, 31, 0], [3, 0, 2, 9, 8, 7]],
+        sources: ["FinetuneFiles/LZF.swift"], errors: []
+    ) { input in
+        // Two bytes say how long the result is to be.
+        var reader = ByteReader(input)
+        let count = Int(reader.number(UInt16.self) ?? 0)
+        let stream = Array(input[reader.position...])
+        var output = [UInt8](repeating: 0, count: count)
+        let isSound = stream.withUnsafeBytes { from in output.withUnsafeMutableBytes { LZF.decode(from, into: $0) } }
+        require(isSound || !stream.isEmpty || count > 0, "nothing does not decode to nothing")
+    }
+
+    static let safetensors = FuzzTarget(
+        name: "safetensors", maximumCount: 4096,
+        seeds: [
+            tensorFile(#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}"#, 8),
+            tensorFile(
+                #"{"__metadata__":{"format":"pt"},"b":{"dtype":"BF16","shape":[1,2],"data_offsets":[0,4]},"c":{"dtype":"I64","shape":[],"data_offsets":[4,12]}}"#,
+                12),
+            tensorFile(#"{"z":{"dtype":"F16","shape":[0],"data_offsets":[0,0]}}"#, 0),
+        ],
+        words: keys(["dtype", "shape", "data_offsets", "__metadata__"] + Safetensors.types.map(\.name)) + [
+            "9223372036854775807", "-1",
+        ], sources: ["FinetuneCheckpoints/Safetensors.swift"], errors: [CheckpointError.self]
+    ) { input in
+        let arrays = try Safetensors.read(.bytes(input), path: "file.safetensors")
+        require(arrays.arrays.values.allSatisfy { $0.tensor.count > 0 }, "a tensor without numbers")
+    }
+
+    static let pickle = FuzzTarget(
+        name: "pickle", maximumCount: 2048, seeds: [statePickle], words: pickleWords,
+        sources: ["FinetuneCheckpoints/Pickle.swift"], errors: [PickleError.self]
+    ) { input in _ = try PickleReader.read(input) }
+
+    /// The pickle, then two storages of 64 bytes: the archive around them is made here, so that its checksums hold.
+    static let archive = FuzzTarget(
+        name: "archive", maximumCount: 2048, seeds: [statePickle], words: pickleWords,
+        sources: ["FinetuneCheckpoints/TorchArchive.swift", "FinetuneCheckpoints/ElementType.swift"],
+        errors: [CheckpointError.self]
+    ) { input in
+        let path = Path.join(scratchFolder, "archive.pth")
+        var writer = try ZipWriter(path)
+        let members: [(String, [UInt8])] = [
+            ("a/data.pkl", input), ("a/byteorder", Array("little".utf8)),
+            ("a/data/0", [UInt8](repeating: 1, count: 64)), ("a/data/1", [UInt8](repeating: 2, count: 64)),
+        ]
+        for (name, content) in members {
+            try writer.begin(name)
+            try writer.write(content)
+        }
+        try writer.commit()
+        let arrays = try TorchArchive.read(ZipArchive(ByteSource(file: path), name: path), path: path)
+        for (name, entry) in arrays.arrays { require(entry.tensor.count > 0, "'\(name)' has no numbers") }
+    }
+
+    /// A tree of named arrays in JSON: `{"container", "arrays": {name: shape}, "texts": {path: {name: [text]}},
+    /// "documents": {name: JSON}}`.
+    static let dialect = FuzzTarget(
+        name: "dialect", maximumCount: 16384, seeds: trees,
+        words: keys([
+            "layer1.0.conv1", "conv1.weight", "bn1.running_var", "layer2.0.downsample.0.weight", "fc.weight",
+            "conv2_block1_1_conv", "kernel", "layers/conv2d/vars/0", "layer_names", "weight_names", "model_config",
+            "config.json", "class_name", "config", "inbound_nodes", "Conv2D", "BatchNormalization", "Functional",
+            "Sequential", "Rescaling", "Normalization", "resnet.encoder.stages.0.layers.0.layer.0.convolution.weight",
+            "keras_history", "batch_shape", "padding", "same", "se.fc1", "res2a_branch2a", "finetune_format", "model",
+        ]),
+        sources: [
+            "FinetuneCheckpoints/Dialect.swift", "FinetuneCheckpoints/TorchDialect.swift",
+            "FinetuneCheckpoints/TorchNames.swift", "FinetuneCheckpoints/Sidecar.swift",
+            "FinetuneCheckpoints/ResNetInference.swift", "FinetuneCheckpoints/TensorTable.swift",
+            "FinetuneCheckpoints/KerasWeights.swift", "FinetuneCheckpoints/KerasWeightsDialect.swift",
+            "FinetuneCheckpoints/KerasStore.swift", "FinetuneCheckpoints/KerasModelDialect.swift",
+            "FinetuneCheckpoints/KerasGraph.swift", "FinetuneCheckpoints/KerasGraph+Layers.swift",
+            "FinetuneCheckpoints/KerasGraph+Preprocessing.swift", "FinetuneCheckpoints/Network+StageNames.swift",
+        ], errors: [CheckpointError.self, JSON.SyntaxError.self]
+    ) { input in
+        let tree = try JSON(parsing: input)
+        let model = try Dialect.model(in: NamedArrays(tree: tree), path: "tree")
+        for (name, shape) in model.network.tensorShapes {
+            require(model.weights[name]?.shape == shape, "'\(name)' is not as the network wants it")
+        }
+    }
+
+    // MARK: Seeds
+
+    private static func tensorFile(_ header: String, _ bytes: Int) -> [UInt8] {
+        UInt64(header.utf8.count).littleEndianBytes + Array(header.utf8) + [UInt8](repeating: 0x3F, count: bytes)
+    }
+
+    private static let pickleWords = [
+        "ctorch._utils\n_rebuild_tensor_v2\n", "ccollections\nOrderedDict\n", "ctorch\nFloatStorage\n",
+        "ctorch\nBFloat16Storage\n", "X\u{7}\0\0\0storage", "X\u{1}\0\0\00",
+    ]
+
+    /// What `torch.save({"w": torch.ones(2, 3)}, …)` writes.
+    private static let statePickle: [UInt8] =
+        [0x80, 2] + Array("}q\0".utf8) + Array("X\u{1}\0\0\0wq\u{1}".utf8)
+        + Array("ctorch._utils\n_rebuild_tensor_v2\nq\u{2}((X\u{7}\0\0\0storageq\u{3}".utf8)
+        + Array("ctorch\nFloatStorage\nq\u{4}X\u{1}\0\0\00q\u{5}X\u{3}\0\0\0cpuq\u{6}K\u{6}tq\u{7}Q".utf8)
+        + Array("K\0K\u{2}K\u{3}".utf8) + [0x86] + Array("q\u{8}K\u{3}K\u{1}".utf8) + [0x86]
+        + [0x71, 9, 0x89] + Array("ccollections\nOrderedDict\nq\n)Rq\u{B}tq\u{C}Rq\rs.".utf8)
+
+    private static var trees: [[UInt8]] {
+        let block = ResNet.Block(filters: [1, 1, 4], stride: 1, hasProjection: true)
+        let second = ResNet.Block(filters: [1, 1, 4], stride: 2, squeeze: 1, hasProjection: true)
+        func network(_ stem: ResNet.Stem, bias: Bool = false) -> Network {
+            ResNet(
+                stem: stem, stemFilters: 2, stages: [[block], [second]], shortcut: .projection, stridePlace: .middle,
+                convolutionsHaveBias: bias, head: ("fc", 2, true)
+            ).network()
+        }
+        func tree(_ arrays: [(String, [Int])], texts: JSON = [:], documents: JSON = [:], in container: String = "HDF5")
+            -> [UInt8]
+        {
+            let members = arrays.map { JSON.Member($0.0, JSON($0.1)) }
+            let tree: JSON = [
+                "container": .string(container), "arrays": .object(members), "texts": texts, "documents": documents,
+            ]
+            return Array(tree.text.utf8)
+        }
+        let torch = network(.pooled(kernel: 7)).tensorShapes
+        let layers = ["conv1_conv", "conv2_block1_1_conv", "conv2_block1_1_bn", "predictions"]
+        let listed = layers.map { JSON.Member($0, ["weight_names": JSON(["\($0)/kernel:0", "\($0)/bias:0"])]) }
+        let config: JSON = [
+            "class_name": "Functional",
+            "config": [
+                "layers": [
+                    ["class_name": "InputLayer", "config": ["name": "i", "batch_shape": [.null, 8, 8, 3]], "inbound_nodes": []],
+                    [
+                        "class_name": "Rescaling", "config": ["name": "r", "scale": 0.1, "offset": [1, 2, 3]],
+                        "inbound_nodes": [[["i", 0, 0, [:]]]],
+                    ],
+                    [
+                        "class_name": "Conv2D",
+                        "config": ["name": "conv2d", "filters": 2, "kernel_size": [3, 3], "strides": [2, 2], "padding": "same"],
+                        "inbound_nodes": [["args": [["class_name": "__keras_tensor__", "config": ["keras_history": ["r", 0, 0]]]]]],
+                    ],
+                    [
+                        "class_name": "BatchNormalization", "config": ["name": "b", "axis": 3, "scale": false],
+                        "inbound_nodes": [[["conv2d", 0, 0, [:]]]],
+                    ],
+                    ["class_name": "GlobalAveragePooling2D", "config": ["name": "g"], "inbound_nodes": [[["b", 0, 0, [:]]]]],
+                    [
+                        "class_name": "Sequential",
+                        "config": ["name": "s", "layers": [["class_name": "Dense", "config": ["name": "d", "units": 2]]]],
+                        "inbound_nodes": [[["g", 0, 0, [:]]]],
+                    ],
+                ], "output_layers": [["s", 0, 0]],
+            ],
+        ]
+        return [
+            tree(torch.map { ($0.name, $0.shape) }),
+            tree(network(.small, bias: true).tensorShapes.map { ("module.\($0.name)", $0.shape) }, in: "safetensors"),
+            tree(
+                torch.map { ($0.name, $0.shape) },
+                documents: [
+                    "config.json": [
+                        "num_classes": 2,
+                        "pretrained_cfg": ["mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 64, 64]],
+                        "id2label": ["0": "a", "1": "b"],
+                    ]
+                ], in: "zip archive"),
+            tree(
+                [
+                    ("resnet.embedder.embedder.convolution.weight", [2, 3, 7, 7]),
+                    ("resnet.encoder.stages.0.layers.0.layer.0.convolution.weight", [2, 2, 3, 3]),
+                    ("resnet.encoder.stages.0.layers.0.shortcut.normalization.weight", [2]),
+                    ("classifier.1.weight", [2, 2]),
+                ], in: "safetensors"),
+            tree(
+                layers.flatMap { [("\($0)/\($0)/kernel:0", [1, 1, 2, 2]), ("\($0)/\($0)/bias:0", [2])] },
+                texts: .object([.init("", ["layer_names": JSON(layers)])] + listed)),
+            tree(
+                (0..<6).map { ("layers/conv2d\($0 == 0 ? "" : "_\($0)")/vars/0", [$0 % 3 == 2 ? 3 : 1, 1, 2, 2]) }
+                    + [("layers/batch_normalization/vars/0", [2]), ("layers/dense/vars/0", [2, 2])],
+                texts: ["layers/dense/vars": ["name": ["predictions"]]]),
+            tree(
+                [
+                    ("layers/conv2d/vars/0", [3, 3, 3, 2]), ("layers/conv2d/vars/1", [2]),
+                    ("layers/batch_normalization/vars/0", [2]), ("layers/batch_normalization/vars/1", [2]),
+                    ("layers/batch_normalization/vars/2", [2]),
+                    ("layers/sequential/layers/dense/vars/0", [2, 2]), ("layers/sequential/layers/dense/vars/1", [2]),
+                ], documents: ["config.json": config], in: "Keras archive"),
+            tree(
+                [("model_weights/conv2d/conv2d/kernel:0", [3, 3, 3, 2]), ("model_weights/d/s/d/kernel", [2, 2])],
+                texts: [
+                    "": ["model_config": [.string(config.text)]], "model_weights": ["layer_names": ["conv2d", "d"]],
+                    "model_weights/conv2d": ["weight_names": ["conv2d/kernel:0"]],
+                    "model_weights/d": ["weight_names": ["s/d/kernel"]],
+                ]),
+        ]
+    }
+}
+
+extension NamedArrays {
+    /// A tree as the target `dialect` writes it; tensors are of ones, and those too large for a seed are left out.
+    fileprivate init(tree: JSON) {
+        self.init()
+        container = tree["container"]?.stringValue.flatMap(Container.init) ?? .hdf5
+        for member in tree["arrays"]?.members ?? [] {
+            let shape = (member.value.arrayValue ?? []).compactMap(\.intValue).prefix(8)
+            let count = shape.reduce(1.0) { $0 * Double($1) }
+            if shape.allSatisfy({ $0 > 0 }), count < 4096 {
+                add(member.key, Tensor(shape: Array(shape), repeating: 1), type: "float32")
+            } else {
+                problems[member.key] = "is not read"
+            }
+            var folder = Path.parent(of: member.key)
+            while folder != ".", groups.insert(folder).inserted { folder = Path.parent(of: folder) }
+        }
+        for owner in tree["texts"]?.members ?? [] {
+            groups.insert(owner.key)
+            for member in owner.value.members ?? [] {
+                set(
+                    member.key, of: owner.key,
+                    to: member.value.arrayValue.map { .texts($0.compactMap(\.stringValue)) } ?? .numbers([1]))
+            }
+        }
+        for member in tree["documents"]?.members ?? [] { documents[member.key] = member.value }
+    }
+}
