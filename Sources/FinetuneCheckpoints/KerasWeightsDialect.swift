@@ -94,10 +94,15 @@ enum KerasNames {
             let block = Int(parts[1])
         else { return nil }
         let prefix = "conv\(stage + 1)_block\(block + 1)"
-        if parts[2] == "preact" { return "\(prefix)_preact_bn" }
-        if parts[2] == "downsample", parts.count == 4 { return "\(prefix)_0_\(parts[3] == "0" ? "conv" : "bn")" }
-        guard let index = parts[2].last?.wholeNumberValue, index > 0 else { return nil }
-        return "\(prefix)_\(index)_\(parts[2].hasPrefix("conv") ? "conv" : "bn")"
+        switch parts[2...].joined(separator: ".") {
+        case "preact": return "\(prefix)_preact_bn"
+        case "downsample.0": return "\(prefix)_0_conv"
+        case "downsample.1": return "\(prefix)_0_bn"
+        case let rest:
+            let kind = rest.dropLast()
+            guard kind == "conv" || kind == "bn", let index = rest.last?.wholeNumberValue, index > 0 else { return nil }
+            return "\(prefix)_\(index)_\(kind)"
+        }
     }
 }
 

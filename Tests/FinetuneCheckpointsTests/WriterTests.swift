@@ -1,0 +1,180 @@
+// What is written comes back with the same numbers; what a format cannot hold is refused by name. That other libraries
+// read the files too is what scripts/check-interchange shows.
+
+import FinetuneEngine
+import FinetuneFiles
+import FinetuneModels
+import Glibc
+import TestSupport
+import Testing
+
+@testable import FinetuneCheckpoints
+
+private let thread = EngineThread(threads: 2)
+
+private func load(_ path: String) throws -> Model { try WeightFile(path, helper: Fixtures.readingHelper).model() }
+
+private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
+    let program = try await InferenceProgram(
+        model.network, model.weights, output: try #require(model.network.node(forLayer: "logits")),
+        batch: input.shape[0], height: input.shape[1], width: input.shape[2], precision: .fp32, thread: thread)
+    return try await program.run(input).values
+}
+
+@Suite("A written model") struct WriterTests {
+    /// Files whose network PyTorch has a class for.
+    private static let torchCases = [
+        "torch-basic.h5", "torch-bottleneck-nested.h5", "torch-types.h5", "torch-f16.safetensors", "timm-d.pth",
+        "timm-se/model.safetensors", "timm-wide.h5", "timm-resnext.safetensors", "transformers-basic/model.safetensors",
+        "kuangliu.pth", "cadene.pth",
+    ]
+    private static let kerasCases = [
+        "keras-weights.h5", "keras-v2-weights.h5", "keras-old-names.h5", "keras-v1.keras", "keras-nested.keras",
+        "keras-odd.h5", "keras-v2-whole.h5",
+    ]
+
+    private func roundTrip(_ file: String, _ format: ModelFile.Format, _ name: String) async throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        var model = try load(Fixtures.path(file))
+        model.classes = (0..<(model.headOutputs ?? 0)).map { "class \($0)" }
+        let out = "\(folder)/\(name)"
+        try ModelFile.write(model, to: out, as: format)
+        let first = try FileSystem.read(out)
+        let read = try load(out)
+        try ModelFile.write(model, to: out, as: format)
+        #expect(try FileSystem.read(out) == first, "the same model gives the same bytes")
+        #expect(read.classes == model.classes)
+        #expect(read.recipe == model.recipe)
+        let entry = try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file }
+        let shape = try #require(entry?["shape"]?.integers)
+        let input = Tensor(shape: shape, values: (0..<shape.reduce(1, *)).map { Float(sin(0.7 * Double($0))) })
+        let (before, after) = (try await logits(model, on: input), try await logits(read, on: input))
+        let largest = before.map(abs).max() ?? 1
+        #expect(before.count == after.count)
+        for (a, b) in zip(before, after) { #expect(abs(a - b) <= 1e-5 * largest) }
+    }
+
+    @Test("as a state dict in HDF5 gives the same logits", arguments: torchCases)
+    func torch(_ file: String) async throws { try await roundTrip(file, .torch, "x.h5") }
+
+    @Test("as safetensors gives the same logits", arguments: torchCases)
+    func safetensors(_ file: String) async throws { try await roundTrip(file, .safetensors, "x.safetensors") }
+
+    @Test("as a Keras whole model gives the same logits", arguments: torchCases + kerasCases)
+    func keras(_ file: String) async throws { try await roundTrip(file, .keras, "x.h5") }
+
+    @Test("as a Keras whole model and then as safetensors is what it was", arguments: torchCases)
+    func thereAndBack(_ file: String) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let model = try load(Fixtures.path(file))
+        try ModelFile.write(model, to: folder + "/k.h5", as: .keras)
+        try ModelFile.write(try load(folder + "/k.h5"), to: folder + "/s.safetensors", as: .safetensors)
+        let back = try load(folder + "/s.safetensors")
+        #expect(back.network == model.network)
+        for (name, tensor) in model.weights { #expect(back.weights[name]?.values == tensor.values, "\(name)") }
+    }
+
+    @Test("as ONNX is the same bytes twice, whatever the network", arguments: torchCases + kerasCases)
+    func onnx(_ file: String) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let model = try load(Fixtures.path(file))
+        let count = try ModelFile.write(model, to: folder + "/a.onnx", as: .onnx)
+        try ModelFile.write(model, to: folder + "/b.onnx", as: .onnx)
+        let bytes = try FileSystem.read(folder + "/a.onnx")
+        #expect(try FileSystem.read(folder + "/b.onnx") == bytes && count == model.weights.count)
+        // Field 1, the version of the format, and field 2, the producer: onnx.proto's first two.
+        #expect(bytes.starts(with: [0x08, 7, 0x12, 8] + Array("finetune".utf8)))
+        #expect(bytes.count > model.weights.values.reduce(0) { $0 + $1.count * 4 })
+    }
+
+    @Test(
+        "is refused where PyTorch has no class for it, with the property",
+        arguments: [
+            ("keras-weights.h5", "takes a stride of 2"), ("keras-whole.h5", "takes a stride of 2"),
+            ("keras-v2-whole.h5", "normalize before they convolve"), ("keras-v2-weights.h5", "normalize before"),
+            ("keras-odd.h5", "layers of its own"),
+        ])
+    func refusals(_ file: String, _ words: String) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let model = try load(Fixtures.path(file))
+        for format in [ModelFile.Format.torch, .safetensors] {
+            let error = #expect(throws: CheckpointError.self) {
+                try ModelFile.write(model, to: folder + "/x", as: format)
+            }
+            let text = error?.description ?? ""
+            #expect(text.contains(words) && text.contains("--to onnx"), "\(text)")
+        }
+        #expect(try FileSystem.list(folder).isEmpty)
+    }
+
+    @Test("keeps the shortcut without parameters through Keras' layers")
+    func optionA() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let block = ResNet.Block(filters: [2, 2], stride: 1, hasProjection: false)
+        let wide = ResNet.Block(filters: [5, 5], stride: 2, hasProjection: true)
+        let network = ResNet(
+            stem: .small, stemFilters: 2, stages: [[block], [wide]], shortcut: .padding, stridePlace: .middle,
+            head: ("linear", 3, true)
+        ).network()
+        var weights: Weights = [:]
+        for (index, (name, shape)) in network.tensorShapes.enumerated() {
+            weights[name] = Tensor(
+                shape: shape, values: (0..<shape.reduce(1, *)).map { Float(($0 + index) % 7 + 1) / 8 })
+        }
+        let model = Model(network: network, weights: weights, recipe: nil, dialect: "test")
+        try ModelFile.write(model, to: folder + "/k.h5", as: .keras)
+        let back = try load(folder + "/k.h5")
+        for operation in [FinetuneEngine.Operation.channelPadding(before: 1, after: 2), .subsampling(step: 2)] {
+            #expect(back.network.nodes.contains { $0.operation == operation })
+        }
+        #expect(Set(back.weights.keys) == Set(weights.keys))
+        try ModelFile.write(back, to: folder + "/s.safetensors", as: .safetensors)
+    }
+}
+
+@Suite("A summary of tensors") struct TensorSummaryTests {
+    @Test("counts what no network has, and names tensors of zeros and copies")
+    func warnings() throws {
+        var arrays = NamedArrays()
+        arrays.add("a.weight", Tensor(shape: [2, 2], values: [1, .nan, .infinity, -3]), type: "float32")
+        arrays.add("b.weight", Tensor(shape: [2, 2], repeating: 0), type: "float32")
+        arrays.add("c.bias", Tensor(shape: [3], repeating: 0), type: "float32")
+        arrays.add("d.weight", Tensor(shape: [5], values: [1, 2, 3, 4, 6]), type: "float16")
+        arrays.add("e.weight", Tensor(shape: [5], values: [1, 2, 3, 4, 6]), type: "float16")
+        arrays.add("f.weight", Tensor(shape: [9, 1000], values: (0..<9000).map { Float($0 % 10) }), type: "float32")
+        let all = TensorSummary.all(arrays)
+        #expect(all.map(\.name) == arrays.arrays.keys.sorted())
+        #expect(all[0].notANumber == 1 && all[0].infinite == 1 && all[0].minimum == -3 && all[0].mean == -1)
+        // 0 … 9 in equal parts: mean 4.5, variance 8.25.
+        #expect(abs(all[5].mean - 4.5) < 1e-6 && abs(all[5].standardDeviation - 8.25.squareRoot()) < 1e-5)
+        let warnings = TensorSummary.warnings(all)
+        #expect(warnings.count == 4, "\(warnings)")
+        for words in ["'a.weight' holds 1 values that are not a number", "infinite", "'b.weight' is all zeros", "'d.weight', 'e.weight' hold the same"] {
+            #expect(warnings.contains { $0.contains(words) }, "\(words)")
+        }
+    }
+}
+
+@Suite("Number types") struct ElementTypeTests {
+    @Test(
+        "become floats as NumPy makes them",
+        arguments: [
+            ("float16", [0x00, 0x3C, 0xFF, 0x7B, 0x01, 0x00], [1, 65504, 5.960464477539063e-08]),
+            ("bfloat16", [0x80, 0x3F, 0x49, 0x40], [1, 3.140625]),
+            ("float64", [0, 0, 0, 0, 0, 0, 0xF8, 0x3F], [1.5]),
+            ("int64", [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [-2]), ("bool", [0, 1, 2], [0, 1, 1]),
+            ("int8", [0xFF], [-1]), ("uint16", [1, 1], [257]),
+        ] as [(String, [UInt8], [Float])])
+    func conversions(_ name: String, _ bytes: [UInt8], _ expected: [Float]) throws {
+        let type = try #require(ElementType(rawValue: name))
+        let tensor = Tensor(shape: [expected.count]) { floats in
+            bytes.withUnsafeBytes { type.convert($0, into: floats) }
+        }
+        #expect(tensor.values == expected)
+    }
+}
