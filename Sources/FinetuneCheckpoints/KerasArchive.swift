@@ -20,8 +20,7 @@ enum KerasArchive {
         guard let config = archive.member(Sidecar.config), config.byteCount <= maximumConfig else {
             throw fail("it has no config.json")
         }
-        // Weights hardly compress; Keras does not even try.
-        guard member.byteCount <= 64 << 20 + 20 * member.compressedCount else {
+        guard member.isPlausibleForWeights else {
             throw fail("its \(weights) declares \(member.byteCount) bytes in \(member.compressedCount)")
         }
         let document: JSON
@@ -51,4 +50,9 @@ enum KerasArchive {
             }
         }
     }
+}
+
+extension ZipArchive.Member {
+    /// Whether it may hold a network's numbers, which hardly compress; the libraries do not even try.
+    var isPlausibleForWeights: Bool { byteCount <= 64 << 20 + 20 * compressedCount }
 }

@@ -4,7 +4,15 @@
 
 internal import FinetuneFiles
 
-/// What a pickle says.
+/// What a pickle says. Lists and dictionaries are filled after they were made and may hold each other, even themselves;
+/// so they are numbered and lie side by side.
+struct Pickle {
+    fileprivate(set) var root = PickleValue.none
+    fileprivate(set) var lists: [[PickleValue]] = []
+    fileprivate(set) var dictionaries: [[(key: PickleValue, value: PickleValue)]] = []
+}
+
+/// A value in a pickle.
 indirect enum PickleValue {
     case none
     case bool(Bool)
@@ -13,18 +21,15 @@ indirect enum PickleValue {
     case text(String)
     case bytes([UInt8])
     case tuple([PickleValue])
-    case list(PickleList)
-    case dictionary(PickleDictionary)
+    /// The number of a list of the pickle.
+    case list(Int)
+    case dictionary(Int)
     /// A class or function by its name, which stands for nothing by itself.
     case global(String)
     case storage(PickleStorage)
     case tensor(PickleTensor)
 
 }
-
-/// Filled after it was made, and other places of a pickle may refer to it.
-final class PickleList { var values: [PickleValue] = [] }
-final class PickleDictionary { var members: [(key: PickleValue, value: PickleValue)] = [] }
 
 /// The numbers behind one or more tensors.
 struct PickleStorage {
@@ -62,14 +67,18 @@ struct PickleReader {
     private var reader: ByteReader
     private var stack: [Slot] = []
     private var memo: [Int: PickleValue] = [:]
+    private var pickle = Pickle()
 
     private init(_ bytes: [UInt8]) { reader = ByteReader(bytes) }
 
     /// - Throws: `PickleError` for what is no pickle of data.
-    static func read(_ bytes: [UInt8]) throws -> PickleValue {
+    static func read(_ bytes: [UInt8]) throws -> Pickle {
         var reader = PickleReader(bytes)
         for _ in 0..<maximumSteps {
-            if let value = try reader.step() { return value }
+            if let value = try reader.step() {
+                reader.pickle.root = value
+                return reader.pickle
+            }
             guard reader.stack.count <= maximumStack, reader.memo.count <= maximumMemo else { break }
         }
         throw PickleError(description: "its pickle does not end")
@@ -130,28 +139,25 @@ struct PickleReader {
 
     private mutating func append(_ values: [PickleValue]) throws {
         guard case .list(let list) = try top() else { throw cut }
-        list.values += values
+        pickle.lists[list] += values
     }
 
     private mutating func set(_ pairs: [PickleValue]) throws {
         guard case .dictionary(let dictionary) = try top(), pairs.count % 2 == 0 else { throw cut }
         for index in stride(from: 0, to: pairs.count, by: 2) {
-            dictionary.members.append((pairs[index], pairs[index + 1]))
+            pickle.dictionaries[dictionary].append((pairs[index], pairs[index + 1]))
         }
     }
 
-    private static func dictionary(_ pairs: [PickleValue]) -> PickleValue {
-        let dictionary = PickleDictionary()
-        for index in stride(from: 0, to: pairs.count - 1, by: 2) {
-            dictionary.members.append((pairs[index], pairs[index + 1]))
-        }
-        return .dictionary(dictionary)
+    private mutating func pushDictionary(_ pairs: [PickleValue] = []) throws {
+        pickle.dictionaries.append([])
+        push(.dictionary(pickle.dictionaries.count - 1))
+        try set(pairs)
     }
 
-    private static func list(_ values: [PickleValue]) -> PickleValue {
-        let list = PickleList()
-        list.values = values
-        return .list(list)
+    private mutating func pushList(_ values: [PickleValue] = []) {
+        pickle.lists.append(values)
+        push(.list(pickle.lists.count - 1))
     }
 
     private func remembered(_ index: Int) throws -> PickleValue {
@@ -196,12 +202,12 @@ struct PickleReader {
             let (third, second) = (try pop(), try pop())
             push(.tuple([try pop(), second, third]))
         case UInt8(ascii: "t"): push(.tuple(try popToMark()))
-        case UInt8(ascii: "]"): push(Self.list([]))
-        case UInt8(ascii: "l"): push(Self.list(try popToMark()))
+        case UInt8(ascii: "]"): pushList()
+        case UInt8(ascii: "l"): pushList(try popToMark())
         case UInt8(ascii: "a"): try append([try pop()])
         case UInt8(ascii: "e"): try append(try popToMark())
-        case UInt8(ascii: "}"): push(Self.dictionary([]))
-        case UInt8(ascii: "d"): push(Self.dictionary(try popToMark()))
+        case UInt8(ascii: "}"): try pushDictionary()
+        case UInt8(ascii: "d"): try pushDictionary(try popToMark())
         case UInt8(ascii: "s"):
             let value = try pop()
             try set([try pop(), value])
@@ -218,7 +224,7 @@ struct PickleReader {
         case UInt8(ascii: "Q"): push(.storage(try storage(try pop())))
         case UInt8(ascii: "R"):
             guard case .tuple(let arguments) = try pop() else { throw cut }
-            push(try call(try pop(), arguments))
+            try call(try pop(), arguments)
         case UInt8(ascii: "b"): try build(try pop())
         case 0x81, UInt8(ascii: "o"), UInt8(ascii: "i"):  // NEWOBJ, OBJ, INST
             let values = stack.compactMap { slot in if case .value(let value) = slot { value } else { nil } }
@@ -257,23 +263,24 @@ struct PickleReader {
         return PickleStorage(type: type, key: key, count: count)
     }
 
-    private func call(_ function: PickleValue, _ arguments: [PickleValue]) throws -> PickleValue {
+    private mutating func call(_ function: PickleValue, _ arguments: [PickleValue]) throws {
         guard case .global(let name) = function else { throw cut }
         switch (name, arguments.count) {
-        case ("collections.OrderedDict", 0): return Self.dictionary([])
+        case ("collections.OrderedDict", 0): try pushDictionary()
         case ("collections.OrderedDict", 1):
             guard case .list(let list) = arguments[0] else { throw cut }
-            return Self.dictionary(
-                try list.values.flatMap { item -> [PickleValue] in
+            try pushDictionary(
+                pickle.lists[list].flatMap { item -> [PickleValue] in
                     switch item {
-                    case .list(let pair) where pair.values.count == 2: return pair.values
+                    case .list(let pair) where pickle.lists[pair].count == 2: return pickle.lists[pair]
                     case .tuple(let pair) where pair.count == 2: return pair
                     default: throw cut
                     }
                 })
-        case ("torch._utils._rebuild_tensor_v2", 6...7), ("torch._utils._rebuild_tensor", 4): return try tensor(arguments)
-        case ("torch._utils._rebuild_parameter", 3): return arguments[0]
-        case ("torch.Size", 1), ("builtins.set", 1), ("__builtin__.set", 1): return arguments[0]
+        case ("torch._utils._rebuild_tensor_v2", 6...7), ("torch._utils._rebuild_tensor", 4):
+            push(try tensor(arguments))
+        case ("torch._utils._rebuild_parameter", 3), ("torch.Size", 1), ("builtins.set", 1), ("__builtin__.set", 1):
+            push(arguments[0])
         default: throw Self.foreign(function)
         }
     }

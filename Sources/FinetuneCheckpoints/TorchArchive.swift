@@ -6,6 +6,7 @@ internal import FinetuneFiles
 enum TorchArchive {
     /// How deep dictionaries may lie in each other: `state_dict` in a checkpoint in a list of runs, and some more.
     private static let maximumDepth = 16
+    private static let maximumPickle = 64 << 20
 
     /// Reads the tensors of the dictionaries in the archive; their paths are the keys, joined by `/`.
     ///
@@ -14,6 +15,9 @@ enum TorchArchive {
         func fail(_ reason: String) -> CheckpointError { .cannotLoad(path, "as a PyTorch file, \(reason).") }
         guard let pickle = archive.members.first(where: { Path.name(of: $0.name) == "data.pkl" }) else {
             throw fail("it has no data.pkl")
+        }
+        guard pickle.byteCount <= maximumPickle else {
+            throw fail("its data.pkl has \(pickle.byteCount) bytes, at most \(maximumPickle) are read")
         }
         let folder = String(pickle.name.dropLast("data.pkl".count))
         guard archive.member(folder + "constants.pkl") == nil else {
@@ -24,15 +28,15 @@ enum TorchArchive {
                 throw fail("its numbers are big-endian, only little-endian ones are read")
             }
         }
-        let value: PickleValue
+        let content: Pickle
         do {
-            value = try PickleReader.read(try archive.content(of: pickle))
+            content = try PickleReader.read(try archive.content(of: pickle))
         } catch let error as PickleError {
             throw fail(error.description)
         }
-        var collector = Collector(archive: archive, folder: folder, budget: budget(archive))
+        var collector = Collector(archive: archive, folder: folder, pickle: content, budget: budget(archive))
         do {
-            try collector.collect(value, "", depth: 0)
+            try collector.collect(content.root, "", depth: 0)
         } catch let error as PickleError {
             throw fail(error.description)
         }
@@ -47,13 +51,17 @@ enum TorchArchive {
     private struct Collector {
         let archive: ZipArchive
         let folder: String
+        let pickle: Pickle
         var budget: Int
         var arrays = NamedArrays()
         /// The storage read last: tensors that share one mostly follow each other.
         private var latest: (key: String, bytes: [UInt8])?
 
-        init(archive: ZipArchive, folder: String, budget: Int) {
-            (self.archive, self.folder, self.budget) = (archive, folder, budget)
+        /// Dictionaries that were looked into; one that holds itself is not followed in circles.
+        private var known: Set<Int> = []
+
+        init(archive: ZipArchive, folder: String, pickle: Pickle, budget: Int) {
+            (self.archive, self.folder, self.pickle, self.budget) = (archive, folder, pickle, budget)
             arrays.container = .torchArchive
         }
 
@@ -63,7 +71,8 @@ enum TorchArchive {
             }
             switch value {
             case .dictionary(let dictionary):
-                for member in dictionary.members {
+                guard known.insert(dictionary).inserted else { return }
+                for member in pickle.dictionaries[dictionary] {
                     guard case .text(let key) = member.key else { continue }
                     try collect(member.value, name.isEmpty ? key : "\(name)/\(key)", depth: depth + 1)
                 }
@@ -115,6 +124,11 @@ enum TorchArchive {
             if let latest, latest.key == key { return latest.bytes }
             guard let member = archive.member("\(folder)data/\(key)") else {
                 throw PickleError(description: "its storage '\(key)' is missing")
+            }
+            guard member.isPlausibleForWeights else {
+                throw PickleError(
+                    description:
+                        "its storage '\(key)' declares \(member.byteCount) bytes in \(member.compressedCount)")
             }
             let bytes = try archive.content(of: member)
             latest = (key, bytes)
