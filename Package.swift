@@ -104,6 +104,9 @@ let package = Package(
             "FinetuneCommandTests", fixtures: false,
             ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
+        tests(
+            "FinetunePipelineTests", fixtures: false,
+            ["FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ] + fuzzing
 )

@@ -126,6 +126,60 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     }
 
     @Test(
+        "that is hostile is refused, with the reason and the tensor's name",
+        arguments: [
+            ("external-link.h5", "link to another file"), ("external-storage.h5", "in another file"),
+            ("virtual.h5", "virtual dataset"), ("bomb-chunked.h5", "which no file holds"),
+            ("bomb-contiguous.h5", "which no file holds"), ("bomb-gzip.h5", "more than such a file can hold"),
+            ("filter.h5", "filter 32015"), ("empty.h5", "dimension of size 0"), ("records.h5", "records"),
+            ("reference.h5", "neither floats nor integers"), ("chunk.h5", "cannot be read"),
+            ("absolute.h5", "points outside"), ("bomb.keras", "declares 104857608 bytes"),
+        ])
+    func hostile(_ name: String, _ words: String) {
+        let error = #expect(throws: CheckpointError.self) { try load(Fixtures.path("bad-\(name)")) }
+        let text = error?.description ?? ""
+        #expect(text.contains(words), "\(text)")
+        let names = ["layer2.0.conv1.weight", "/conv2_block1_1_conv/", "model.weights.h5"]
+        #expect(names.contains { text.contains($0) }, "\(text)")
+    }
+
+    @Test("that holds its own root, or three hundred groups in each other, is read all the same", arguments: ["cycle", "deep"])
+    func oddities(_ name: String) throws {
+        #expect(try load(Fixtures.path("bad-\(name).h5")).network.name == "ResNet-10, width 4")
+    }
+
+    @Test(
+        "in safetensors that breaks a rule of the format is refused",
+        arguments: [
+            ("[]", 0, "no JSON object"), (#" {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "no JSON object"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "second time"),
+            (#"{"a":{"dtype":"F37","shape":[1],"data_offsets":[0,4]}}"#, 4, "F37"),
+            (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "whole numbers"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}"#, 4, "whole numbers"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#, 4, "impossible"),
+            (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, 4, "does not fit"),
+            (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4]}}"#, 4, "does not fit"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, "0 was expected"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "4 was expected"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 8, "8 are there"),
+            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 2, "2 are there"),
+            (#"{"__metadata__":{"a":1}}"#, 0, "something other than text"),
+            (String(repeating: #"{"a":"#, count: 1000), 0, "nesting"), (#"{"a""#, 0, "not JSON"),
+        ])
+    func safetensors(_ header: String, _ bytes: Int, _ words: String) {
+        let file = UInt64(header.utf8.count).littleEndianBytes + Array(header.utf8) + [UInt8](repeating: 0, count: bytes)
+        let error = #expect(throws: CheckpointError.self) { try Safetensors.read(.bytes(file), path: "x") }
+        #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
+    }
+
+    @Test("in safetensors with an impossible length is refused", arguments: [0, 100_000_001, 1 << 40, UInt64.max])
+    func lengths(_ count: UInt64) {
+        #expect(throws: CheckpointError.self) {
+            try Safetensors.read(.bytes(count.littleEndianBytes + Array("{}".utf8)), path: "x")
+        }
+    }
+
+    @Test(
         "that would run code, or is no ResNet that we know, is refused with the reason",
         arguments: [
             ("code.pth", "system"), ("module.pth", "calls"), ("script.pth", "TorchScript"), ("legacy.pth", "before PyTorch 1.6"),

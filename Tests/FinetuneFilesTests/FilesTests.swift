@@ -195,3 +195,24 @@ private struct Damage: RandomNumberGenerator {
         #expect(Path.stem(of: "x/model.tar.gz") == "model.tar")
     }
 }
+
+@Suite("LZF") struct LZFTests {
+    private func decode(_ stream: [UInt8], _ count: Int) -> [UInt8]? {
+        var output = [UInt8](repeating: 0, count: count)
+        let isSound = stream.withUnsafeBytes { from in output.withUnsafeMutableBytes { LZF.decode(from, into: $0) } }
+        return isSound ? output : nil
+    }
+
+    @Test("decodes literals, copies and copies of what they write")
+    func decodes() {
+        // Three literals; a copy of 3 bytes from 3 back; a long copy (7 + 2 + 2 bytes) from 1 back.
+        #expect(decode([2, 1, 2, 3, 0x20, 2], 6) == [1, 2, 3, 1, 2, 3])
+        #expect(decode([0, 9, 0xE0, 2, 0], 12) == [UInt8](repeating: 9, count: 12))
+        #expect(decode([], 0) == [])
+    }
+
+    @Test(
+        "refuses what reaches outside, stops early or goes on",
+        arguments: [[2, 1], [0x20], [0, 1, 0x20, 5], [0, 1, 0xE0], [0, 1], [5, 1, 2, 3, 4, 5, 6]] as [[UInt8]])
+    func refuses(_ stream: [UInt8]) { #expect(decode(stream, 4) == nil) }
+}
