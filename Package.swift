@@ -106,7 +106,10 @@ let package = Package(
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests(
             "FinetunePipelineTests", fixtures: false,
-            ["FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
+            [
+                "FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+                "TestSupport",
+            ]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ] + fuzzing
 )

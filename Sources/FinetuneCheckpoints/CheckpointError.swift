@@ -58,7 +58,9 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
                 "it is a web page, not weights. Download the file itself, not the page that shows it."
             } else if head.starts(with: [0x80, 2]) {
                 "it is a Python pickle of before PyTorch 1.6, which is not read. Save it again with torch.save, or as safetensors."
-            } else if head.starts(with: [0x1F, 0x8B]) || head.starts(with: Array("BZh".utf8)) || head.starts(with: [0xFD, 0x37]) {
+            } else if head.starts(with: [0x1F, 0x8B]) || head.starts(with: Array("BZh".utf8))
+                || head.starts(with: [0xFD, 0x37])
+            {
                 "it is compressed. Unpack it first."
             } else {
                 "it is no weights file. Expected HDF5 or an archive of Keras, a PyTorch state dict (.pth, HDF5) or safetensors."

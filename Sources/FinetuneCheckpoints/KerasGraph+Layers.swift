@@ -68,7 +68,9 @@ extension KerasGraph {
                 channels
             )
         case "GlobalAveragePooling2D":
-            guard config["keepdims"]?.boolValue != true else { throw refuse(layer, "keeps dimensions, which is not read") }
+            guard config["keepdims"]?.boolValue != true else {
+                throw refuse(layer, "keeps dimensions, which is not read")
+            }
             return (.globalAveragePooling, channels)
         case "ZeroPadding2D":
             let sides = (config["padding"]?.arrayValue ?? []).map { $0.arrayValue?.compactMap(\.intValue) ?? [] }

@@ -71,7 +71,9 @@ enum KerasStore {
         return weights
     }
 
-    private static func isGenerator(_ name: String) -> Bool { name.contains("/seed_generator") || name.contains("/random_") }
+    private static func isGenerator(_ name: String) -> Bool {
+        name.contains("/seed_generator") || name.contains("/random_")
+    }
 
     private static func root(_ arrays: NamedArrays, _ folder: String) -> String? {
         roots.first { arrays.groups.contains(folder.isEmpty ? $0 : "\(folder)/\($0)") }
@@ -135,7 +137,8 @@ enum KerasStore {
         let (convolutions, normalizations) = (sorted("conv2d"), sorted("batch_normalization"))
         let refusal = CheckpointError.cannotLoad(
             path,
-            "its layers have no names and their order is no ResNet's of keras.applications. Save the whole model (.keras).")
+            "its layers have no names and their order is no ResNet's of keras.applications. Save the whole model (.keras)."
+        )
         guard convolutions.count > 3, side(convolutions[0]) != 3 else { throw refusal }
         let isV2 = !arrays.has("\(layers[convolutions[1]].group)/1")
         layers[convolutions[0]].name = "conv1_conv"
@@ -159,7 +162,8 @@ enum KerasStore {
         var names = isV2 ? [] : ["conv1_bn"]
         for (stage, block, projects) in blocks {
             let prefix = "conv\(stage)_block\(block)"
-            names += isV2
+            names +=
+                isV2
                 ? ["\(prefix)_preact_bn", "\(prefix)_1_bn", "\(prefix)_2_bn"]
                 : ["\(prefix)_1_bn", "\(prefix)_2_bn"] + (projects ? ["\(prefix)_0_bn"] : []) + ["\(prefix)_3_bn"]
         }

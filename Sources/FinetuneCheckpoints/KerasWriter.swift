@@ -251,7 +251,9 @@ private struct KerasLayers {
 
     /// The channels of a node's output, as far as its own tensors or its inputs' tell.
     private func channels(of name: String, _ reader: Node) throws -> Int {
-        guard let node = model.network.nodes.first(where: { $0.name == name }) else { return model.network.inputChannels }
+        guard let node = model.network.nodes.first(where: { $0.name == name }) else {
+            return model.network.inputChannels
+        }
         switch node.operation {
         case .convolution(let convolution): return convolution.filters
         case .batchNormalization(let normalization): return normalization.channels

@@ -34,7 +34,9 @@ enum ONNXWriter {
         }
         guard message.count <= maximumBytes else {
             throw CheckpointError.cannotConvert(
-                path, "the network takes \(message.count) bytes, an ONNX file holds at most \(maximumBytes). Use --to safetensors")
+                path,
+                "the network takes \(message.count) bytes, an ONNX file holds at most \(maximumBytes). Use --to safetensors"
+            )
         }
         var file = try AtomicFile(path)
         try message.write(to: &file)
@@ -45,7 +47,11 @@ enum ONNXWriter {
 
 /// The fields of a graph, in the making.
 private struct ONNXGraph {
-    private enum ElementType: Int { case float = 1, byte = 2, integer = 7 }
+    private enum ElementType: Int {
+        case float = 1
+        case byte = 2
+        case integer = 7
+    }
 
     private var nodes: [Protobuf] = []
     private var initializers: [Protobuf] = []
@@ -62,7 +68,9 @@ private struct ONNXGraph {
         let result = value[model.network.nodes.last?.name ?? Node.image] ?? Node.image
         guard let classes = model.headOutputs, model.network.nodes.last?.stage == Stage.head else {
             emit("Identity", [result], "features")
-            let channels = model.network.nodes.last { node in if case .globalAveragePooling = node.operation { true } else { false } }
+            let channels = model.network.nodes.last { node in
+                if case .globalAveragePooling = node.operation { true } else { false }
+            }
             outputs.append(Self.information("features", .float, channels == nil ? nil : [nil, nil]))
             return
         }

@@ -104,7 +104,9 @@ struct PickleReader {
     }
 
     private mutating func line() throws -> String {
-        guard let length = reader.bytes[min(reader.position, reader.bytes.count)...].firstIndex(of: 10) else { throw cut }
+        guard let length = reader.bytes[min(reader.position, reader.bytes.count)...].firstIndex(of: 10) else {
+            throw cut
+        }
         let bytes = try take(length - reader.position)
         _ = try take(1)
         guard let text = String(validating: bytes, as: UTF8.self) else { throw cut }

@@ -78,7 +78,8 @@ extension ResNet {
             shortcut: hasProjections ? (isPooled ? .pooledProjection : .projection) : .padding,
             stridePlace: traits.stridePlace,
             isPreactivated: traits.isPreactivated,
-            convolutionsHaveBias: names.contains("\(traits.isPreactivated ? "conv1" : "layer1.0.conv1").bias"), epsilon: traits.epsilon,
+            convolutionsHaveBias: names.contains("\(traits.isPreactivated ? "conv1" : "layer1.0.conv1").bias"),
+            epsilon: traits.epsilon,
             statisticsKept: traits.statisticsKept, poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
             head: Self.head(table, inside: names), shortcutName: shortcutName)
     }

@@ -53,7 +53,8 @@ struct Sidecar {
         if let (recipe, source) = published(convention) {
             if let classes = config?["num_classes"]?.intValue, let outputs = model.headOutputs, classes != outputs {
                 model.notes.append(
-                    "config.json beside the file is for \(classes) classes, the file's head has \(outputs); its preprocessing is used all the same.")
+                    "config.json beside the file is for \(classes) classes, the file's head has \(outputs); its preprocessing is used all the same."
+                )
             }
             model.recipe = recipe
             model.recipeSource = source
@@ -109,7 +110,8 @@ struct Sidecar {
             (recipe.height, recipe.width) = (size[1], size[2])
         }
         if let crop = json["crop_pct"]?.doubleValue, crop > 0.05, crop <= 1 { recipe.resizeRatio = 1 / crop }
-        if let name = json["interpolation"]?.stringValue, let interpolation = InputRecipe.Interpolation(rawValue: name) {
+        if let name = json["interpolation"]?.stringValue, let interpolation = InputRecipe.Interpolation(rawValue: name)
+        {
             recipe.interpolation = interpolation
         }
         switch json["crop_mode"]?.stringValue {

@@ -64,7 +64,8 @@ package struct TensorSummary: Sendable {
             warnings.append("'\(tensor.name)' holds \(tensor.infinite) infinite values.")
         }
         let zeros = tensors.filter { tensor in
-            tensor.isZero && (tensor.shape.count > 1 || ["running_var", "moving_variance"].contains { tensor.name.contains($0) })
+            tensor.isZero
+                && (tensor.shape.count > 1 || ["running_var", "moving_variance"].contains { tensor.name.contains($0) })
         }
         warn(zeros.map(\.name), zeros.count == 1 ? "is all zeros" : "are all zeros")
         var byHash: [ContentHash: [TensorSummary]] = [:]

@@ -15,7 +15,9 @@ enum TorchDialect {
     static func read(_ arrays: NamedArrays, _ names: TorchNames, path: String) throws -> Model {
         var table = table(arrays, names)
         let sidecar = Sidecar(arrays)
-        if names.isTransformers, let reason = sidecar.obstacle { throw CheckpointError.cannotLoad(path, "its config.json \(reason).") }
+        if names.isTransformers, let reason = sidecar.obstacle {
+            throw CheckpointError.cannotLoad(path, "its config.json \(reason).")
+        }
         let traits = ResNetTraits(
             stridePlace: sidecar.stridesFirst ? .first : .middle, firstStride: sidecar.firstStride, epsilon: 1e-5,
             statisticsKept: 0.9)
@@ -25,7 +27,8 @@ enum TorchDialect {
         let weights = try table.weights(for: network, path: path)
         let library = names.isTransformers ? "transformers" : "PyTorch"
         var model = Model(
-            network: network, weights: weights, recipe: nil, dialect: "\(library) state dict (\(arrays.container.rawValue))")
+            network: network, weights: weights, recipe: nil,
+            dialect: "\(library) state dict (\(arrays.container.rawValue))")
         let isSmall = resNet.stem == .small
         let convention = InputRecipe(
             height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: resNet.inputChannels,

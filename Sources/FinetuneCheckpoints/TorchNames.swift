@@ -40,7 +40,8 @@ struct TorchNames {
 
     /// Older libraries call the squeeze-and-excitation `se_module`.
     private static func fromTimm(_ name: String) -> String {
-        name.hasPrefix("layer") ? name.split(separator: ".").map { $0 == "se_module" ? "se" : $0 }.joined(separator: ".") : name
+        name.hasPrefix("layer")
+            ? name.split(separator: ".").map { $0 == "se_module" ? "se" : $0 }.joined(separator: ".") : name
     }
 
     /// `resnet.encoder.stages.2.layers.0.layer.1.convolution.weight` is `layer3.0.conv2.weight`.

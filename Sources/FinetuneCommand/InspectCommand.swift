@@ -94,7 +94,8 @@ struct InspectCommand: AsyncParsableCommand {
             let range = "\(tensor.minimum.rounded(toPlaces: 4)) … \(tensor.maximum.rounded(toPlaces: 4))"
             let middle = "\(tensor.mean.rounded(toPlaces: 4)) ± \(tensor.standardDeviation.rounded(toPlaces: 4))"
             let shape = tensor.shape.isEmpty ? "scalar" : tensor.shape.map { String($0) }.joined(separator: "×")
-            console.writeOut("\(pad(tensor.name, width))  \(pad(tensor.type, 8))  \(pad(shape, 20))  \(range), \(middle)")
+            console.writeOut(
+                "\(pad(tensor.name, width))  \(pad(tensor.type, 8))  \(pad(shape, 20))  \(range), \(middle)")
         }
         console.writeOut("")
     }

@@ -93,7 +93,9 @@ struct RecipeOptions: ParsableArguments {
                         "--recipe \(named.name) is for colour images; the network reads one channel. Use raw, unit, tf or a file."
                 )
             }
-            let base = result ?? InputRecipe(height: size.height, width: size.width, channels: channels, pixels: .unit, fit: .squash)
+            let base =
+                result
+                ?? InputRecipe(height: size.height, width: size.width, channels: channels, pixels: .unit, fit: .squash)
             result = base.with(named.pixels.spread(over: channels))
             model.recipeSource = "--recipe \(named.name)"
         } else if recipe != "auto" {
@@ -138,7 +140,10 @@ struct RecipeOptions: ParsableArguments {
             console.report(
                 .note(
                     "The file does not say how pixels become numbers; '\(best.name)' fits its first batch norm best (distances: \(words)).",
-                    ["recipe": .string(best.name), "distances": .object(test.fits.map { .init($0.name, .number($0.distance)) })]))
+                    [
+                        "recipe": .string(best.name),
+                        "distances": .object(test.fits.map { .init($0.name, .number($0.distance)) }),
+                    ]))
             if !test.isClear {
                 console.report(
                     .warning(

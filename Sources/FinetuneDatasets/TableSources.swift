@@ -31,7 +31,8 @@ enum CSVSource {
             items.append(
                 .init(
                     name: name, label: labels.flatMap { place[$0[index]] }, part: part,
-                    group: column("group").map { row.fields[$0] }.flatMap { $0.isEmpty ? nil : $0 }, source: .file(Path.join(folder, name))))
+                    group: column("group").map { row.fields[$0] }.flatMap { $0.isEmpty ? nil : $0 },
+                    source: .file(Path.join(folder, name))))
         }
         // Classes sorted by name, then paths; the sort is stable for repeated paths.
         items.sort { ($0.label ?? .max, $0.name) < ($1.label ?? .max, $1.name) }

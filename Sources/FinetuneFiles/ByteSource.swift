@@ -26,7 +26,9 @@ package enum ByteSource: Sendable {
         guard offset >= 0, offset <= count, buffer.count <= count - offset else { return false }
         switch self {
         case .bytes(let bytes):
-            bytes.withUnsafeBytes { buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count])) }
+            bytes.withUnsafeBytes {
+                buffer.copyMemory(from: UnsafeRawBufferPointer(rebasing: $0[offset..<offset + buffer.count]))
+            }
             return true
         case .file(let file): return try file.read(at: offset, into: buffer)
         }
@@ -69,7 +71,8 @@ package final class OpenFile: Sendable {
     fileprivate func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
         var done = 0
         while done < buffer.count {
-            let got = pread(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset + done))
+            let got = pread(
+                descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done, off_t(offset + done))
             if got < 0, errno == EINTR { continue }
             if got < 0 { throw FileError.system(.inputOutput, "read", path) }
             if got == 0 { return false }

@@ -126,7 +126,8 @@ package struct ZipArchive: Sendable {
             header.starts(with: [0x50, 0x4B, 3, 4])
         else { throw fail("is cut short") }
         var reader = ByteReader(header, at: 26)
-        let start = member.headerOffset + 30 + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
+        let start =
+            member.headerOffset + 30 + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
         guard let data = try source.bytes(at: start, count: member.compressedCount) else { throw fail("is cut short") }
         let content: [UInt8]?
         if member.method == 0 {

@@ -24,7 +24,8 @@ package struct Model: Sendable {
     package var dialect: String
 
     package init(
-        network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil, inputSize: ImageSize? = nil,
+        network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil,
+        inputSize: ImageSize? = nil,
         classes: [String]? = nil, precision: Precision? = nil, trainingImages: Set<String> = [], dialect: String
     ) {
         self.network = network

@@ -70,7 +70,8 @@ package struct ResNet: Sendable, Equatable {
 
     package init(
         stem: Stem, stemFilters: Int, stages: [[Block]], shortcut: Shortcut, stridePlace: StridePlace,
-        isPreactivated: Bool = false, convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5, statisticsKept: Double = 0.9,
+        isPreactivated: Bool = false, convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5,
+        statisticsKept: Double = 0.9,
         poolsZeros: Bool = false, inputChannels: Int = 3, head: (name: String, outputs: Int, hasBias: Bool)? = nil,
         shortcutName: String = "downsample"
     ) {

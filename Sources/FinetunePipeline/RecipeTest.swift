@@ -92,9 +92,13 @@ package struct RecipeTest: Sendable {
     }
 
     private static func candidates(_ recipe: InputRecipe) -> [(name: String, pixels: InputRecipe.Pixels)] {
-        var candidates = InputRecipe.Pixels.named.filter { recipe.channels == 3 || $0.pixels.isEven || $0.name == "torch" }
-            .map { ($0.name, $0.pixels.spread(over: recipe.channels)) }
-        if !candidates.contains(where: { $0.1 == recipe.pixels }) { candidates.append(("the file's own", recipe.pixels)) }
+        var candidates = InputRecipe.Pixels.named.filter {
+            recipe.channels == 3 || $0.pixels.isEven || $0.name == "torch"
+        }
+        .map { ($0.name, $0.pixels.spread(over: recipe.channels)) }
+        if !candidates.contains(where: { $0.1 == recipe.pixels }) {
+            candidates.append(("the file's own", recipe.pixels))
+        }
         return candidates
     }
 }

@@ -39,7 +39,9 @@ struct ReadWeights {
 
     private static func fileSize(_ path: String, _ image: Int32?) throws -> Int {
         var status = stat()
-        guard (image.map { fstat($0, &status) } ?? stat(path, &status)) == 0 else { throw ReadFailure(description: String(cString: strerror(errno))) }
+        guard (image.map { fstat($0, &status) } ?? stat(path, &status)) == 0 else {
+            throw ReadFailure(description: String(cString: strerror(errno)))
+        }
         return Int(status.st_size)
     }
 

@@ -143,7 +143,9 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         #expect(names.contains { text.contains($0) }, "\(text)")
     }
 
-    @Test("that holds its own root, or three hundred groups in each other, is read all the same", arguments: ["cycle", "deep"])
+    @Test(
+        "that holds its own root, or three hundred groups in each other, is read all the same",
+        arguments: ["cycle", "deep"])
     func oddities(_ name: String) throws {
         #expect(try load(Fixtures.path("bad-\(name).h5")).network.name == "ResNet-10, width 4")
     }
@@ -151,8 +153,12 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     @Test(
         "in safetensors that breaks a rule of the format is refused",
         arguments: [
-            ("[]", 0, "no JSON object"), (#" {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "no JSON object"),
-            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "second time"),
+            ("[]", 0, "no JSON object"),
+            (#" {"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "no JSON object"),
+            (
+                #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+                4, "second time"
+            ),
             (#"{"a":{"dtype":"F37","shape":[1],"data_offsets":[0,4]}}"#, 4, "F37"),
             (#"{"a":{"dtype":"F32","shape":[-1],"data_offsets":[0,4]}}"#, 4, "whole numbers"),
             (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[-4,0]}}"#, 4, "whole numbers"),
@@ -160,14 +166,18 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
             (#"{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,4]}}"#, 4, "does not fit"),
             (#"{"a":{"dtype":"F32","shape":[4294967296,4294967296,4],"data_offsets":[0,4]}}"#, 4, "does not fit"),
             (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[4,8]}}"#, 8, "0 was expected"),
-            (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 4, "4 was expected"),
+            (
+                #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"b":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#,
+                4, "4 was expected"
+            ),
             (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 8, "8 are there"),
             (#"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#, 2, "2 are there"),
             (#"{"__metadata__":{"a":1}}"#, 0, "something other than text"),
             (String(repeating: #"{"a":"#, count: 1000), 0, "nesting"), (#"{"a""#, 0, "not JSON"),
         ])
     func safetensors(_ header: String, _ bytes: Int, _ words: String) {
-        let file = UInt64(header.utf8.count).littleEndianBytes + Array(header.utf8) + [UInt8](repeating: 0, count: bytes)
+        let file =
+            UInt64(header.utf8.count).littleEndianBytes + Array(header.utf8) + [UInt8](repeating: 0, count: bytes)
         let error = #expect(throws: CheckpointError.self) { try Safetensors.read(.bytes(file), path: "x") }
         #expect(error?.description.contains(words) == true, "\(error?.description ?? "")")
     }
@@ -182,7 +192,8 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     @Test(
         "that would run code, or is no ResNet that we know, is refused with the reason",
         arguments: [
-            ("code.pth", "system"), ("module.pth", "calls"), ("script.pth", "TorchScript"), ("legacy.pth", "before PyTorch 1.6"),
+            ("code.pth", "system"), ("module.pth", "calls"), ("script.pth", "TorchScript"),
+            ("legacy.pth", "before PyTorch 1.6"),
             ("preact.pth", "pre-activation"), ("lambda.keras", "Python code"), ("layer.h5", "DepthwiseConv2D"),
             ("shared.keras", "more than once"), ("channels-first.h5", "channels"),
         ])

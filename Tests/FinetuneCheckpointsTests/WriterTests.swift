@@ -154,7 +154,10 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
         #expect(abs(all[5].mean - 4.5) < 1e-6 && abs(all[5].standardDeviation - 8.25.squareRoot()) < 1e-5)
         let warnings = TensorSummary.warnings(all)
         #expect(warnings.count == 4, "\(warnings)")
-        for words in ["'a.weight' holds 1 values that are not a number", "infinite", "'b.weight' is all zeros", "'d.weight', 'e.weight' hold the same"] {
+        for words in [
+            "'a.weight' holds 1 values that are not a number", "infinite", "'b.weight' is all zeros",
+            "'d.weight', 'e.weight' hold the same",
+        ] {
             #expect(warnings.contains { $0.contains(words) }, "\(words)")
         }
     }

@@ -135,24 +135,36 @@ extension FuzzTarget {
             "class_name": "Functional",
             "config": [
                 "layers": [
-                    ["class_name": "InputLayer", "config": ["name": "i", "batch_shape": [.null, 8, 8, 3]], "inbound_nodes": []],
+                    [
+                        "class_name": "InputLayer", "config": ["name": "i", "batch_shape": [.null, 8, 8, 3]],
+                        "inbound_nodes": [],
+                    ],
                     [
                         "class_name": "Rescaling", "config": ["name": "r", "scale": 0.1, "offset": [1, 2, 3]],
                         "inbound_nodes": [[["i", 0, 0, [:]]]],
                     ],
                     [
                         "class_name": "Conv2D",
-                        "config": ["name": "conv2d", "filters": 2, "kernel_size": [3, 3], "strides": [2, 2], "padding": "same"],
-                        "inbound_nodes": [["args": [["class_name": "__keras_tensor__", "config": ["keras_history": ["r", 0, 0]]]]]],
+                        "config": [
+                            "name": "conv2d", "filters": 2, "kernel_size": [3, 3], "strides": [2, 2], "padding": "same",
+                        ],
+                        "inbound_nodes": [
+                            ["args": [["class_name": "__keras_tensor__", "config": ["keras_history": ["r", 0, 0]]]]]
+                        ],
                     ],
                     [
                         "class_name": "BatchNormalization", "config": ["name": "b", "axis": 3, "scale": false],
                         "inbound_nodes": [[["conv2d", 0, 0, [:]]]],
                     ],
-                    ["class_name": "GlobalAveragePooling2D", "config": ["name": "g"], "inbound_nodes": [[["b", 0, 0, [:]]]]],
+                    [
+                        "class_name": "GlobalAveragePooling2D", "config": ["name": "g"],
+                        "inbound_nodes": [[["b", 0, 0, [:]]]],
+                    ],
                     [
                         "class_name": "Sequential",
-                        "config": ["name": "s", "layers": [["class_name": "Dense", "config": ["name": "d", "units": 2]]]],
+                        "config": [
+                            "name": "s", "layers": [["class_name": "Dense", "config": ["name": "d", "units": 2]]],
+                        ],
                         "inbound_nodes": [[["g", 0, 0, [:]]]],
                     ],
                 ], "output_layers": [["s", 0, 0]],
@@ -166,7 +178,9 @@ extension FuzzTarget {
                 documents: [
                     "config.json": [
                         "num_classes": 2,
-                        "pretrained_cfg": ["mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 64, 64]],
+                        "pretrained_cfg": [
+                            "mean": [0.5, 0.5, 0.5], "std": [0.5, 0.5, 0.5], "input_size": [3, 64, 64],
+                        ],
                         "id2label": ["0": "a", "1": "b"],
                     ]
                 ], in: "zip archive"),
