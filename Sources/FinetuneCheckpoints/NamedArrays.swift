@@ -8,8 +8,8 @@ package struct NamedArrays: Sendable {
     package enum Container: String, Sendable {
         case hdf5 = "HDF5"
         case safetensors
-        case torchArchive = "zip archive"
-        case kerasArchive = "Keras archive"
+        case torchArchive = "a zip archive"
+        case kerasArchive = "a Keras archive"
     }
 
     /// An array that was read.

@@ -28,7 +28,7 @@ enum TorchDialect {
         let library = names.isTransformers ? "transformers" : "PyTorch"
         var model = Model(
             network: network, weights: weights, recipe: nil,
-            dialect: "\(library) state dict (\(arrays.container.rawValue))")
+            dialect: "\(library) state dict in \(arrays.container.rawValue)")
         let isSmall = resNet.stem == .small
         let convention = InputRecipe(
             height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: resNet.inputChannels,

@@ -68,8 +68,8 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         let model = try load(Fixtures.path(file))
         let words = [
             "keras-weights": "Keras weights", "keras-store": "Keras weights", "keras-whole": "Keras whole model",
-            "keras-archive": "Keras whole model", "torch-h5": "state dict (HDF5)",
-            "safetensors": "state dict (safetensors)", "pth": "state dict (zip archive)",
+            "keras-archive": "Keras whole model", "torch-h5": "state dict in HDF5",
+            "safetensors": "state dict in safetensors", "pth": "state dict in a zip archive",
         ]
         let dialect = try #require(entry["dialect"]?.stringValue)
         #expect(model.dialect.hasSuffix(words[dialect] ?? "?"), "\(model.dialect) is no \(dialect)")

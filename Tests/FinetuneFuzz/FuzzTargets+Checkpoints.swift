@@ -183,7 +183,7 @@ extension FuzzTarget {
                         ],
                         "id2label": ["0": "a", "1": "b"],
                     ]
-                ], in: "zip archive"),
+                ], in: "a zip archive"),
             tree(
                 [
                     ("resnet.embedder.embedder.convolution.weight", [2, 3, 7, 7]),
@@ -204,7 +204,7 @@ extension FuzzTarget {
                     ("layers/batch_normalization/vars/0", [2]), ("layers/batch_normalization/vars/1", [2]),
                     ("layers/batch_normalization/vars/2", [2]),
                     ("layers/sequential/layers/dense/vars/0", [2, 2]), ("layers/sequential/layers/dense/vars/1", [2]),
-                ], documents: ["config.json": config], in: "Keras archive"),
+                ], documents: ["config.json": config], in: "a Keras archive"),
             tree(
                 [("model_weights/conv2d/conv2d/kernel:0", [3, 3, 3, 2]), ("model_weights/d/s/d/kernel", [2, 2])],
                 texts: [
