@@ -53,6 +53,9 @@ struct KerasGraph {
         if let twice = names.first(where: { name in names.count { $0 == name } > 1 }) {
             throw fail("it has two layers named '\(twice)'.")
         }
+        if layers.contains(where: { $0.name == Node.image && $0.kind != "InputLayer" }) {
+            throw fail("it has a layer named '\(Node.image)', which is what the input is called here.")
+        }
     }
 
     /// Adds the layers of one model.

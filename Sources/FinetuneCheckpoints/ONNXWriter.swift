@@ -86,34 +86,36 @@ private struct ONNXGraph {
         guard let recipe = model.recipe else {
             let sides = model.inputSize.map { [$0.height, $0.width] } ?? [nil, nil]
             inputs.append(Self.information(Node.image, .float, [nil] + sides + [model.network.inputChannels]))
-            return emit("Transpose", [Node.image], "image.planes") { $0.integers("perm", [0, 3, 1, 2]) }
+            return emit("Transpose", [Node.image], "image:planes") { $0.integers("perm", [0, 3, 1, 2]) }
         }
         inputs.append(Self.information(Node.image, .byte, [nil, recipe.height, recipe.width, recipe.channels]))
-        var value = emit("Cast", [Node.image], "image.float") { $0.integer("to", ElementType.float.rawValue) }
+        var value = emit("Cast", [Node.image], "image:float") { $0.integer("to", ElementType.float.rawValue) }
         if recipe.order == .bgr {
-            let order = addIntegers("image.order", [2, 1, 0])
-            value = emit("Gather", [value, order], "image.bgr") { $0.integer("axis", 3) }
+            let order = addIntegers("image:order", [2, 1, 0])
+            value = emit("Gather", [value, order], "image:bgr") { $0.integer("axis", 3) }
         }
         func apply(_ operation: String, _ numbers: [Double], neutral: Double) {
             guard numbers.contains(where: { $0 != neutral }) else { return }
-            let name = "image.\(operation.lowercased())"
-            addFloats("\(name).by", Tensor(shape: [numbers.count], values: numbers.map { Float($0) }))
-            value = emit(operation, [value, "\(name).by"], name)
+            let name = "image:\(operation.lowercased())"
+            addFloats("\(name):by", Tensor(shape: [numbers.count], values: numbers.map { Float($0) }))
+            value = emit(operation, [value, "\(name):by"], name)
         }
         apply("Mul", [recipe.scale], neutral: 1)
         apply("Sub", recipe.mean, neutral: 0)
         apply("Div", recipe.standardDeviation, neutral: 1)
-        return emit("Transpose", [value], "image.planes") { $0.integers("perm", [0, 3, 1, 2]) }
+        return emit("Transpose", [value], "image:planes") { $0.integers("perm", [0, 3, 1, 2]) }
     }
 
     /// - Returns: The name of the node's output.
     private mutating func add(_ node: Node, _ inputs: [String], _ weights: Weights) -> String {
-        let name = node.name
+        // The graph's own inputs and outputs keep their names.
+        let isTaken = [Node.image, "logits", "probabilities", "features"].contains(node.name)
+        let name = isTaken ? "\(node.name):own" : node.name
         func tensors(_ roles: [String]) -> [String] {
             roles.compactMap { role in
-                guard let tensor = weights["\(name).\(role)"] else { return nil }
-                addFloats("\(name).\(role)", tensor)
-                return "\(name).\(role)"
+                guard let tensor = weights["\(node.name).\(role)"] else { return nil }
+                addFloats("\(node.name).\(role)", tensor)
+                return "\(node.name).\(role)"
             }
         }
         switch node.operation {
@@ -133,8 +135,8 @@ private struct ONNXGraph {
         case .activation(.sigmoid): return emit("Sigmoid", inputs, name)
         case .addition: return emit("Add", inputs, name)
         case .channelScaling:
-            let axes = addIntegers("\(name).axes", [2, 3])
-            return emit("Mul", [inputs[0], emit("Unsqueeze", [inputs[1], axes], "\(name).factors")], name)
+            let axes = addIntegers("\(name):axes", [2, 3])
+            return emit("Mul", [inputs[0], emit("Unsqueeze", [inputs[1], axes], "\(name):factors")], name)
         case .maxPooling(let window): return emit("MaxPool", inputs, name) { $0.window(window) }
         case .averagePooling(let window, let countsPadding):
             return emit("AveragePool", inputs, name) {
@@ -142,21 +144,21 @@ private struct ONNXGraph {
                 $0.integer("count_include_pad", countsPadding ? 1 : 0)
             }
         case .globalAveragePooling:
-            return emit("Flatten", [emit("GlobalAveragePool", inputs, "\(name).mean")], name) { $0.integer("axis", 1) }
+            return emit("Flatten", [emit("GlobalAveragePool", inputs, "\(name):mean")], name) { $0.integer("axis", 1) }
         case .zeroPadding(let edges):
-            let pads = addIntegers("\(name).pads", [0, 0, edges.top, edges.left, 0, 0, edges.bottom, edges.right])
+            let pads = addIntegers("\(name):pads", [0, 0, edges.top, edges.left, 0, 0, edges.bottom, edges.right])
             return emit("Pad", inputs + [pads], name)
         case .subsampling(let step):
             let ranges = [
-                addIntegers("\(name).starts", [0, 0]), addIntegers("\(name).ends", [Int(Int32.max), Int(Int32.max)]),
-                addIntegers("\(name).axes", [2, 3]), addIntegers("\(name).steps", [step, step]),
+                addIntegers("\(name):starts", [0, 0]), addIntegers("\(name):ends", [Int(Int32.max), Int(Int32.max)]),
+                addIntegers("\(name):axes", [2, 3]), addIntegers("\(name):steps", [step, step]),
             ]
             return emit("Slice", inputs + ranges, name)
         case .channelPadding(let before, let after):
-            return emit("Pad", inputs + [addIntegers("\(name).pads", [0, before, 0, 0, 0, after, 0, 0])], name)
+            return emit("Pad", inputs + [addIntegers("\(name):pads", [0, before, 0, 0, 0, after, 0, 0])], name)
         case .flatten:
             // Channels fastest, as Keras flattens.
-            let planes = emit("Transpose", inputs, "\(name).pixels") { $0.integers("perm", [0, 2, 3, 1]) }
+            let planes = emit("Transpose", inputs, "\(name):pixels") { $0.integers("perm", [0, 2, 3, 1]) }
             return emit("Flatten", [planes], name) { $0.integer("axis", 1) }
         case .dense(_, _, let hasBias):
             return emit("Gemm", inputs + tensors(["weight"] + (hasBias ? ["bias"] : [])), name) {

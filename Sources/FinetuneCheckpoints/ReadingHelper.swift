@@ -69,15 +69,15 @@ enum ReadingHelper {
         defer { close(spare) }
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        let name: String
+        let arguments: [String]
         switch source {
-        case .path(let path): name = path
+        case .path(let path): arguments = [helper, path]
         case .descriptor(let file):
             posix_spawn_file_actions_adddup2(&actions, file, 4)
-            name = "fd:4"
+            arguments = [helper, "--descriptor", "4"]
         }
         posix_spawn_file_actions_adddup2(&actions, spare, 3)
-        var texts = [strdup(helper), strdup(name), nil]
+        var texts = arguments.map { strdup($0) } + [nil]
         let settings = ["SWIFT_BACKTRACE=enable=no", "HDF5_USE_FILE_LOCKING=FALSE", "HDF5_PLUGIN_PATH=", "LC_ALL=C"]
         var environment = settings.map { strdup($0) } + [nil]
         defer { for text in texts + environment { free(text) } }

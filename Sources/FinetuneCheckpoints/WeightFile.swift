@@ -24,7 +24,7 @@ package struct WeightFile: Sendable {
             arrays = try Self.readArchive(path, helper)
         } else if Safetensors.matches(head) || (Path.fileExtension(of: path) == "safetensors" && !head.isEmpty) {
             var read = try Safetensors.read(ByteSource(file: path), path: path)
-            read.documents.merge(try Self.documents(beside: path)) { own, _ in own }
+            read.documents.merge(Self.documents(beside: path)) { own, _ in own }
             arrays = read
         } else {
             throw CheckpointError.unknown(path, head: head)
@@ -43,18 +43,20 @@ package struct WeightFile: Sendable {
             return try KerasArchive.read(archive, path: path, helper: helper)
         }
         var arrays = try TorchArchive.read(archive, path: path)
-        arrays.documents = try documents(beside: path)
+        arrays.documents = documents(beside: path)
         return arrays
     }
 
+    private static let maximumDocument = 4 << 20
+
     /// The configurations that hubs put beside a state dict.
-    private static func documents(beside path: String) throws -> [String: JSON] {
+    private static func documents(beside path: String) -> [String: JSON] {
         var documents: [String: JSON] = [:]
         for name in [Sidecar.config, Sidecar.preprocessor] {
             let file = Path.join(Path.parent(of: path), name)
             guard FileSystem.kind(of: file) == .file else { continue }
-            // A file that is no JSON belongs to somebody else.
-            documents[name] = try? JSON(parsing: FileSystem.read(file))
+            // A file that is no JSON, or a huge one, belongs to somebody else.
+            documents[name] = try? JSON(parsing: FileSystem.head(of: file, count: maximumDocument))
         }
         return documents
     }

@@ -136,7 +136,7 @@ struct RecipeOptions: ParsableArguments {
         let words = test.fits.map { "\($0.name) \($0.distance.rounded(toPlaces: 2))" }.joined(separator: ", ")
         if model.recipe == nil {
             model.recipe = recipe.with(best.pixels)
-            model.recipeSource = "the first batch norm's statistics, on \(test.imageCount) images"
+            model.recipeSource = "the first batch norm's statistics on \(test.imageCount) images (distances: \(words))"
             console.report(
                 .note(
                     "The file does not say how pixels become numbers; '\(best.name)' fits its first batch norm best (distances: \(words)).",

@@ -1,4 +1,4 @@
-// finetune-read-weights FILE|fd:N: the only process that lets libhdf5 read a file which somebody else made.
+// finetune-read-weights FILE | --descriptor N: the only process that lets libhdf5 read a file which somebody else made.
 //
 // libhdf5 is not safe on hostile files, whatever its caller checks. So it runs here, under limits of memory, time and
 // system calls that are set before it sees the file; a crash or a hang ends this process and nothing else. What was
@@ -12,12 +12,12 @@ internal import Glibc
 @main
 struct ReadWeights {
     static func main() {
-        guard CommandLine.arguments.count == 2 else {
+        let arguments = CommandLine.arguments.dropFirst()
+        let image = arguments.count == 2 && arguments.first == "--descriptor" ? arguments.last.flatMap(Int32.init) : nil
+        guard let path = arguments.last, arguments.count == 1 || image != nil else {
             finish(failure: "finetune-read-weights is run by finetune, on one file", code: 64)
         }
-        let path = CommandLine.arguments[1]
         do {
-            let image = path.hasPrefix("fd:") ? Int32(path.dropFirst(3)) : nil
             let size = try fileSize(path, image)
             listenToSignals()
             try limitResources(fileSize: size)
