@@ -60,7 +60,7 @@ enum ReadingHelper {
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { throw CheckpointError.cannotLoad(path, "the system gives no pipe") }
         defer { close(ends[0]) }
-        _ = fcntl(ends[0], F_SETFD, FD_CLOEXEC)
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }

@@ -15,12 +15,12 @@ enum TorchDialect {
     static func read(_ arrays: NamedArrays, _ names: TorchNames, path: String) throws -> Model {
         var table = table(arrays, names)
         let sidecar = Sidecar(arrays)
-        if names.isTransformers, let reason = sidecar.obstacle {
-            throw CheckpointError.cannotLoad(path, "its config.json \(reason).")
+        var traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
+        if names.isTransformers {
+            if let reason = sidecar.obstacle { throw CheckpointError.cannotLoad(path, "its config.json \(reason).") }
+            if sidecar.stridesFirst { traits.stridePlace = .first }
+            traits.firstStride = sidecar.firstStride
         }
-        let traits = ResNetTraits(
-            stridePlace: sidecar.stridesFirst ? .first : .middle, firstStride: sidecar.firstStride, epsilon: 1e-5,
-            statisticsKept: 0.9)
         let resNet = try ResNet(table, traits, path: path)
         for name in table.entries.keys where name.hasPrefix("layer") && name.contains(".se.fc") { table.flatten(name) }
         let network = resNet.network()
@@ -51,7 +51,8 @@ enum TorchDialect {
         }
         for (name, entry) in arrays.arrays {
             let full = dotted(name)
-            if full.hasSuffix(ignored) { continue }
+            // Beside the parameters lie things like `epoch`.
+            if full.hasSuffix(ignored) || (!full.contains(".") && entry.tensor.shape.count < 2) { continue }
             if let canonical = own(full) {
                 fileNames[canonical] = name
                 table.add(canonical, entry.tensor, fileName: name)
