@@ -16,7 +16,7 @@ final class HDF5Reader {
         var chunkBytes: Int
     }
 
-    /// What a dataset's numbers are.
+    /// What h5py and Keras call Google's 16-bit floats in a `dtype` attribute; HDF5 has no such type.
     private static let bfloat16 = "bfloat16"
 
     private static let maximumDepth = 64
@@ -39,8 +39,10 @@ final class HDF5Reader {
     private var visited: Set<UInt64> = []
     private var byteCount = 0
     private var textBytes = 0
-    /// Bytes that all datasets together may declare: networks hardly compress, so what does is a bomb.
     private let byteBudget: Int
+
+    /// Bytes that all datasets of a file together may declare: networks hardly compress, so what does is a bomb.
+    static func byteBudget(fileSize: Int) -> Int { min(maximumBytes, 64 << 20 + 20 * min(fileSize, 1 << 40)) }
 
     /// Where the file is.
     enum Source {
@@ -50,7 +52,7 @@ final class HDF5Reader {
     }
 
     init(_ source: Source, fileSize: Int) throws {
-        byteBudget = min(Self.maximumBytes, 64 << 20 + 20 * min(fileSize, 1 << 40))
+        byteBudget = Self.byteBudget(fileSize: fileSize)
         switch source {
         case .path(let path): file = finetune_h5_open(path)
         case .descriptor(let descriptor):

@@ -51,13 +51,19 @@ struct ReadWeights {
     private static func limitResources(fileSize: Int) throws {
         let size = rlim_t(min(fileSize, 1 << 40))
         let time = 1 + size / (16 << 20)
+        // The library and its caches, and what `HDF5Reader` lets the data take.
+        let memory = 96 << 20 + rlim_t(HDF5Reader.byteBudget(fileSize: fileSize))
         // Past the first limit of time comes SIGXCPU, which says why; at equal limits SIGKILL would come instead.
         let limits: [(__rlimit_resource, soft: rlim_t, hard: rlim_t)] = [
-            (RLIMIT_AS, 384 << 20 + size * 2, 384 << 20 + size * 2), (RLIMIT_CPU, time, time + 1), (RLIMIT_CORE, 0, 0),
+            (RLIMIT_AS, memory, memory), (RLIMIT_CPU, time, time + 1), (RLIMIT_CORE, 0, 0),
         ]
         for (resource, soft, hard) in limits {
-            var limit = rlimit(rlim_cur: soft, rlim_max: hard)
-            guard setrlimit(__rlimit_resource_t(resource.rawValue), &limit) == 0 else {
+            var limit = rlimit()
+            let kind = __rlimit_resource_t(resource.rawValue)
+            // Whoever started the program may have set tighter ones.
+            let isKnown = getrlimit(kind, &limit) == 0
+            limit = rlimit(rlim_cur: min(soft, limit.rlim_max), rlim_max: min(hard, limit.rlim_max))
+            guard isKnown, setrlimit(kind, &limit) == 0 else {
                 throw ReadFailure(description: "the system refuses to limit the process that reads it")
             }
         }
