@@ -42,12 +42,28 @@ enum KerasModelDialect {
             let (recipe, source) = InputRecipe.keras(era, size: graph.inputSize)
             (model.recipe, model.recipeSource) = (recipe, source)
         }
+        if let era = KerasNames.Era.told(network.nodes.map(\.name)) { model.nameArchitecture(era) }
         Sidecar(arrays).applyOwn(to: &model)
         return model
     }
 }
 
 extension Model {
+    /// Calls a network with keras.applications' layers what it is, where its trunk has a ResNet's parameters.
+    fileprivate mutating func nameArchitecture(_ era: KerasNames.Era) {
+        var table = TensorTable()
+        for (name, tensor) in weights {
+            let dot = name.lastIndex(of: ".") ?? name.endIndex
+            guard let module = KerasNames.module(layer: String(name[..<dot])) else { continue }
+            table.add(module + name[dot...], tensor, fileName: name)
+        }
+        let trunk = network.parameterCount - network.parameterCount(stage: Stage.head)
+        guard let resNet = try? ResNet(table, era.traits, path: ""), resNet.network().parameterCount == trunk else {
+            return
+        }
+        network.name = resNet.name
+    }
+
     /// Turns 1×1 convolutions that only put channels among channels of zeros, which is how a Keras file holds the
     /// shortcut without parameters, back into what they stand for.
     fileprivate mutating func recognizeChannelPadding() {

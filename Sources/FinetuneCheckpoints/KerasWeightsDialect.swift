@@ -22,10 +22,7 @@ enum KerasWeightsDialect {
             return fileNames[module] ?? KerasNames.layer(module: module) ?? name
         }
         let era = KerasNames.Era(weights.map(\.layer))
-        let traits = ResNetTraits(
-            stridePlace: .first, isPreactivated: era == .preactivated, epsilon: era == .old ? 1e-3 : 1.001e-5,
-            statisticsKept: 0.99, poolsZeros: true)
-        let resNet = try ResNet(table, traits, path: path)
+        let resNet = try ResNet(table, era.traits, path: path)
         let network = resNet.network()
         let (recipe, source) = InputRecipe.keras(era, size: nil)
         return Model(
@@ -119,6 +116,13 @@ extension KerasNames.Era {
     }
 
     init(_ layers: some Sequence<String>) { self = Self.told(layers) ?? .new }
+
+    /// What all networks of those names have in common.
+    var traits: ResNetTraits {
+        ResNetTraits(
+            stridePlace: .first, isPreactivated: self == .preactivated, epsilon: self == .old ? 1e-3 : 1.001e-5,
+            statisticsKept: 0.99, poolsZeros: true)
+    }
 }
 
 extension InputRecipe {

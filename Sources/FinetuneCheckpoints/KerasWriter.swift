@@ -21,6 +21,7 @@ enum KerasWriter {
             try file.setText("backend", "tensorflow")
             for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
             try file.setText(Sidecar.names, graph.names.text)
+            try file.setText(Sidecar.architecture, model.network.name)
             let root = "model_weights"
             try file.makeGroup(root)
             let weighted = layers.filter { !$0.weights.isEmpty }

@@ -23,7 +23,8 @@ extension ResNet {
         guard let stages = BlockNames(names), !stages.blocks.isEmpty else {
             throw CheckpointError.cannotLoad(
                 path,
-                "it holds no ResNet: no tensor is named like one of its blocks. Try: finetune inspect '\(path)'")
+                "it holds no ResNet: no tensor is named like one of its blocks. Try: finetune inspect --tensors '\(path)'"
+            )
         }
         func filters(_ convolution: String, _ normalization: String) -> Int? {
             table.shape("\(convolution).weight")?.first ?? table.shape("\(normalization).weight")?.first

@@ -14,13 +14,15 @@ struct Sidecar {
     static let classes = "finetune_classes"
     /// Our names of a Keras file's layers.
     static let names = "finetune_names"
+    /// The network in the field's words.
+    static let architecture = "finetune_architecture"
 
     private var documents: [String: JSON]
     private var config: JSON? { documents[Self.config] }
 
     init(_ arrays: NamedArrays) {
         documents = arrays.documents
-        for name in [Self.recipe, Self.classes, Self.names] {
+        for name in [Self.recipe, Self.classes, Self.names, Self.architecture] {
             if let text = arrays.text(name, of: "") { documents[name] = .string(text) }
         }
     }
@@ -75,6 +77,7 @@ struct Sidecar {
             let classes = json.arrayValue?.compactMap(\.stringValue)
             if classes?.count == model.headOutputs { model.classes = classes }
         }
+        if let text = documents[Self.architecture]?.stringValue, text.utf8.count < 200 { model.network.name = text }
         if let text = documents[Self.names]?.stringValue, let names = (try? JSON(parsing: text))?.members {
             model.rename(names.compactMap { member in member.value.stringValue.map { (member.key, $0) } })
         }

@@ -58,10 +58,12 @@ package struct TensorSummary: Sendable {
             warnings.append("\(shown)\(names.count > 4 ? " and \(names.count - 4) more" : "") \(words).")
         }
         for tensor in tensors where tensor.notANumber > 0 {
-            warnings.append("'\(tensor.name)' holds \(tensor.notANumber) values that are not a number (NaN).")
+            let count = tensor.notANumber
+            warnings.append("'\(tensor.name)' holds \(count) value\(count == 1 ? "" : "s") not a number (NaN).")
         }
         for tensor in tensors where tensor.infinite > 0 {
-            warnings.append("'\(tensor.name)' holds \(tensor.infinite) infinite values.")
+            let count = tensor.infinite
+            warnings.append("'\(tensor.name)' holds \(count) infinite value\(count == 1 ? "" : "s").")
         }
         let zeros = tensors.filter { tensor in
             tensor.isZero

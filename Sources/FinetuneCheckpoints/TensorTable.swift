@@ -69,7 +69,7 @@ struct TensorTable {
             .sorted { $0.0 < $1.0 }
         faults += strangers.sorted().map { ($0, "has no place in a \(network.name)") }
         guard faults.isEmpty else {
-            throw CheckpointError.cannotLoad(path, "\(Self.words(faults)). Try: finetune inspect '\(path)'")
+            throw CheckpointError.cannotLoad(path, "\(Self.words(faults)). Try: finetune inspect --tensors '\(path)'")
         }
         return weights
     }

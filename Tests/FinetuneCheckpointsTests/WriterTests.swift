@@ -155,7 +155,7 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
         let warnings = TensorSummary.warnings(all)
         #expect(warnings.count == 4, "\(warnings)")
         for words in [
-            "'a.weight' holds 1 values that are not a number", "infinite", "'b.weight' is all zeros",
+            "'a.weight' holds 1 value not a number", "infinite", "'b.weight' is all zeros",
             "'d.weight', 'e.weight' hold the same",
         ] {
             #expect(warnings.contains { $0.contains(words) }, "\(words)")
