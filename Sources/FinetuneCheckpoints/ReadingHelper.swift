@@ -122,9 +122,9 @@ final class SharedMemory: @unchecked Sendable {
     init(_ descriptor: Int32) throws {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_size > 0,
-            let address = mmap(nil, Int(status.st_size), PROT_READ, MAP_SHARED, descriptor, 0), address != MAP_FAILED
+            let address = mmap(nil, Int(status.st_size), PROT_READ, MAP_SHARED | MAP_POPULATE, descriptor, 0),
+            address != MAP_FAILED
         else { throw NamedArrays.Malformed() }
-        madvise(address, Int(status.st_size), MADV_HUGEPAGE)
         self.address = address
         byteCount = Int(status.st_size)
     }

@@ -24,7 +24,6 @@ final class HDF5Reader {
     private static let maximumBytes = 16 << 30
     /// A place in the shared memory fits the widest vectors.
     private static let alignment = 64
-    private static let hugePageBytes = 2 << 20
     private static let maximumTextBytes = 64 << 20
     /// Deflate cannot shrink data by more than 1032; what declares more than this is a bomb.
     private static let maximumRatio = 1100
@@ -93,30 +92,40 @@ final class HDF5Reader {
         try visit(object: root, path: "", depth: 0)
     }
 
-    /// Reads every dataset of the index as 32-bit floats into the shared memory behind `descriptor`.
+    /// Reads every dataset of the index as 32-bit floats and writes them to the shared memory behind `descriptor`.
     ///
-    /// What is complete leaves this process's view, so that it stays small however large the file.
+    /// Through one buffer: this process stays small however large the file, and to write whole pages of shared memory
+    /// costs less than to touch them one by one.
     func readData(into descriptor: Int32) throws {
-        let size = max(byteCount, 1)
-        guard ftruncate(descriptor, off_t(size)) == 0,
-            let memory = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0), memory != MAP_FAILED
-        else { throw ReadFailure(description: "there is no memory for its \(byteCount) bytes") }
-        if size >= Self.hugePageBytes { madvise(memory, size, MADV_HUGEPAGE) }
-        var released = 0
-        datasets = datasets.filter { entry in
-            let ready = entry.offset / Self.hugePageBytes * Self.hugePageBytes
-            if ready - released >= 8 * Self.hugePageBytes {
-                madvise(memory + released, ready - released, MADV_DONTNEED)
-                released = ready
-            }
+        guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0 else {
+            throw ReadFailure(description: "there is no memory for its \(byteCount) bytes")
+        }
+        let largest = datasets.map(\.count).max() ?? 0
+        let size = largest * 4
+        let buffer = mmap(nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let buffer, buffer != MAP_FAILED else {
+            throw ReadFailure(description: "there is no memory for the \(size) bytes of its largest array")
+        }
+        madvise(buffer, max(size, 1), MADV_HUGEPAGE)
+        datasets = try datasets.filter { entry in
             let dataset = H5Dopen2(file, "/" + entry.path, 0)
             defer { if dataset >= 0 { H5Dclose(dataset) } }
             LZFFilter.chunkBytes = entry.chunkBytes
-            guard dataset >= 0, read(dataset, entry, into: memory + entry.offset) else {
+            guard dataset >= 0, read(dataset, entry, into: buffer) else {
                 report(entry.path, "cannot be read: \(String(cString: finetune_h5_last_error()))")
                 return false
             }
+            try write(buffer, entry.count * 4, to: descriptor, at: entry.offset)
             return true
+        }
+    }
+
+    private func write(_ bytes: UnsafeMutableRawPointer, _ count: Int, to descriptor: Int32, at offset: Int) throws {
+        var done = 0
+        while done < count {
+            let written = pwrite(descriptor, bytes + done, count - done, off_t(offset + done))
+            guard written > 0 else { throw ReadFailure(description: "there is no memory for its \(byteCount) bytes") }
+            done += written
         }
     }
 
