@@ -170,7 +170,45 @@ extension FuzzTarget {
                 ], "output_layers": [["s", 0, 0]],
             ],
         ]
+        /// One layer after the other, each of a class with its own reading.
+        let chain: [(kind: String, config: [JSON.Member])] = [
+            ("Resizing", [.init("height", 12), .init("width", 12)]),
+            ("Normalization", [.init("mean", [1, 2, 3]), .init("variance", [1, 1, 4])]), ("RandomFlip", []),
+            ("ZeroPadding2D", [.init("padding", [[1, 1], [0, 2]])]),
+            (
+                "Conv2D",
+                [
+                    .init("filters", 2), .init("kernel_size", [1, 1]), .init("padding", "valid"),
+                    .init("use_bias", false), .init("activation", "relu"), .init("groups", 1),
+                ]
+            ),
+            ("BatchNormalization", [.init("axis", [3]), .init("center", false), .init("momentum", 0.9)]),
+            ("MaxPooling2D", [.init("pool_size", [2, 2]), .init("strides", [2, 2]), .init("padding", "same")]),
+            ("ReLU", []), ("Activation", [.init("activation", "sigmoid")]),
+            ("MaxPooling2D", [.init("pool_size", [1, 1])]),
+            ("AveragePooling2D", [.init("pool_size", [2, 2])]), ("Dropout", []), ("Flatten", []),
+            ("Dense", [.init("units", 2), .init("activation", "softmax"), .init("use_bias", false)]),
+        ]
+        let sequence: JSON = [
+            "class_name": "Sequential",
+            "config": [
+                "layers": .array(
+                    [["class_name": "InputLayer", "config": ["name": "in", "batch_input_shape": [.null, 9, 9, 3]]]]
+                        + chain.enumerated().map { index, layer in
+                            [
+                                "class_name": .string(layer.kind),
+                                "config": .object([.init("name", .string("l\(index)"))] + layer.config),
+                            ]
+                        })
+            ],
+        ]
         return [
+            tree(
+                [
+                    ("layers/conv2d/vars/0", [1, 1, 3, 2]), ("layers/batch_normalization/vars/0", [2]),
+                    ("layers/batch_normalization/vars/1", [2]), ("layers/batch_normalization/vars/2", [2]),
+                    ("layers/dense/vars/0", [24, 2]),
+                ], documents: ["config.json": sequence], in: "a Keras archive"),
             tree(torch.map { ($0.name, $0.shape) }),
             tree(network(.small, bias: true).tensorShapes.map { ("module.\($0.name)", $0.shape) }, in: "safetensors"),
             tree(
