@@ -67,20 +67,22 @@ struct Sidecar {
 
     /// Puts what our own writers said into the model.
     func applyOwn(to model: inout Model) {
-        if let text = documents[Self.recipe]?.stringValue, let json = try? JSON(parsing: text),
-            let recipe = try? InputRecipe(json: json)
-        {
+        if let json = own(Self.recipe), let recipe = try? InputRecipe(json: json) {
             model.recipe = recipe
             model.recipeSource = "saved in the file"
         }
-        if let text = documents[Self.classes]?.stringValue, let json = try? JSON(parsing: text) {
-            let classes = json.arrayValue?.compactMap(\.stringValue)
-            if classes?.count == model.headOutputs { model.classes = classes }
+        if let classes = own(Self.classes)?.arrayValue?.compactMap(\.stringValue), classes.count == model.headOutputs {
+            model.classes = classes
         }
         if let text = documents[Self.architecture]?.stringValue, text.utf8.count < 200 { model.network.name = text }
-        if let text = documents[Self.names]?.stringValue, let names = (try? JSON(parsing: text))?.members {
+        if let names = own(Self.names)?.members {
             model.rename(names.compactMap { member in member.value.stringValue.map { (member.key, $0) } })
         }
+    }
+
+    /// What our own writers said under a name, which metadata and attributes hold as text.
+    private func own(_ name: String) -> JSON? {
+        documents[name]?.stringValue.flatMap { try? JSON(parsing: $0) }
     }
 
     private var classNames: [String]? {
