@@ -70,9 +70,10 @@ static inline const char *finetune_primitive_kernel(const_dnnl_primitive_desc_t 
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) == dnnl_success ? name : NULL;
 }
 
-/// Attributes with a caller-owned scratchpad; optionally adds the destination's old value, then applies a function.
+/// Attributes with a caller-owned scratchpad; optionally adds the destination's old value or another tensor, then
+/// applies a function.
 static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attributes, int adds_destination,
-                                                dnnl_alg_kind_t function, float alpha) {
+                                                finetune_layout_t added, dnnl_alg_kind_t function, float alpha) {
     dnnl_status_t status = dnnl_primitive_attr_create(attributes);
     if (status != dnnl_success) return status;
     status = dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user);
@@ -82,10 +83,14 @@ static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attribute
     if (status != dnnl_success) return status;
 #if DNNL_VERSION_MAJOR >= 3
     if (adds_destination) status = dnnl_post_ops_append_sum(operations, 1.f, 0, dnnl_data_type_undef);
+    if (status == dnnl_success && added)
+        status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(added));
     if (status == dnnl_success && function != dnnl_alg_kind_undef)
         status = dnnl_post_ops_append_eltwise(operations, function, alpha, 0.f);
 #else
     if (adds_destination) status = dnnl_post_ops_append_sum(operations, 1.f);
+    if (status == dnnl_success && added)
+        status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(added));
     if (status == dnnl_success && function != dnnl_alg_kind_undef)
         status = dnnl_post_ops_append_eltwise(operations, 1.f, function, alpha, 0.f);
 #endif
@@ -95,19 +100,19 @@ static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attribute
 }
 
 static inline dnnl_status_t finetune_convolution(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                                 const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
-                                                 finetune_layout_t source, finetune_layout_t weights,
-                                                 finetune_layout_t bias, finetune_layout_t destination,
-                                                 const dnnl_dim_t *strides, const dnnl_dim_t *dilates,
+                                                 const_dnnl_primitive_attr_t attributes, dnnl_prop_kind_t purpose,
+                                                 dnnl_alg_kind_t algorithm, finetune_layout_t source,
+                                                 finetune_layout_t weights, finetune_layout_t bias,
+                                                 finetune_layout_t destination, const dnnl_dim_t *strides, const dnnl_dim_t *dilates,
                                                  const dnnl_dim_t *padding_before, const dnnl_dim_t *padding_after) {
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_convolution_forward_primitive_desc_create(
-        pd, engine, dnnl_forward_inference, algorithm, FINETUNE_MD(source), FINETUNE_MD(weights), FINETUNE_MD(bias),
+        pd, engine, purpose, algorithm, FINETUNE_MD(source), FINETUNE_MD(weights), FINETUNE_MD(bias),
         FINETUNE_MD(destination), strides, dilates, padding_before, padding_after, attributes);
 #else
     dnnl_convolution_desc_t operation;
     dnnl_status_t status = dnnl_dilated_convolution_forward_desc_init(
-        &operation, dnnl_forward_inference, algorithm, FINETUNE_MD(source), FINETUNE_MD(weights), FINETUNE_MD(bias),
+        &operation, purpose, algorithm, FINETUNE_MD(source), FINETUNE_MD(weights), FINETUNE_MD(bias),
         FINETUNE_MD(destination), strides, dilates, padding_before, padding_after);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
@@ -115,19 +120,19 @@ static inline dnnl_status_t finetune_convolution(dnnl_primitive_desc_t *pd, dnnl
 }
 
 static inline dnnl_status_t finetune_pooling(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                             const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
-                                             finetune_layout_t source, finetune_layout_t destination,
-                                             const dnnl_dim_t *strides, const dnnl_dim_t *kernel,
+                                             const_dnnl_primitive_attr_t attributes, dnnl_prop_kind_t purpose,
+                                             dnnl_alg_kind_t algorithm, finetune_layout_t source,
+                                             finetune_layout_t destination, const dnnl_dim_t *strides, const dnnl_dim_t *kernel,
                                              const dnnl_dim_t *padding_before, const dnnl_dim_t *padding_after) {
 #if DNNL_VERSION_MAJOR >= 3
     const dnnl_dim_t no_dilation[2] = {0, 0};
-    return dnnl_pooling_forward_primitive_desc_create(pd, engine, dnnl_forward_inference, algorithm,
+    return dnnl_pooling_forward_primitive_desc_create(pd, engine, purpose, algorithm,
                                                       FINETUNE_MD(source), FINETUNE_MD(destination), strides, kernel,
                                                       no_dilation, padding_before, padding_after, attributes);
 #else
     dnnl_pooling_desc_t operation;
     dnnl_status_t status =
-        dnnl_pooling_forward_desc_init(&operation, dnnl_forward_inference, algorithm, FINETUNE_MD(source),
+        dnnl_pooling_forward_desc_init(&operation, purpose, algorithm, FINETUNE_MD(source),
                                        FINETUNE_MD(destination), strides, kernel, padding_before, padding_after);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
@@ -135,14 +140,14 @@ static inline dnnl_status_t finetune_pooling(dnnl_primitive_desc_t *pd, dnnl_eng
 }
 
 static inline dnnl_status_t finetune_elementwise(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
-                                                 const_dnnl_primitive_attr_t attributes, dnnl_alg_kind_t algorithm,
-                                                 finetune_layout_t layout, float alpha) {
+                                                 const_dnnl_primitive_attr_t attributes, dnnl_prop_kind_t purpose,
+                                                 dnnl_alg_kind_t algorithm, finetune_layout_t layout, float alpha) {
 #if DNNL_VERSION_MAJOR >= 3
-    return dnnl_eltwise_forward_primitive_desc_create(pd, engine, dnnl_forward_inference, algorithm,
+    return dnnl_eltwise_forward_primitive_desc_create(pd, engine, purpose, algorithm,
                                                       FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, 0.f, attributes);
 #else
     dnnl_eltwise_desc_t operation;
-    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, dnnl_forward_inference, algorithm,
+    dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, purpose, algorithm,
                                                           FINETUNE_MD(layout), alpha, 0.f);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
@@ -170,6 +175,120 @@ static inline dnnl_status_t finetune_reorder(dnnl_primitive_desc_t *pd, dnnl_eng
                                              finetune_layout_t destination) {
     return dnnl_reorder_primitive_desc_create(pd, FINETUNE_MD(source), engine, FINETUNE_MD(destination), engine,
                                               attributes);
+}
+
+// MARK: Gradients. Each is described with the forward primitive that it belongs to.
+
+static inline dnnl_status_t finetune_convolution_backward_data(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const_dnnl_primitive_attr_t attributes,
+    const_dnnl_primitive_desc_t forward, dnnl_alg_kind_t algorithm, finetune_layout_t diff_source,
+    finetune_layout_t weights, finetune_layout_t diff_destination, const dnnl_dim_t *strides,
+    const dnnl_dim_t *dilates, const dnnl_dim_t *padding_before, const dnnl_dim_t *padding_after) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_convolution_backward_data_primitive_desc_create(
+        pd, engine, algorithm, FINETUNE_MD(diff_source), FINETUNE_MD(weights), FINETUNE_MD(diff_destination), strides,
+        dilates, padding_before, padding_after, forward, attributes);
+#else
+    dnnl_convolution_desc_t operation;
+    dnnl_status_t status = dnnl_dilated_convolution_backward_data_desc_init(
+        &operation, algorithm, FINETUNE_MD(diff_source), FINETUNE_MD(weights), FINETUNE_MD(diff_destination), strides,
+        dilates, padding_before, padding_after);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, forward);
+#endif
+}
+
+static inline dnnl_status_t finetune_convolution_backward_weights(
+    dnnl_primitive_desc_t *pd, dnnl_engine_t engine, const_dnnl_primitive_attr_t attributes,
+    const_dnnl_primitive_desc_t forward, dnnl_alg_kind_t algorithm, finetune_layout_t source,
+    finetune_layout_t diff_weights, finetune_layout_t diff_bias, finetune_layout_t diff_destination,
+    const dnnl_dim_t *strides, const dnnl_dim_t *dilates, const dnnl_dim_t *padding_before,
+    const dnnl_dim_t *padding_after) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_convolution_backward_weights_primitive_desc_create(
+        pd, engine, algorithm, FINETUNE_MD(source), FINETUNE_MD(diff_weights), FINETUNE_MD(diff_bias),
+        FINETUNE_MD(diff_destination), strides, dilates, padding_before, padding_after, forward, attributes);
+#else
+    dnnl_convolution_desc_t operation;
+    dnnl_status_t status = dnnl_dilated_convolution_backward_weights_desc_init(
+        &operation, algorithm, FINETUNE_MD(source), FINETUNE_MD(diff_weights), FINETUNE_MD(diff_bias),
+        FINETUNE_MD(diff_destination), strides, dilates, padding_before, padding_after);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, forward);
+#endif
+}
+
+static inline dnnl_status_t finetune_pooling_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                      const_dnnl_primitive_attr_t attributes,
+                                                      const_dnnl_primitive_desc_t forward, dnnl_alg_kind_t algorithm,
+                                                      finetune_layout_t diff_source,
+                                                      finetune_layout_t diff_destination, const dnnl_dim_t *strides,
+                                                      const dnnl_dim_t *kernel, const dnnl_dim_t *padding_before,
+                                                      const dnnl_dim_t *padding_after) {
+#if DNNL_VERSION_MAJOR >= 3
+    const dnnl_dim_t no_dilation[2] = {0, 0};
+    return dnnl_pooling_backward_primitive_desc_create(
+        pd, engine, algorithm, FINETUNE_MD(diff_source), FINETUNE_MD(diff_destination), strides, kernel, no_dilation,
+        padding_before, padding_after, forward, attributes);
+#else
+    dnnl_pooling_desc_t operation;
+    dnnl_status_t status =
+        dnnl_pooling_backward_desc_init(&operation, algorithm, FINETUNE_MD(diff_source),
+                                        FINETUNE_MD(diff_destination), strides, kernel, padding_before, padding_after);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, forward);
+#endif
+}
+
+static inline dnnl_status_t finetune_elementwise_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                          const_dnnl_primitive_attr_t attributes,
+                                                          const_dnnl_primitive_desc_t forward,
+                                                          dnnl_alg_kind_t algorithm, finetune_layout_t layout,
+                                                          float alpha) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_eltwise_backward_primitive_desc_create(pd, engine, algorithm, FINETUNE_MD(layout),
+                                                       FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, 0.f, forward,
+                                                       attributes);
+#else
+    dnnl_eltwise_desc_t operation;
+    dnnl_status_t status = dnnl_eltwise_backward_desc_init(&operation, algorithm, FINETUNE_MD(layout),
+                                                           FINETUNE_MD(layout), alpha, 0.f);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, forward);
+#endif
+}
+
+/// `flags` are those of `dnnl_normalization_flags_t`.
+static inline dnnl_status_t finetune_normalization(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                   const_dnnl_primitive_attr_t attributes, finetune_layout_t layout,
+                                                   float epsilon, unsigned flags) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_batch_normalization_forward_primitive_desc_create(
+        pd, engine, dnnl_forward_training, FINETUNE_MD(layout), FINETUNE_MD(layout), epsilon, flags, attributes);
+#else
+    dnnl_batch_normalization_desc_t operation;
+    dnnl_status_t status = dnnl_batch_normalization_forward_desc_init(&operation, dnnl_forward_training,
+                                                                      FINETUNE_MD(layout), epsilon, flags);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
+#endif
+}
+
+static inline dnnl_status_t finetune_normalization_backward(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                                            const_dnnl_primitive_attr_t attributes,
+                                                            const_dnnl_primitive_desc_t forward,
+                                                            finetune_layout_t layout, float epsilon, unsigned flags) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_batch_normalization_backward_primitive_desc_create(pd, engine, dnnl_backward, FINETUNE_MD(layout),
+                                                                   FINETUNE_MD(layout), FINETUNE_MD(layout), epsilon,
+                                                                   flags, forward, attributes);
+#else
+    dnnl_batch_normalization_desc_t operation;
+    dnnl_status_t status = dnnl_batch_normalization_backward_desc_init(
+        &operation, dnnl_backward, FINETUNE_MD(layout), FINETUNE_MD(layout), epsilon, flags);
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, forward);
+#endif
 }
 
 /// Whether this processor multiplies bfloat16 natively.

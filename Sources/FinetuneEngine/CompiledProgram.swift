@@ -9,19 +9,11 @@ internal import CFinetuneDNNL
 final class CompiledProgram {
     /// The shape of one image's result: `[features]`, or `[channels, height, width]`.
     private(set) var outputShape: [Int] = []
-    /// Step and kernel of each compiled primitive, in order: what `doctor` and tests look at.
-    private(set) var kernels: [(step: String, kernel: String)] = []
-    let library: OneDNN
-    let batch: Int
+    private let builder: ProgramBuilder
     private let precision: Precision
-    let inputMemory: Memory
     private var values: [Value]
-    var buffers: [BufferPlan.Buffer] = []
-    var instructions: [Instruction] = []
-    var constants: [AlignedBytes] = []
-    var bound: [() throws -> Void] = []
-    var arena = AlignedBytes(byteCount: 0)
-    var outputAddress: UnsafePointer<Float>?
+    private var program: BoundProgram?
+    private var output: UnsafePointer<Float>?
 
     /// Where a value is and what form it has.
     private struct Value {
@@ -30,68 +22,56 @@ final class CompiledProgram {
             case rows(Int)
         }
         var form: Form
-        /// Nil for the program's input, which lies wherever the caller has it.
-        var buffer: Int?
+        var operand: ProgramBuilder.Operand
         var lastStep: Int
     }
 
-    enum Operand {
-        case buffer(Int)
-        case input
-        case constant(Int)
-    }
-
-    enum Instruction {
-        case primitive(Primitive, [(argument: Int32, operand: Operand, layout: Layout)])
-        /// The mean over `pixels` of channels-last floats.
-        case average(from: Int, to: Int, pixels: Int, channels: Int)
-        case dense(from: Int, to: Int, weight: Tensor, bias: Tensor?)
-        case rowActivation(Activation, from: Int, to: Int, count: Int)
-    }
-
     init(_ lowering: Lowering, batch: Int, height: Int, width: Int, channels: Int, precision: Precision) throws {
-        library = try OneDNN()
-        self.batch = batch
         self.precision = precision
         let input = try Layout([batch, channels, height, width], dnnl_f32, .channelsLast)
-        inputMemory = try Memory(input, at: nil, library)
+        builder = try ProgramBuilder(batch: batch, input: input)
         values = [
-            Value(form: .image(input, channels: channels, height: height, width: width), buffer: nil, lastStep: -1)
+            Value(form: .image(input, channels: channels, height: height, width: width), operand: .input, lastStep: -1)
         ]
         var lastStep: [Int: Int] = [:]
         for (index, step) in lowering.steps.enumerated() {
-            lastStep[step.input] = index
-            if case .convolution(_, let residual?, _) = step.kind { lastStep[residual] = index }
-            switch step.kind {
-            case .addition(let other), .channelScaling(let other): lastStep[other] = index
-            default: break
-            }
+            for value in step.inputs { lastStep[value] = index }
         }
         lastStep[lowering.result] = lowering.steps.count
         values[0].lastStep = lastStep[0] ?? -1
         for (index, step) in lowering.steps.enumerated() {
-            let (form, buffer) = try compile(step, index)
-            values.append(Value(form: form, buffer: buffer, lastStep: lastStep[step.output] ?? index))
+            let (form, operand) = try compile(step, index)
+            values.append(Value(form: form, operand: operand, lastStep: lastStep[step.output] ?? index))
         }
-        let output = try plainResult(lowering.result)
-        try bind(output)
+        let result = try plainResult(lowering.result)
+        builder.keep(result)
+        let program = try builder.bind()
+        output = UnsafePointer(program.floats(result))
+        self.program = program
     }
+
+    /// Step and kernel of each compiled primitive, in order: what `doctor` and tests look at.
+    var kernels: [(step: String, kernel: String)] { builder.kernels }
+
+    private var batch: Int { builder.batch }
+    private var library: OneDNN { builder.library }
 
     // MARK: Running
 
     /// Runs the program on `batch` images of floats, channels last, and shows the result where it lies.
     func run(_ images: UnsafePointer<Float>) throws -> UnsafeBufferPointer<Float> {
-        inputMemory.point(to: UnsafeMutableRawPointer(mutating: images))
-        for instruction in bound { try instruction() }
-        return UnsafeBufferPointer(start: outputAddress, count: batch * outputShape.reduce(1, *))
+        try program?.run(images)
+        return UnsafeBufferPointer(start: output, count: batch * outputShape.reduce(1, *))
     }
 
     // MARK: Compiling
 
-    private func compile(_ step: Step, _ index: Int) throws -> (Value.Form, Int) {
+    private func compile(_ step: Step, _ index: Int) throws -> (Value.Form, ProgramBuilder.Operand) {
         switch step.kind {
         case .convolution(let convolution, let residual, let activation):
             return try compile(convolution, residual: residual, activation, step, index)
+        case .batchNormalization:
+            preconditionFailure("inference folds every batch norm")
         case .maxPooling(let window):
             return try compile(pooling: window, dnnl_pooling_max, step)
         case .averagePooling(let window, let countsPadding):
@@ -100,80 +80,80 @@ final class CompiledProgram {
             return try compile(pooling: window, algorithm, step)
         case .activation(let activation):
             return try compile(activation, step)
-        case .addition(let other):
+        case .addition(let other, let activation):
             let (layout, _, _, _) = try image(step.input, step)
-            return try compile(dnnl_binary_add, with: try reordered(other, to: layout, step), layout, step)
+            let second = try reordered(other, to: layout, step)
+            return try compile(dnnl_binary_add, with: second, layout, activation, step)
         case .channelScaling(let other):
             let (count, rows) = try rowsOf(other, step)
             let given = try Layout([batch, count, 1, 1], dnnl_f32, .plain)
             let factors = try Layout([batch, count, 1, 1], precision.dataType, .plain)
-            var second = Operand.buffer(rows)
-            if !given.equals(factors) {
-                second = .buffer(newBuffer(factors.byteCount))
-                let primitive = try Primitive.reorder(library, from: given, to: factors)
-                add(primitive, step, [(DNNL_ARG_FROM, .buffer(rows), given), (DNNL_ARG_TO, second, factors)])
-            }
-            return try compile(dnnl_binary_mul, with: second, factors, step)
+            let second = try builder.reordered(step.name, rows, given, to: factors)
+            return try compile(dnnl_binary_mul, with: second, factors, nil, step)
         case .globalAverage:
             let (_, channels, height, width) = try image(step.input, step)
-            let plain = try channelsLastBuffer(step.input, step)
-            let buffer = newBuffer(batch * channels * 4)
-            touch(plain)
-            instructions.append(.average(from: plain, to: buffer, pixels: height * width, channels: channels))
-            return (.rows(channels), buffer)
+            let plain = try channelsLast(step.input, step)
+            let means = builder.newBuffer(batch * channels * 4)
+            builder.addLoop([plain, means]) { [batch] addresses in
+                RowKernels.means(
+                    addresses[0].floats, images: batch, pixels: height * width, channels: channels,
+                    into: addresses[1].floats)
+            }
+            return (.rows(channels), means)
         case .flatten:
             let (_, channels, height, width) = try image(step.input, step)
-            return (.rows(channels * height * width), try channelsLastBuffer(step.input, step))
+            return (.rows(channels * height * width), try channelsLast(step.input, step))
         case .dense(let weight, let bias):
             let (rows, source) = try rowsOf(step.input, step)
             guard rows == weight.shape[1] else {
                 throw EngineError.unsupported(
                     step.name, "it reads \(weight.shape[1]) features and is given \(rows)")
             }
-            let buffer = newBuffer(batch * weight.shape[0] * 4)
-            touch(source)
-            instructions.append(.dense(from: source, to: buffer, weight: weight, bias: bias))
-            return (.rows(weight.shape[0]), buffer)
+            let outputs = weight.shape[0]
+            let target = builder.newBuffer(batch * outputs * 4)
+            builder.addLoop([source, target]) { [batch] addresses in
+                for image in 0..<batch {
+                    DenseLayer.forward(
+                        addresses[0].floats + image * rows, weight: weight, bias: bias,
+                        into: addresses[1].floats + image * outputs)
+                }
+            }
+            return (.rows(outputs), target)
         }
     }
 
     /// The image that a step reads, combined with a second one of its shape or of one pixel.
-    private func compile(_ algorithm: dnnl_alg_kind_t, with second: Operand, _ secondLayout: Layout, _ step: Step)
-        throws -> (Value.Form, Int)
-    {
+    private func compile(
+        _ algorithm: dnnl_alg_kind_t, with second: ProgramBuilder.Operand, _ secondLayout: Layout,
+        _ activation: Activation?, _ step: Step
+    ) throws -> (Value.Form, ProgramBuilder.Operand) {
         let (layout, channels, height, width) = try image(step.input, step)
         let primitive = try Primitive.binary(
-            library, algorithm, first: layout, second: secondLayout, destination: layout)
-        let buffer = newBuffer(layout.byteCount)
-        add(
-            primitive, step,
+            library, algorithm, first: layout, second: secondLayout, destination: layout, activation: activation)
+        let target = builder.newBuffer(layout.byteCount)
+        builder.add(
+            step.name, primitive,
             [
-                (DNNL_ARG_SRC_0, operand(step.input), layout), (DNNL_ARG_SRC_1, second, secondLayout),
-                (DNNL_ARG_DST, .buffer(buffer), layout),
+                (DNNL_ARG_SRC_0, values[step.input].operand, layout), (DNNL_ARG_SRC_1, second, secondLayout),
+                (DNNL_ARG_DST, target, layout),
             ])
-        return (.image(layout, channels: channels, height: height, width: width), buffer)
+        return (.image(layout, channels: channels, height: height, width: width), target)
     }
 
     private func compile(
         _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step, _ index: Int
-    ) throws -> (Value.Form, Int) {
+    ) throws -> (Value.Form, ProgramBuilder.Operand) {
         let (_, channels, height, width) = try image(step.input, step)
         let window = convolution.window
-        let size = try outputSize(window, height, width, step)
-        let groups = convolution.groups
-        let type = precision.dataType
+        let size = try step.outputSize(window, height, width)
         let filters = convolution.filters
-        let filterShape = [filters, channels / groups, window.height, window.width]
-        let packedShape =
-            groups == 1 ? filterShape : [groups, filters / groups] + filterShape.dropFirst()
-        let anySource = try Layout([batch, channels, height, width], type, .any)
-        let anyWeights = try Layout(packedShape, type, .any)
-        let biasLayout = try Layout([filters], dnnl_f32, .plain)
-        let anyDestination = try Layout([batch, filters, size.height, size.width], type, .any)
+        let shapes = convolution.shapes(precision)
+        let anySource = try Layout([batch, channels, height, width], precision.dataType, .any)
+        let anyDestination = try Layout([batch, filters, size.height, size.width], precision.dataType, .any)
         let post = PostOperations(addsDestination: residual != nil, activation: activation)
         func create(_ algorithm: dnnl_alg_kind_t) throws -> Primitive {
             try Primitive.convolution(
-                library, algorithm: algorithm, source: anySource, weights: anyWeights, bias: biasLayout,
+                library, algorithm: algorithm, source: anySource, weights: try shapes.packed(), bias: try shapes.bias(),
                 destination: anyDestination, window: window, edges: window.edges(height: height, width: width),
                 post: post)
         }
@@ -187,24 +167,25 @@ final class CompiledProgram {
         let destination = try compiled.layout(dnnl_query_dst_md)
 
         let source = try reordered(step.input, to: sourceLayout, step)
-        let weights = try pack(
-            convolution.foldedWeight(), try Layout(packedShape, dnnl_f32, .plain), weightLayout)
-        let bias = try pack(convolution.foldedBias(), biasLayout, biasLayout)
-        let buffer =
-            try residual.map { try accumulator($0, destination, step, index) } ?? newBuffer(destination.byteCount)
-        add(
-            compiled, step,
+        let weights = try builder.pack(convolution.foldedWeight(), try shapes.plain(), weightLayout)
+        let bias = try builder.pack(convolution.foldedBias(), try shapes.bias(), try shapes.bias())
+        let target =
+            try residual.map { try accumulator($0, destination, step, index) }
+            ?? builder.newBuffer(destination.byteCount)
+        builder.add(
+            step.name, compiled,
             [
                 (DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_WEIGHTS, weights, weightLayout),
-                (DNNL_ARG_BIAS, bias, biasLayout), (DNNL_ARG_DST, .buffer(buffer), destination),
+                (DNNL_ARG_BIAS, bias, try shapes.bias()), (DNNL_ARG_DST, target, destination),
             ])
-        return (.image(destination, channels: filters, height: size.height, width: size.width), buffer)
+        return (.image(destination, channels: filters, height: size.height, width: size.width), target)
     }
 
-    private func compile(pooling window: Window, _ algorithm: dnnl_alg_kind_t, _ step: Step) throws -> (Value.Form, Int)
+    private func compile(pooling window: Window, _ algorithm: dnnl_alg_kind_t, _ step: Step) throws
+        -> (Value.Form, ProgramBuilder.Operand)
     {
         let (layout, channels, height, width) = try image(step.input, step)
-        let size = try outputSize(window, height, width, step)
+        let size = try step.outputSize(window, height, width)
         // The input of the whole program may still be fp32.
         let sourceLayout =
             step.input == 0 ? try Layout([batch, channels, height, width], precision.dataType, .channelsLast) : layout
@@ -214,52 +195,39 @@ final class CompiledProgram {
             library, algorithm: algorithm, source: sourceLayout, destination: any, window: window,
             edges: window.edges(height: height, width: width))
         let destination = try primitive.layout(dnnl_query_dst_md)
-        let buffer = newBuffer(destination.byteCount)
-        add(primitive, step, [(DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_DST, .buffer(buffer), destination)])
-        return (.image(destination, channels: channels, height: size.height, width: size.width), buffer)
+        let target = builder.newBuffer(destination.byteCount)
+        builder.add(
+            step.name, primitive, [(DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_DST, target, destination)])
+        return (.image(destination, channels: channels, height: size.height, width: size.width), target)
     }
 
-    private func compile(_ activation: Activation, _ step: Step) throws -> (Value.Form, Int) {
-        if case .rows(let count) = values[step.input].form {
-            let (_, source) = try rowsOf(step.input, step)
-            let buffer = newBuffer(batch * count * 4)
-            touch(source)
-            instructions.append(.rowActivation(activation, from: source, to: buffer, count: batch * count))
-            return (.rows(count), buffer)
+    private func compile(_ activation: Activation, _ step: Step) throws -> (Value.Form, ProgramBuilder.Operand) {
+        let source = values[step.input].operand
+        switch values[step.input].form {
+        case .rows(let count):
+            let target = builder.newBuffer(batch * count * 4)
+            builder.addLoop([source, target]) { [batch] addresses in
+                RowKernels.apply(activation, addresses[0].floats, batch * count, into: addresses[1].floats)
+            }
+            return (.rows(count), target)
+        case .image(let layout, _, _, _):
+            let primitive = try Primitive.activation(library, activation, layout: layout)
+            let target = builder.newBuffer(layout.byteCount)
+            builder.add(step.name, primitive, [(DNNL_ARG_SRC, source, layout), (DNNL_ARG_DST, target, layout)])
+            return (values[step.input].form, target)
         }
-        let (layout, channels, height, width) = try image(step.input, step)
-        let primitive = try Primitive.activation(library, activation, layout: layout)
-        let buffer = newBuffer(layout.byteCount)
-        add(
-            primitive, step,
-            [
-                (DNNL_ARG_SRC, operand(step.input), layout), (DNNL_ARG_DST, .buffer(buffer), layout),
-            ])
-        return (.image(layout, channels: channels, height: height, width: width), buffer)
     }
 
     /// The buffer that a convolution adds its result to: the residual's own where nobody reads it afterwards.
-    private func accumulator(_ residual: Int, _ layout: Layout, _ step: Step, _ index: Int) throws -> Int {
+    private func accumulator(_ residual: Int, _ layout: Layout, _ step: Step, _ index: Int) throws
+        -> ProgramBuilder.Operand
+    {
         let (found, _, _, _) = try image(residual, step)
-        if found.equals(layout), values[residual].lastStep == index, residual != step.input,
-            let buffer = values[residual].buffer
-        {
-            return buffer
+        let value = values[residual]
+        if found.equals(layout), value.lastStep == index, residual != step.input, case .buffer = value.operand {
+            return value.operand
         }
-        let buffer = newBuffer(layout.byteCount)
-        let primitive = try Primitive.reorder(library, from: found, to: layout)
-        add(primitive, step, [(DNNL_ARG_FROM, operand(residual), found), (DNNL_ARG_TO, .buffer(buffer), layout)])
-        return buffer
-    }
-
-    private func outputSize(_ window: Window, _ height: Int, _ width: Int, _ step: Step) throws -> (
-        height: Int, width: Int
-    ) {
-        let size = window.output(height: height, width: width)
-        guard size.height > 0, size.width > 0 else {
-            throw EngineError.tooSmall(step.name, height: height, width: width)
-        }
-        return size
+        return try builder.copied(step.name, value.operand, found, to: layout)
     }
 
     private func image(_ value: Int, _ step: Step) throws -> (Layout, channels: Int, height: Int, width: Int) {
@@ -269,98 +237,79 @@ final class CompiledProgram {
         return (layout, channels, height, width)
     }
 
-    private func rowsOf(_ value: Int, _ step: Step) throws -> (count: Int, buffer: Int) {
-        guard case .rows(let count) = values[value].form, let buffer = values[value].buffer else {
+    private func rowsOf(_ value: Int, _ step: Step) throws -> (count: Int, ProgramBuilder.Operand) {
+        guard case .rows(let count) = values[value].form else {
             throw EngineError.unsupported(step.name, "it reads an image where rows are expected")
         }
-        return (count, buffer)
+        return (count, values[value].operand)
     }
-
-    private func operand(_ value: Int) -> Operand { values[value].buffer.map(Operand.buffer) ?? .input }
 
     /// The value in another layout; itself where it has that layout.
-    private func reordered(_ value: Int, to layout: Layout, _ step: Step) throws -> Operand {
-        let (found, _, _, _) = try image(value, step)
-        if found.equals(layout) { return operand(value) }
-        let buffer = newBuffer(layout.byteCount)
-        let primitive = try Primitive.reorder(library, from: found, to: layout)
-        add(primitive, step, [(DNNL_ARG_FROM, operand(value), found), (DNNL_ARG_TO, .buffer(buffer), layout)])
-        return .buffer(buffer)
+    private func reordered(_ value: Int, to layout: Layout, _ step: Step) throws -> ProgramBuilder.Operand {
+        try builder.reordered(step.name, values[value].operand, image(value, step).0, to: layout)
     }
 
-    /// A buffer with the value as floats, channels last: what leaves the blocked layouts does so in full precision.
-    private func channelsLastBuffer(_ value: Int, _ step: Step) throws -> Int {
+    /// The value as floats, channels last: what leaves the blocked layouts does so in full precision.
+    private func channelsLast(_ value: Int, _ step: Step) throws -> ProgramBuilder.Operand {
         let (found, channels, height, width) = try image(value, step)
         let layout = try Layout([batch, channels, height, width], dnnl_f32, .channelsLast)
-        let buffer = newBuffer(layout.byteCount)
-        let primitive = try Primitive.reorder(library, from: found, to: layout)
-        add(primitive, step, [(DNNL_ARG_FROM, operand(value), found), (DNNL_ARG_TO, .buffer(buffer), layout)])
-        return buffer
+        return try builder.copied(step.name, values[value].operand, found, to: layout)
     }
 
-    /// The buffer of the result as plain floats.
-    private func plainResult(_ value: Int) throws -> Int {
+    /// The result as plain floats.
+    private func plainResult(_ value: Int) throws -> ProgramBuilder.Operand {
         switch values[value].form {
         case .rows(let count):
             outputShape = [count]
-            return try rowsOf(value, Step(name: "result", kind: .flatten, input: value, output: value)).buffer
+            return values[value].operand
         case .image(let found, let channels, let height, let width):
             outputShape = [channels, height, width]
             let layout = try Layout([batch, channels, height, width], dnnl_f32, .plain)
-            let buffer = newBuffer(layout.byteCount)
-            let primitive = try Primitive.reorder(library, from: found, to: layout)
-            let step = Step(name: "result", kind: .flatten, input: value, output: value)
-            add(primitive, step, [(DNNL_ARG_FROM, operand(value), found), (DNNL_ARG_TO, .buffer(buffer), layout)])
-            return buffer
+            return try builder.copied("result", values[value].operand, found, to: layout)
         }
     }
+}
 
-    /// Puts a constant into the layout that a primitive wants.
-    private func pack(_ tensor: Tensor, _ from: Layout, _ to: Layout) throws -> Operand {
-        let packed = AlignedBytes(byteCount: to.byteCount)
-        try tensor.withUnsafeBufferPointer { values in
-            let source = try Memory(from, at: UnsafeMutableRawPointer(mutating: values.baseAddress), library)
-            let target = try Memory(to, at: packed.address, library)
-            let primitive = try Primitive.reorder(library, from: from, to: to)
-            let scratchpad = try primitive.layout(dnnl_query_scratchpad_md)
-            let workspace = AlignedBytes(byteCount: scratchpad.byteCount)
-            let scratch = try Memory(scratchpad, at: workspace.address, library)
-            try primitive.run(
-                [
-                    dnnl_exec_arg_t(arg: DNNL_ARG_FROM, memory: source.handle),
-                    dnnl_exec_arg_t(arg: DNNL_ARG_TO, memory: target.handle),
-                    dnnl_exec_arg_t(arg: DNNL_ARG_SCRATCHPAD, memory: scratch.handle),
-                ], library)
-            dnnl_stream_wait(library.stream)
-            withExtendedLifetime(workspace) {}
+extension Step {
+    /// The size of what a window makes of an image, checked.
+    func outputSize(_ window: Window, _ height: Int, _ width: Int) throws -> (height: Int, width: Int) {
+        let size = window.output(height: height, width: width)
+        guard size.height > 0, size.width > 0 else {
+            throw EngineError.tooSmall(name, height: height, width: width)
         }
-        constants.append(packed)
-        return .constant(constants.count - 1)
-    }
-
-    private func newBuffer(_ byteCount: Int) -> Int {
-        buffers.append(.init(byteCount: byteCount, firstUse: instructions.count, lastUse: instructions.count))
-        return buffers.count - 1
-    }
-
-    private func touch(_ buffer: Int) { buffers[buffer].lastUse = instructions.count }
-
-    private func add(
-        _ primitive: Primitive, _ step: Step, _ arguments: [(argument: Int32, operand: Operand, layout: Layout)]
-    ) {
-        for case (_, .buffer(let buffer), _) in arguments { touch(buffer) }
-        kernels.append((step.name, primitive.kernel))
-        instructions.append(.primitive(primitive, arguments))
+        return size
     }
 }
 
 extension FoldedConvolution {
+    /// The layouts of a convolution's filters and bias.
+    struct Shapes {
+        let filters: [Int]
+        let count: Int
+        let precision: Precision
+
+        /// As oneDNN likes them, in the program's precision or another type.
+        func packed(_ type: dnnl_data_type_t? = nil) throws -> Layout {
+            try Layout(filters, type ?? precision.dataType, .any)
+        }
+        /// As weights are kept: floats, row-major.
+        func plain() throws -> Layout { try Layout(filters, dnnl_f32, .plain) }
+        func bias() throws -> Layout { try Layout([count], dnnl_f32, .plain) }
+    }
+
+    func shapes(_ precision: Precision) -> Shapes {
+        let shape = [filters, weight.shape[1], window.height, window.width]
+        return Shapes(
+            filters: groups == 1 ? shape : [groups, filters / groups] + shape.dropFirst(), count: filters,
+            precision: precision)
+    }
+
     /// Whether the Winograd transform computes this convolution with fewer multiplications: 3×3, stride 1, in fp32,
     /// whole blocks of channels (Lavin and Gray 2016). Its rounding error is a few times that of the direct sum.
     ///
     /// Small images, where many filters meet few pixels, are left to the direct kernel: transformed filters take four
     /// times the memory there, for little.
-    fileprivate func suitsWinograd(_ precision: Precision, height: Int, width: Int) -> Bool {
+    func suitsWinograd(_ precision: Precision, height: Int, width: Int) -> Bool {
         precision == .fp32 && groups == 1 && height * width > 64 && window.height == 3 && window.width == 3
             && window.stride == 1
             && window.dilation == 1 && inputChannels % 16 == 0 && filters % 16 == 0

@@ -1,18 +1,21 @@
-// From a network to the few fused steps that compute it: the walk that inference is compiled from.
+// From a network to the few fused steps that compute it: the walk that inference and training are compiled from.
 //
-// Batch norms are folded into the convolution before them (in double precision), residual additions and activations
-// become what the convolution does after its own sum. Operations that move or scale pixels without mixing channels
-// are convolutions with fixed filters, so that one fast kernel serves them and their activation is fused as well.
+// Batch norms with stored statistics are folded into the convolution before them (in double precision), residual
+// additions and activations become what the convolution does after its own sum. Operations that move or scale pixels
+// without mixing channels are convolutions with fixed filters, so that one fast kernel serves them and their
+// activation is fused as well.
 
 /// One step of a lowered network. Values are numbered; value 0 is the image.
 struct Step {
     enum Kind {
         /// Adds `residual` to its sum, then applies `activation`.
         case convolution(FoldedConvolution, residual: Int?, activation: Activation?)
+        /// A batch norm that is not folded, which only a training has. `name` is its node's.
+        case batchNormalization(BatchNormalization, name: String, activation: Activation?)
         case maxPooling(Window)
         case averagePooling(Window, countsPadding: Bool)
         case activation(Activation)
-        case addition(Int)
+        case addition(Int, activation: Activation?)
         /// Scales the channels of an image by the row that the other value is.
         case channelScaling(Int)
         /// An image to one row: the mean of each channel.
@@ -27,10 +30,21 @@ struct Step {
     var kind: Kind
     var input: Int
     var output: Int
+
+    /// Every value that it reads.
+    var inputs: [Int] {
+        switch kind {
+        case .convolution(_, let residual?, _): [input, residual]
+        case .addition(let other, _), .channelScaling(let other): [input, other]
+        default: [input]
+        }
+    }
 }
 
 /// A convolution with everything linear around it folded in.
 struct FoldedConvolution {
+    /// The tensors that it is made of; nil where its filters are fixed.
+    var source: Source?
     var groups: Int
     var window: Window
     /// `[filters, channels/groups, height, width]`
@@ -39,6 +53,12 @@ struct FoldedConvolution {
     var bias: Tensor?
     /// What a batch norm makes of each filter's result; folded in when the filters are packed, to keep one copy.
     var scaling: ChannelScaling?
+
+    /// Names of nodes.
+    struct Source {
+        var convolution: String
+        var normalization: (name: String, epsilon: Double)?
+    }
 }
 
 /// A network lowered to steps, up to one node.
@@ -49,17 +69,26 @@ struct Lowering {
 
     private let network: Network
     private let weights: Weights
+    private let purpose: Purpose
     private var valueOfNode: [String: Int] = [Node.image: 0]
     private var readers: [String: [Node]] = [:]
     private var fused: Set<String> = []
     private var channelsOfValue: [Int]
     private var isNonnegative: [Bool] = [false]
 
+    enum Purpose {
+        case inference
+        /// Batch norms that normalize by each batch's own statistics stand alone, and so do those that follow no
+        /// convolution, because their parameters learn.
+        case training(live: Set<String>)
+    }
+
     /// - Parameter output: The node whose value is wanted.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an operation out of place.
-    init(_ network: Network, _ weights: Weights, output: String) throws {
+    init(_ network: Network, _ weights: Weights, output: String, for purpose: Purpose = .inference) throws {
         self.network = network
         self.weights = weights
+        self.purpose = purpose
         channelsOfValue = [network.inputChannels]
         let needed = network.ancestors(of: output)
         for node in network.nodes where needed.contains(node.name) {
@@ -87,7 +116,17 @@ struct Lowering {
         case .convolution(let convolution):
             try lowerConvolution(node, try folded(convolution, node), input)
         case .batchNormalization(let normalization):
-            try lowerConvolution(node, .scaling(try scaling(normalization, node)), input)
+            let scaling = try scaling(normalization, node)
+            guard case .training = purpose else { return try lowerConvolution(node, .scaling(scaling), input) }
+            guard channels == normalization.channels else {
+                throw EngineError.unsupported(
+                    node.name, "it reads \(normalization.channels) channels and is given \(channels)")
+            }
+            var last = node
+            let activation = absorbActivation(after: &last)
+            emit(
+                last, .batchNormalization(normalization, name: node.name, activation: activation), input,
+                channels: channels, isNonnegative: activation == .relu)
         case .channelPadding(let before, let after):
             let copy = try copying(node, channels, before: before, after: after, window: Window(1, 1))
             try lowerConvolution(node, copy, input)
@@ -122,7 +161,11 @@ struct Lowering {
                 throw EngineError.unsupported(
                     node.name, "it adds \(channels) and \(channelsOfValue[inputs[1]]) channels")
             }
-            emit(node, .addition(inputs[1]), input, channels: channels)
+            var last = node
+            let activation = absorbActivation(after: &last)
+            emit(
+                last, .addition(inputs[1], activation: activation), input, channels: channels,
+                isNonnegative: activation == .relu)
         case .channelScaling:
             guard inputs.count == 2, channelsOfValue[inputs[1]] == channels else {
                 throw EngineError.unsupported(node.name, "it has no factor for each of \(channels) channels")
@@ -153,13 +196,14 @@ struct Lowering {
         var convolution = convolution
         var last = node
         if convolution.scaling == nil, let next = soleReader(of: last),
-            case .batchNormalization(let normalization) = next.operation
+            case .batchNormalization(let normalization) = next.operation, folds(next)
         {
             guard normalization.channels == convolution.filters else {
                 throw EngineError.unsupported(
                     next.name, "it reads \(normalization.channels) channels and is given \(convolution.filters)")
             }
             convolution.scaling = try scaling(normalization, next)
+            convolution.source?.normalization = (next.name, normalization.epsilon)
             last = absorb(next)
         }
         var residual: Int?
@@ -170,19 +214,31 @@ struct Lowering {
             residual = value
             last = absorb(next)
         }
-        var activation: Activation?
-        if let next = soleReader(of: last), case .activation(let function) = next.operation {
-            activation = function
-            last = absorb(next)
-        }
+        let activation = absorbActivation(after: &last)
         emit(
             last, .convolution(convolution, residual: residual, activation: activation), input,
             channels: convolution.filters, isNonnegative: activation == .relu)
     }
 
+    /// Whether a batch norm becomes part of the convolution before it. In a training a convolution with fixed filters
+    /// has no place for what the batch norm learns.
+    private func folds(_ node: Node) -> Bool {
+        guard case .training(let live) = purpose else { return true }
+        guard case .convolution = network.nodes.first(where: { $0.name == node.inputs.first })?.operation else {
+            return false
+        }
+        return !live.contains(node.name)
+    }
+
     private mutating func absorb(_ node: Node) -> Node {
         fused.insert(node.name)
         return node
+    }
+
+    private mutating func absorbActivation(after last: inout Node) -> Activation? {
+        guard let next = soleReader(of: last), case .activation(let function) = next.operation else { return nil }
+        last = absorb(next)
+        return function
     }
 
     private mutating func emit(
@@ -210,7 +266,8 @@ struct Lowering {
         let window = convolution.window
         let shape = [convolution.filters, convolution.channels / convolution.groups, window.height, window.width]
         return FoldedConvolution(
-            groups: convolution.groups, window: window, weight: try tensor("\(node.name).weight", shape),
+            source: .init(convolution: node.name), groups: convolution.groups, window: window,
+            weight: try tensor("\(node.name).weight", shape),
             bias: convolution.hasBias ? try tensor("\(node.name).bias", [convolution.filters]) : nil)
     }
 

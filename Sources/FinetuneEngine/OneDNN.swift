@@ -83,26 +83,30 @@ final class Memory {
     func point(to address: UnsafeMutableRawPointer) { dnnl_memory_set_data_handle(handle, address) }
 }
 
-/// What a primitive does after its own sum: `y = function(sum + y₀)`.
+/// What a primitive does after its own sum: `y = function(sum + y₀ + added)`.
 struct PostOperations {
     var addsDestination = false
+    /// The layout of another tensor of the result's shape that is added.
+    var added: Layout?
     var activation: Activation?
 }
 
 /// A compiled operation, not yet bound to memory.
 final class Primitive {
-    private let description: dnnl_primitive_desc_t
+    let description: dnnl_primitive_desc_t
     private let handle: dnnl_primitive_t
 
     /// Builds a primitive from the description that `describe` makes with the given attributes.
-    private init(
+    init(
         _ action: @autoclosure () -> String, _ library: OneDNN, _ post: PostOperations = PostOperations(),
         _ describe: (inout dnnl_primitive_desc_t?, dnnl_primitive_attr_t) -> dnnl_status_t
     ) throws {
         var attributes: dnnl_primitive_attr_t?
         let function = post.activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
         try check(
-            finetune_attributes(&attributes, post.addsDestination ? 1 : 0, function.kind, function.alpha), action())
+            finetune_attributes(
+                &attributes, post.addsDestination ? 1 : 0, post.added?.handle, function.kind, function.alpha),
+            action())
         guard let attributes else { throw EngineError.library(action(), status: -1) }
         defer { dnnl_primitive_attr_destroy(attributes) }
         var description: dnnl_primitive_desc_t?
@@ -141,43 +145,45 @@ final class Primitive {
     // MARK: The primitives
 
     static func convolution(
-        _ library: OneDNN, algorithm: dnnl_alg_kind_t, source: Layout, weights: Layout, bias: Layout,
-        destination: Layout, window: Window, edges: Edges, post: PostOperations
+        _ library: OneDNN, for purpose: dnnl_prop_kind_t = dnnl_forward_inference, algorithm: dnnl_alg_kind_t,
+        source: Layout, weights: Layout, bias: Layout, destination: Layout, window: Window, edges: Edges,
+        post: PostOperations
     ) throws -> Primitive {
-        let strides = [dnnl_dim_t(window.stride), dnnl_dim_t(window.stride)]
-        let dilates = [dnnl_dim_t(window.dilation - 1), dnnl_dim_t(window.dilation - 1)]
-        return try Primitive("compile a convolution", library, post) { description, attributes in
+        try Primitive("compile a convolution", library, post) { description, attributes in
             finetune_convolution(
-                &description, library.engine, attributes, algorithm, source.handle, weights.handle, bias.handle,
-                destination.handle, strides, dilates, edges.before, edges.after)
+                &description, library.engine, attributes, purpose, algorithm, source.handle, weights.handle,
+                bias.handle, destination.handle, window.strides, window.dilates, edges.before, edges.after)
         }
     }
 
     static func pooling(
-        _ library: OneDNN, algorithm: dnnl_alg_kind_t, source: Layout, destination: Layout, window: Window,
-        edges: Edges
+        _ library: OneDNN, for purpose: dnnl_prop_kind_t = dnnl_forward_inference, algorithm: dnnl_alg_kind_t,
+        source: Layout, destination: Layout, window: Window, edges: Edges
     ) throws -> Primitive {
-        let strides = [dnnl_dim_t(window.stride), dnnl_dim_t(window.stride)]
-        let kernel = [dnnl_dim_t(window.height), dnnl_dim_t(window.width)]
-        return try Primitive("compile a pooling", library) { description, attributes in
+        try Primitive("compile a pooling", library) { description, attributes in
             finetune_pooling(
-                &description, library.engine, attributes, algorithm, source.handle, destination.handle, strides,
-                kernel, edges.before, edges.after)
+                &description, library.engine, attributes, purpose, algorithm, source.handle, destination.handle,
+                window.strides, window.kernel, edges.before, edges.after)
         }
     }
 
-    static func activation(_ library: OneDNN, _ activation: Activation, layout: Layout) throws -> Primitive {
+    static func activation(
+        _ library: OneDNN, for purpose: dnnl_prop_kind_t = dnnl_forward_inference, _ activation: Activation,
+        layout: Layout
+    ) throws -> Primitive {
         let function = activation.algorithm
         return try Primitive("compile an activation", library) { description, attributes in
             finetune_elementwise(
-                &description, library.engine, attributes, function.kind, layout.handle, function.alpha)
+                &description, library.engine, attributes, purpose, function.kind, layout.handle, function.alpha)
         }
     }
 
     static func binary(
-        _ library: OneDNN, _ algorithm: dnnl_alg_kind_t, first: Layout, second: Layout, destination: Layout
+        _ library: OneDNN, _ algorithm: dnnl_alg_kind_t, first: Layout, second: Layout, destination: Layout,
+        activation: Activation? = nil
     ) throws -> Primitive {
-        try Primitive("combine two images", library) { description, attributes in
+        try Primitive("combine two images", library, PostOperations(activation: activation)) {
+            description, attributes in
             finetune_binary(
                 &description, library.engine, attributes, algorithm, first.handle, second.handle, destination.handle)
         }
@@ -191,8 +197,14 @@ final class Primitive {
 }
 
 extension Edges {
-    fileprivate var before: [dnnl_dim_t] { [dnnl_dim_t(top), dnnl_dim_t(left)] }
-    fileprivate var after: [dnnl_dim_t] { [dnnl_dim_t(bottom), dnnl_dim_t(right)] }
+    var before: [dnnl_dim_t] { [dnnl_dim_t(top), dnnl_dim_t(left)] }
+    var after: [dnnl_dim_t] { [dnnl_dim_t(bottom), dnnl_dim_t(right)] }
+}
+
+extension Window {
+    var strides: [dnnl_dim_t] { [dnnl_dim_t(stride), dnnl_dim_t(stride)] }
+    var dilates: [dnnl_dim_t] { [dnnl_dim_t(dilation - 1), dnnl_dim_t(dilation - 1)] }
+    var kernel: [dnnl_dim_t] { [dnnl_dim_t(height), dnnl_dim_t(width)] }
 }
 
 extension Activation {

@@ -4,19 +4,36 @@ internal import CFinetuneBLAS
 internal import Glibc
 
 enum RowKernels {
-    /// The mean of each channel over pixels, channels last.
+    /// The mean of each channel over an image's pixels, channels last.
     ///
     /// oneDNN's average pooling rounds its result to the program's precision; a mean of bfloat16 deserves better.
-    static func mean(
-        _ x: UnsafePointer<Float>, _ pixels: Int, _ channels: Int, into y: UnsafeMutablePointer<Float>
+    static func means(
+        _ x: UnsafePointer<Float>, images: Int, pixels: Int, channels: Int, into y: UnsafeMutablePointer<Float>
     ) {
-        y.update(repeating: 0, count: channels)
-        for pixel in 0..<pixels {
-            let row = x + pixel * channels
-            for channel in 0..<channels { y[channel] += row[channel] }
-        }
         let factor = 1 / Float(pixels)
-        for channel in 0..<channels { y[channel] *= factor }
+        for image in 0..<images {
+            let y = y + image * channels
+            y.update(repeating: 0, count: channels)
+            for pixel in 0..<pixels {
+                let row = x + (image * pixels + pixel) * channels
+                for channel in 0..<channels { y[channel] += row[channel] }
+            }
+            for channel in 0..<channels { y[channel] *= factor }
+        }
+    }
+
+    /// The gradient of `means`: every pixel gets its share.
+    static func meansBackward(
+        _ dy: UnsafePointer<Float>, images: Int, pixels: Int, channels: Int, into dx: UnsafeMutablePointer<Float>
+    ) {
+        let factor = 1 / Float(pixels)
+        for image in 0..<images {
+            let dy = dy + image * channels
+            for pixel in 0..<pixels {
+                let row = dx + (image * pixels + pixel) * channels
+                for channel in 0..<channels { row[channel] = dy[channel] * factor }
+            }
+        }
     }
 
     static func apply(
@@ -25,6 +42,17 @@ enum RowKernels {
         switch activation {
         case .relu: for index in 0..<count { y[index] = Float.maximum(x[index], 0) }
         case .sigmoid: for index in 0..<count { y[index] = 1 / (1 + exp(-x[index])) }
+        }
+    }
+
+    /// The gradient by the argument of an activation whose result was `y`.
+    static func applyBackward(
+        _ activation: Activation, _ y: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, _ count: Int,
+        into dx: UnsafeMutablePointer<Float>
+    ) {
+        switch activation {
+        case .relu: for index in 0..<count { dx[index] = y[index] > 0 ? dy[index] : 0 }
+        case .sigmoid: for index in 0..<count { dx[index] = dy[index] * y[index] * (1 - y[index]) }
         }
     }
 }
