@@ -69,6 +69,13 @@ package final class OpenFile: Sendable {
     deinit { close(descriptor) }
 
     fileprivate func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+        try Self.read(descriptor, at: offset, into: buffer, path: path)
+    }
+
+    /// Fills `buffer` with the bytes of an open file from `offset` on; false where they are not all there.
+    static func read(
+        _ descriptor: Int32, at offset: Int, into buffer: UnsafeMutableRawBufferPointer, path: String
+    ) throws -> Bool {
         var done = 0
         while done < buffer.count {
             let got = pread(

@@ -7,6 +7,9 @@ package struct ContentHash: Sendable, Hashable {
     package let high: UInt64
     package let low: UInt64
 
+    /// A hash that was kept as two numbers.
+    package init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
+
     /// - Parameter key: Another key gives an unrelated hash of the same bytes.
     package init(of bytes: UnsafeRawBufferPointer, key: UInt64 = 0) {
         let hash = XXH3_128bits_withSeed(bytes.baseAddress, bytes.count, key)

@@ -17,10 +17,13 @@ package struct FileError: Error, Sendable, CustomStringConvertible {
 
     package let kind: Kind
     package let description: String
+    /// What the system said where a disk, or the user's share of it, is full; nil where something else failed.
+    package let fullReason: String?
 
-    package init(_ kind: Kind, _ description: String) {
+    package init(_ kind: Kind, _ description: String, fullReason: String? = nil) {
         self.kind = kind
         self.description = description
+        self.fullReason = fullReason
     }
 
     static func malformed(_ thing: String, _ reason: String) -> FileError {
@@ -30,6 +33,9 @@ package struct FileError: Error, Sendable, CustomStringConvertible {
     /// The error of the system call that just failed.
     static func system(_ kind: Kind, _ action: String, _ path: String, code: Int32 = errno) -> FileError {
         let kind = code == ENOENT && kind == .inputOutput ? .missing : kind
-        return FileError(kind, "cannot \(action) '\(path)': \(String(cString: strerror(code)))")
+        let reason = String(cString: strerror(code))
+        return FileError(
+            kind, "cannot \(action) '\(path)': \(reason)",
+            fullReason: code == ENOSPC || code == EDQUOT ? reason : nil)
     }
 }

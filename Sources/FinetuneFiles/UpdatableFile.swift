@@ -1,0 +1,82 @@
+// A file that is read and written in place, by one writer at a time: the opposite of a file that is whole or not there.
+
+internal import Glibc
+
+/// A regular file that is open for reading and writing at any offset.
+package final class UpdatableFile: Sendable {
+    package let path: String
+    private let descriptor: Int32
+
+    /// Opens a file.
+    ///
+    /// - Parameter creating: Whether an empty one is made where there is none.
+    /// - Throws: `FileError` also for a folder, a pipe or a device.
+    package init(_ path: String, creating: Bool) throws {
+        self.path = path
+        descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | (creating ? O_CREAT : 0), 0o666)
+        guard descriptor >= 0 else { throw FileError.system(creating ? .cannotCreate : .inputOutput, "open", path) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw FileError(.malformed, "cannot open '\(path)': it is no regular file")
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    /// Takes the file for this object alone, until it goes; the system lets go of it also when the process is killed.
+    ///
+    /// It binds those who ask for it: whoever does not may read and write all the same.
+    ///
+    /// - Returns: False where another object has it, of this process or another.
+    /// - Throws: `FileError` where the file system knows no locks.
+    package func lock() throws -> Bool {
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            if errno == EWOULDBLOCK { return false }
+            guard errno == EINTR else { throw FileError.system(.inputOutput, "lock", path) }
+        }
+        return true
+    }
+
+    /// Whether this file still stands at its path: another process may have removed or replaced it.
+    package var isInPlace: Bool {
+        var (mine, there) = (stat(), stat())
+        return fstat(descriptor, &mine) == 0 && stat(path, &there) == 0
+            && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino
+    }
+
+    package func byteCount() throws -> Int {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw FileError.system(.inputOutput, "read", path) }
+        return Int(status.st_size)
+    }
+
+    /// Fills `buffer` with the bytes from `offset` on.
+    ///
+    /// - Returns: Whether they are all there.
+    package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
+        try OpenFile.read(descriptor, at: offset, into: buffer, path: path)
+    }
+
+    /// Writes all of `bytes` from `offset` on. A part may have been written where it throws.
+    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(
+                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset + done))
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw FileError.system(.inputOutput, "write", path) }
+            done += count
+        }
+    }
+
+    /// Removes all content.
+    package func clear() throws {
+        guard ftruncate(descriptor, 0) == 0 else { throw FileError.system(.inputOutput, "write", path) }
+    }
+
+    /// Makes now the time when the file was last changed.
+    package func touch() throws {
+        guard futimens(descriptor, nil) == 0 else { throw FileError.system(.inputOutput, "write", path) }
+    }
+}

@@ -1,0 +1,122 @@
+// The folder in which features stay from one run to the next: files of one network each, the least recently used go.
+
+package import FinetuneFiles
+
+/// Where features are kept, and how much of them.
+package struct FeatureCache: Sendable {
+    package let folder: String
+    /// Bytes that all its files together may take.
+    package let byteLimit: Int
+    /// Bytes of the disk that are left to others, such as the checkpoints of the same run.
+    package let bytesLeftFree: Int
+
+    package init(folder: String, byteLimit: Int = 10 << 30, bytesLeftFree: Int = 1 << 30) {
+        precondition(byteLimit >= 0 && bytesLeftFree >= 0, "a cache of \(byteLimit) bytes, \(bytesLeftFree) left free")
+        self.folder = folder
+        self.byteLimit = byteLimit
+        self.bytesLeftFree = bytesLeftFree
+    }
+
+    static let fileEnding = ".features"
+
+    /// Where the features of one network, precision and recipe stand.
+    func path(of key: ContentHash) -> String { Path.join(folder, key.text + Self.fileEnding) }
+
+    /// Removes the least recently used files until `needed` further bytes fit under the limit and on the disk.
+    ///
+    /// Nothing is removed where they would not fit even then, and never the file of `key`, one that a store holds open
+    /// for writing, or one that is none of ours.
+    ///
+    /// - Returns: Whether they fit.
+    package func makeRoom(for needed: Int, keeping key: ContentHash?) -> Bool {
+        shortage(afterMakingRoomFor: needed, keeping: key) == nil
+    }
+
+    /// `makeRoom`, with the reason why the bytes do not fit; nil where they do.
+    func shortage(afterMakingRoomFor needed: Int, keeping key: ContentHash?) -> String? {
+        var files: [File]
+        do {
+            try FileSystem.makeDirectory(folder)
+            files = try self.files()
+        } catch {
+            return "\(error)"
+        }
+        let kept = key.map(path(of:))
+        let fixed = Self.byteCount(files.filter { $0.path == kept })
+        let removable = Self.byteCount(files.filter { $0.path != kept })
+        guard needed <= byteLimit - min(fixed, byteLimit) else { return limitReached }
+        guard needed <= Self.sum(spareBytes, removable) else { return diskFull }
+        for file in files.sorted(by: { ($0.usage.changed, $0.path) < ($1.usage.changed, $1.path) }) {
+            if fits(needed, files) { return nil }
+            if file.path != kept, remove(file) { files.removeAll { $0.path == file.path } }
+        }
+        return fits(needed, files) ? nil : needed <= spareBytes ? limitReached : diskFull
+    }
+
+    // MARK: Files
+
+    private struct File {
+        let path: String
+        let usage: FileSystem.Usage
+    }
+
+    /// Only what has a name as we give it: the folder may hold other things.
+    private func files() throws -> [File] {
+        try FileSystem.list(folder).compactMap { name in
+            let digits = name.utf8.prefix(32)
+            let isOurs =
+                name.utf8.count == 32 + Self.fileEnding.utf8.count && name.hasSuffix(Self.fileEnding)
+                && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+            let path = Path.join(folder, name)
+            return isOurs ? FileSystem.usage(of: path).map { File(path: path, usage: $0) } : nil
+        }
+    }
+
+    /// Removes a file that nobody writes to. Whoever opens it meanwhile notices that it is no longer in its place.
+    private func remove(_ file: File) -> Bool {
+        do {
+            let open = try UpdatableFile(file.path, creating: false)
+            guard try open.lock(), open.isInPlace else { return false }
+            FileSystem.remove(file.path)
+            return !open.isInPlace
+        } catch {
+            // A file of another user, or one that went by itself: the next one may do.
+            return false
+        }
+    }
+
+    // MARK: Sums of sizes, which a damaged file system may make up
+
+    private static func sum(_ a: Int, _ b: Int) -> Int {
+        let (sum, overflow) = a.addingReportingOverflow(b)
+        return overflow ? .max : sum
+    }
+
+    private static func byteCount(_ files: [File]) -> Int { files.reduce(0) { sum($0, $1.usage.byteCount) } }
+
+    private var spareBytes: Int { max(0, (FileSystem.freeBytes(at: folder) ?? .max) - bytesLeftFree) }
+
+    private func fits(_ needed: Int, _ files: [File]) -> Bool {
+        let used = Self.byteCount(files)
+        return used <= byteLimit && needed <= byteLimit - used && needed <= spareBytes
+    }
+
+    // MARK: Texts
+
+    /// The error of a cache that takes no more.
+    func full(_ reason: String) -> PipelineError {
+        PipelineError(description: "the cache '\(folder)' is full: \(reason)")
+    }
+
+    private static func gigabytes(_ bytes: Int) -> String {
+        let tenths = bytes / (1 << 30) * 10 + bytes % (1 << 30) * 10 / (1 << 30)
+        return "\(tenths / 10).\(tenths % 10) GB"
+    }
+
+    private var limitReached: String { "its limit of \(Self.gigabytes(byteLimit)) is reached" }
+
+    private var diskFull: String {
+        let free = Self.gigabytes(FileSystem.freeBytes(at: folder) ?? 0)
+        return "its disk has \(free) left, of which \(Self.gigabytes(bytesLeftFree)) stay free"
+    }
+}

@@ -1,0 +1,194 @@
+// Rows in a file that may end anywhere, as a killed process or a full disk leaves it. Little-endian:
+//
+//   header, 64 bytes   "features", version (4), element (4), numbers a row (8), key: low, high (16), zeros
+//   records, each      checksum (8) of what follows, image's hash: low, high (16), view (4), zeros (4),
+//                      the row's numbers, zeros up to a multiple of 64 bytes
+//
+// Records are appended and have one size, so that an index is made from their first bytes alone. What is not whole at
+// the end is written over; what was damaged elsewhere has a wrong checksum.
+
+internal import FinetuneFiles
+internal import Synchronization
+
+/// Slots in a file.
+final class FeatureRecords: FeatureRows {
+    let bytesPerRow: Int
+    /// Why nothing can be written; nil where it can.
+    let failure: String?
+    private let element: FeatureStore.Element
+    private let payloadByteCount: Int
+    private let cache: FeatureCache
+    private let key: ContentHash
+    private let file: UpdatableFile
+    /// Complete records that were found at the start.
+    private let slotCount: Int
+    /// The file may grow up to this size without asking the cache again.
+    private let grantedByteCount = Mutex(0)
+
+    private static let version: UInt32 = 1
+    private static let fileHeaderByteCount = 64
+    private static let recordHeaderByteCount = 32
+    /// The file grows by as much before the cache's folder is looked at again.
+    private static let grant = 64 << 20
+
+    init(_ cache: FeatureCache, key: ContentHash, _ valuesPerRow: Int, _ element: FeatureStore.Element) throws {
+        self.cache = cache
+        self.key = key
+        self.element = element
+        payloadByteCount = valuesPerRow * element.byteCount
+        bytesPerRow = Self.paddedByteCount(valuesPerRow, element, header: Self.recordHeaderByteCount)
+        try FileSystem.makeDirectory(cache.folder)
+        let (file, reason) = try Self.open(cache.path(of: key))
+        self.file = file
+        let header = Self.header(key, valuesPerRow, element)
+        let byteCount = try file.byteCount()
+        if byteCount <= max(cache.byteLimit, header.count), try Self.isHeader(header, of: file) {
+            slotCount = (byteCount - header.count) / bytesPerRow
+            failure = reason
+            return
+        }
+        slotCount = 0
+        failure = reason ?? Self.failure(cache) { try Self.replace(file, header) }
+    }
+
+    /// Opens the file that stands at a path and takes it for writing.
+    ///
+    /// - Returns: Also why it cannot be taken; nil where it could.
+    private static func open(_ path: String) throws -> (UpdatableFile, failure: String?) {
+        var attempts = 10
+        while true {
+            let file = try UpdatableFile(path, creating: true)
+            var failure: String?
+            do {
+                if try !file.lock() { failure = "cannot keep features in '\(path)': another run is using it" }
+                try file.touch()
+            } catch {
+                failure = "\(error)"
+            }
+            // Another process may have removed it to make room before this one took it.
+            attempts -= 1
+            if file.isInPlace { return (file, failure) }
+            if attempts == 0 { return (file, "cannot keep features in '\(path)': others keep removing it") }
+        }
+    }
+
+    private static func header(_ key: ContentHash, _ valuesPerRow: Int, _ element: FeatureStore.Element) -> [UInt8] {
+        let code: UInt32 =
+            switch element {
+            case .float32: 0
+            case .float16: 1
+            case .bfloat16: 2
+            }
+        let bytes =
+            Array("features".utf8) + version.littleEndianBytes + code.littleEndianBytes
+            + UInt64(valuesPerRow).littleEndianBytes + key.low.littleEndianBytes + key.high.littleEndianBytes
+        return bytes + [UInt8](repeating: 0, count: fileHeaderByteCount - bytes.count)
+    }
+
+    private static func isHeader(_ header: [UInt8], of file: UpdatableFile) throws -> Bool {
+        var found = [UInt8](repeating: 0, count: header.count)
+        return try found.withUnsafeMutableBytes { try file.read(at: 0, into: $0) } && found == header
+    }
+
+    private static func replace(_ file: UpdatableFile, _ header: [UInt8]) throws {
+        try file.clear()
+        try header.withUnsafeBytes { try file.write($0, at: 0) }
+    }
+
+    /// Why an action failed, in words; nil where it did not.
+    private static func failure(_ cache: FeatureCache, of action: () throws -> Void) -> String? {
+        do {
+            try action()
+            return nil
+        } catch let error as FileError {
+            return error.fullReason.map { cache.full($0).description } ?? error.description
+        } catch {
+            return "\(error)"
+        }
+    }
+
+    /// Bytes of a row with what stands before it, up to a multiple of 64.
+    static func paddedByteCount(_ valuesPerRow: Int, _ element: FeatureStore.Element, header: Int = 0) -> Int {
+        precondition((1...1 << 40).contains(valuesPerRow), "a row of \(valuesPerRow) numbers cannot be kept")
+        return (header + valuesPerRow * element.byteCount + 63) / 64 * 64
+    }
+
+    private func offset(of slot: Int) -> Int { Self.fileHeaderByteCount + slot * bytesPerRow }
+
+    /// Calls `body` with the records that were in the file, by their headers alone, up to the first that was never
+    /// written or cannot be read.
+    func findRecords(_ body: (FeatureName, Int) -> Void) {
+        withUnsafeTemporaryAllocation(byteCount: Self.recordHeaderByteCount, alignment: 64) { header in
+            for slot in 0..<slotCount {
+                do {
+                    guard try file.read(at: offset(of: slot), into: header) else { return }
+                } catch {
+                    // A bad place on the disk: what lies behind it is computed again.
+                    return
+                }
+                if header.allSatisfy({ $0 == 0 }) { return }
+                body(Self.name(in: UnsafeRawBufferPointer(header)), slot)
+            }
+        }
+    }
+
+    func reserve(_ slot: Int) throws {
+        let end = offset(of: slot + 1)
+        try grantedByteCount.withLock { granted in
+            guard end > granted else { return }
+            let further = max(0, end - (try file.byteCount()))
+            if cache.makeRoom(for: further + Self.grant, keeping: key) {
+                granted = end + Self.grant
+            } else if let reason = cache.shortage(afterMakingRoomFor: further, keeping: key) {
+                throw cache.full(reason)
+            } else {
+                granted = end
+            }
+        }
+    }
+
+    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) throws {
+        let failure = withUnsafeTemporaryAllocation(byteCount: bytesPerRow, alignment: 64) { record in
+            record.storeBytes(of: name.image.low.littleEndian, toByteOffset: 8, as: UInt64.self)
+            record.storeBytes(of: name.image.high.littleEndian, toByteOffset: 16, as: UInt64.self)
+            record.storeBytes(of: UInt64(name.view).littleEndian, toByteOffset: 24, as: UInt64.self)
+            let payload = UnsafeMutableRawBufferPointer(rebasing: record[Self.recordHeaderByteCount...])
+            if let start = payload.baseAddress { element.encode(row, into: start) }
+            UnsafeMutableRawBufferPointer(rebasing: payload[payloadByteCount...]).initializeMemory(
+                as: UInt8.self, repeating: 0)
+            record.storeBytes(of: checksum(of: UnsafeRawBufferPointer(record)).littleEndian, as: UInt64.self)
+            return Self.failure(cache) { try file.write(UnsafeRawBufferPointer(record), at: offset(of: slot)) }
+        }
+        if let failure { throw PipelineError(description: failure) }
+    }
+
+    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
+        let byteCount = Self.recordHeaderByteCount + payloadByteCount
+        return withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 64) { buffer in
+            do {
+                guard try file.read(at: offset(of: slot), into: buffer) else { return false }
+            } catch {
+                // What cannot be read is computed again, as what is damaged.
+                return false
+            }
+            let record = UnsafeRawBufferPointer(buffer)
+            // The slot may meanwhile hold another row.
+            guard UInt64(littleEndian: record.load(as: UInt64.self)) == checksum(of: record),
+                Self.name(in: record) == name, let start = record.baseAddress
+            else { return false }
+            element.decode(start + Self.recordHeaderByteCount, into: row)
+            return true
+        }
+    }
+
+    private static func name(in record: UnsafeRawBufferPointer) -> FeatureName {
+        let low = UInt64(littleEndian: record.load(fromByteOffset: 8, as: UInt64.self))
+        let high = UInt64(littleEndian: record.load(fromByteOffset: 16, as: UInt64.self))
+        let view = UInt32(littleEndian: record.load(fromByteOffset: 24, as: UInt32.self))
+        return FeatureName(image: ContentHash(high: high, low: low), view: view)
+    }
+
+    private func checksum(of record: UnsafeRawBufferPointer) -> UInt64 {
+        ContentHash(of: UnsafeRawBufferPointer(rebasing: record[8..<Self.recordHeaderByteCount + payloadByteCount])).low
+    }
+}

@@ -1,0 +1,154 @@
+// What the frozen part of a network made of images, kept so that it is computed once for all epochs and runs.
+
+package import FinetuneFiles
+internal import Synchronization
+
+/// Rows of numbers by image and view, in memory or in a file. Any number of tasks may use it at once.
+package final class FeatureStore: Sendable {
+    /// Numbers a row.
+    package let valuesPerRow: Int
+    package let element: Element
+    private let rows: any FeatureRows
+    private let state: Mutex<State>
+
+    /// Which rows are where.
+    private struct State {
+        var slots: [FeatureName: Int] = [:]
+        /// Slots before `end` whose rows nobody wants.
+        var unused: [Int] = []
+        /// The first slot behind all others.
+        var end = 0
+        var failure: String?
+
+        mutating func hold(_ name: FeatureName, at slot: Int) {
+            // What was there first stays: somebody may be reading it.
+            if slots[name] == nil { slots[name] = slot } else { unused.append(slot) }
+        }
+    }
+
+    /// Keeps rows in memory, for this run alone.
+    package init(inMemory valuesPerRow: Int, element: Element) {
+        self.valuesPerRow = valuesPerRow
+        self.element = element
+        rows = FeatureMemory(valuesPerRow, element)
+        state = Mutex(State())
+    }
+
+    /// Keeps rows in a file of the cache's folder, which is named after `key`, and finds those of earlier runs.
+    ///
+    /// A file that another version wrote, or that is damaged, is replaced. Where another run is writing to it, this one
+    /// reads what is there and keeps nothing.
+    ///
+    /// - Parameter key: Hash of everything that determines the values: weights, node, precision, recipe.
+    /// - Throws: `FileError` where the folder or the file cannot be made or opened.
+    package init(_ cache: FeatureCache, key: ContentHash, valuesPerRow: Int, element: Element) throws {
+        self.valuesPerRow = valuesPerRow
+        self.element = element
+        let records = try FeatureRecords(cache, key: key, valuesPerRow, element)
+        rows = records
+        var state = State(failure: records.failure)
+        records.findRecords {
+            state.hold($0, at: $1)
+            state.end = $1 + 1
+        }
+        self.state = Mutex(state)
+    }
+
+    /// Bytes that one row takes where it is kept, with all that belongs to it.
+    package var bytesPerRow: Int { rows.bytesPerRow }
+
+    /// Rows held.
+    package var count: Int { state.withLock { $0.slots.count } }
+
+    /// Why it stopped keeping rows, in words for a warning; nil while it keeps them.
+    package var failure: String? { state.withLock { $0.failure } }
+
+    /// Whether a row is held; a damaged one seems to be until it is read.
+    ///
+    /// - Parameter view: Which of the ways in which the image is shown to the network, such as mirrored; not negative.
+    package func contains(_ image: ContentHash, view: Int) -> Bool {
+        let name = FeatureName(image, view)
+        return state.withLock { $0.slots[name] != nil }
+    }
+
+    /// Gives a row.
+    ///
+    /// - Parameter row: Room for `valuesPerRow` floats. Holds garbage where the function returns false.
+    /// - Returns: False where the row is not held or is damaged, and then forgotten: it wants to be computed again.
+    package func read(_ image: ContentHash, view: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
+        precondition(row.count == valuesPerRow, "a row of \(row.count) numbers is read, \(valuesPerRow) are kept")
+        let name = FeatureName(image, view)
+        guard let slot = state.withLock({ $0.slots[name] }) else { return false }
+        if rows.read(name, at: slot, into: row) { return true }
+        state.withLock {
+            // Another task may have forgotten it first, and a third have written it again elsewhere.
+            guard $0.slots[name] == slot else { return }
+            $0.slots[name] = nil
+            $0.unused.append(slot)
+        }
+        return false
+    }
+
+    /// Keeps a row, rounded to the store's element; nothing happens where it is held already.
+    ///
+    /// Where it cannot be kept, as on a full disk, no further row will be: `failure` then says why.
+    package func insert(_ image: ContentHash, view: Int, _ row: UnsafeBufferPointer<Float>) {
+        precondition(row.count == valuesPerRow, "a row of \(row.count) numbers is kept among rows of \(valuesPerRow)")
+        let name = FeatureName(image, view)
+        guard let slot = claimSlot(for: name) else { return }
+        do {
+            try rows.write(name, at: slot, row)
+            // Two tasks may have computed the same row: the slot of the second is then unused.
+            state.withLock { $0.hold(name, at: slot) }
+        } catch {
+            state.withLock { $0.failure = $0.failure ?? "\(error)" }
+        }
+    }
+
+    /// A slot that nobody else writes to; nil where the row is held already or no more are kept.
+    private func claimSlot(for name: FeatureName) -> Int? {
+        state.withLock { state in
+            guard state.failure == nil, state.slots[name] == nil else { return nil }
+            if let slot = state.unused.popLast() { return slot }
+            do {
+                try rows.reserve(state.end)
+            } catch {
+                state.failure = "\(error)"
+                return nil
+            }
+            state.end += 1
+            return state.end - 1
+        }
+    }
+}
+
+/// Which row: an image, seen in one way.
+struct FeatureName: Sendable, Hashable {
+    let image: ContentHash
+    let view: UInt32
+
+    init(image: ContentHash, view: UInt32) {
+        self.image = image
+        self.view = view
+    }
+
+    /// - Precondition: `view` is in 0...UInt32.max.
+    init(_ image: ContentHash, _ view: Int) {
+        precondition(UInt32(exactly: view) != nil, "view \(view) of an image is none")
+        self.init(image: image, view: UInt32(view))
+    }
+}
+
+/// Where rows lie: numbered slots of one size. The store sees to it that no two tasks write to one slot.
+protocol FeatureRows: Sendable {
+    /// Bytes a slot.
+    var bytesPerRow: Int { get }
+
+    /// Makes room for one slot more, that of this number. Called by one task at a time.
+    func reserve(_ slot: Int) throws
+
+    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) throws
+
+    /// False where the slot does not hold the row, whole.
+    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool
+}
