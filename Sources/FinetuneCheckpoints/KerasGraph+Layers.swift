@@ -38,7 +38,8 @@ extension KerasGraph {
                 .batchNormalization(
                     BatchNormalization(
                         channels: channels, epsilon: config["epsilon"]?.doubleValue ?? 1e-3,
-                        statisticsKept: config["momentum"]?.doubleValue ?? 0.99)), channels
+                        statisticsKept: config["momentum"]?.doubleValue ?? 0.99,
+                        storesUnbiasedVariance: false)), channels
             )
         case "Activation", "ReLU", "Softmax":
             let name =

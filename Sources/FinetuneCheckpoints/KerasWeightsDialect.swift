@@ -121,7 +121,7 @@ extension KerasNames.Era {
     var traits: ResNetTraits {
         ResNetTraits(
             stridePlace: .first, isPreactivated: self == .preactivated, epsilon: self == .old ? 1e-3 : 1.001e-5,
-            statisticsKept: 0.99, poolsZeros: true)
+            statisticsKept: 0.99, storesUnbiasedVariance: false, poolsZeros: true)
     }
 }
 

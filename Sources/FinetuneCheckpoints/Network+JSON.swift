@@ -95,6 +95,7 @@ extension FinetuneEngine.Operation {
                 .init("operation", "batch_normalization"), .init("channels", .integer(normalization.channels)),
                 .init("epsilon", .number(normalization.epsilon)),
                 .init("statistics_kept", .number(normalization.statisticsKept)),
+                .init("unbiased_variance", .bool(normalization.storesUnbiasedVariance)),
             ]
         case .activation(let activation):
             [.init("operation", "activation"), .init("function", .string(activation.rawValue))]
@@ -135,7 +136,8 @@ extension FinetuneEngine.Operation {
             self = .batchNormalization(
                 BatchNormalization(
                     channels: try json.whole("channels"), epsilon: try json.number("epsilon"),
-                    statisticsKept: try json.number("statistics_kept")))
+                    statisticsKept: try json.number("statistics_kept"),
+                    storesUnbiasedVariance: json["unbiased_variance"]?.boolValue ?? true))
         case "activation": self = .activation(try json.choice("function"))
         case "addition": self = .addition
         case "channel_scaling": self = .channelScaling

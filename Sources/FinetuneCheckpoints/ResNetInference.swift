@@ -11,6 +11,7 @@ struct ResNetTraits {
     var isPreactivated = false
     var epsilon: Double
     var statisticsKept: Double
+    var storesUnbiasedVariance = true
     var poolsZeros = false
 }
 
@@ -81,7 +82,7 @@ extension ResNet {
             isPreactivated: traits.isPreactivated,
             convolutionsHaveBias: names.contains("\(traits.isPreactivated ? "conv1" : "layer1.0.conv1").bias"),
             epsilon: traits.epsilon,
-            statisticsKept: traits.statisticsKept, poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
+            statisticsKept: traits.statisticsKept, storesUnbiasedVariance: traits.storesUnbiasedVariance, poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
             head: Self.head(table, inside: names), shortcutName: shortcutName)
     }
 

@@ -26,13 +26,12 @@ final class CompiledProgram {
         var lastStep: Int
     }
 
-    init(_ lowering: Lowering, batch: Int, height: Int, width: Int, channels: Int, precision: Precision) throws {
+    init(_ lowering: Lowering, input: ImageBatchShape, precision: Precision) throws {
         self.precision = precision
-        let input = try Layout([batch, channels, height, width], dnnl_f32, .channelsLast)
-        builder = try ProgramBuilder(batch: batch, input: input)
-        values = [
-            Value(form: .image(input, channels: channels, height: height, width: width), operand: .input, lastStep: -1)
-        ]
+        let layout = try input.layout()
+        builder = try ProgramBuilder(batch: input.batch, input: layout)
+        let form = Value.Form.image(layout, channels: input.channels, height: input.height, width: input.width)
+        values = [Value(form: form, operand: .input, lastStep: -1)]
         var lastStep: [Int: Int] = [:]
         for (index, step) in lowering.steps.enumerated() {
             for value in step.inputs { lastStep[value] = index }

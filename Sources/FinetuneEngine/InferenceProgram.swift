@@ -8,7 +8,7 @@
 package actor InferenceProgram {
     /// The largest number of images in a run.
     package nonisolated let batch: Int
-    /// The shape of a full batch of images, `[batch, height, width, channels]`.
+    /// The shape of a full batch of images in the order that the program wants them.
     package nonisolated let inputShape: [Int]
     private let thread: EngineThread
     private var program: CompiledProgram?
@@ -23,15 +23,17 @@ package actor InferenceProgram {
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
         _ network: Network, _ weights: Weights, output: String, batch: Int, height: Int, width: Int,
-        precision: Precision, thread: EngineThread
+        order: ImageOrder = .channelsLast, precision: Precision, thread: EngineThread
     ) async throws {
         self.batch = batch
-        inputShape = [batch, height, width, network.inputChannels]
+        inputShape = order.shape(batch: batch, channels: network.inputChannels, height: height, width: width)
         self.thread = thread
         program = nil
         program = try CompiledProgram(
-            Lowering(network, weights, output: output), batch: batch, height: height, width: width,
-            channels: network.inputChannels, precision: precision)
+            Lowering(network, weights, output: output),
+            input: ImageBatchShape(
+                batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
+            precision: precision)
     }
 
     /// The shape of one image's result: `[features]`, or `[channels, height, width]` where the node is spatial.
@@ -42,7 +44,7 @@ package actor InferenceProgram {
 
     /// Runs the network.
     ///
-    /// - Parameter images: Shape `[count, height, width, channels]`, `count` at most `batch`, preprocessed.
+    /// - Parameter images: Shape `inputShape` with at most `batch` images, preprocessed.
     /// - Returns: Shape `[count] + outputShape`.
     package func run(_ images: Tensor) throws -> Tensor {
         precondition(
@@ -62,7 +64,7 @@ package actor InferenceProgram {
 
 extension Tensor {
     /// The tensor with rows of zeros appended.
-    fileprivate func padded(toRows rows: Int) -> Tensor {
+    func padded(toRows rows: Int) -> Tensor {
         Tensor(shape: [rows] + shape.dropFirst()) { values in
             values.update(repeating: 0)
             withUnsafeBufferPointer { _ = values.update(from: $0) }

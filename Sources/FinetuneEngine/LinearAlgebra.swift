@@ -26,6 +26,16 @@ package enum LinearAlgebra {
             Int32(inner), beta, c, Int32(columns))
     }
 
+    /// `c = a·b` with `a` `[rows, inner]`, `b` `[inner, columns]`, `c` `[rows, columns]`.
+    static func multiplyPlain(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int,
+        into c: UnsafeMutablePointer<Float>
+    ) {
+        cblas_sgemm(
+            CblasRowMajor, CblasNoTrans, CblasNoTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(inner), b,
+            Int32(columns), 0, c, Int32(columns))
+    }
+
     /// `c = aᵀ·b` with `a` `[rows, m]`, `b` `[rows, n]`, `c` `[m, n]`.
     package static func multiplyTransposed(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, m: Int, n: Int,

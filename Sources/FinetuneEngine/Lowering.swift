@@ -123,7 +123,7 @@ struct Lowering {
                     node.name, "it reads \(normalization.channels) channels and is given \(channels)")
             }
             var last = node
-            let activation = absorbActivation(after: &last)
+            let activation = absorbActivation(after: &last, only: .relu)
             emit(
                 last, .batchNormalization(normalization, name: node.name, activation: activation), input,
                 channels: channels, isNonnegative: activation == .relu)
@@ -235,8 +235,10 @@ struct Lowering {
         return node
     }
 
-    private mutating func absorbActivation(after last: inout Node) -> Activation? {
-        guard let next = soleReader(of: last), case .activation(let function) = next.operation else { return nil }
+    private mutating func absorbActivation(after last: inout Node, only kind: Activation? = nil) -> Activation? {
+        guard let next = soleReader(of: last), case .activation(let function) = next.operation,
+            kind == nil || kind == function
+        else { return nil }
         last = absorb(next)
         return function
     }

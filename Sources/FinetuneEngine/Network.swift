@@ -92,11 +92,16 @@ package struct BatchNormalization: Sendable, Equatable {
     package var epsilon: Double
     /// The fraction of the stored statistics that one training step keeps: Keras' `momentum`, one minus PyTorch's.
     package var statisticsKept: Double
+    /// Whether the stored variance takes in n/(n−1) times that of a batch of n values, as PyTorch's does and Keras' not.
+    package var storesUnbiasedVariance: Bool
 
-    package init(channels: Int, epsilon: Double, statisticsKept: Double) {
+    package init(
+        channels: Int, epsilon: Double, statisticsKept: Double, storesUnbiasedVariance: Bool = true
+    ) {
         self.channels = channels
         self.epsilon = epsilon
         self.statisticsKept = statisticsKept
+        self.storesUnbiasedVariance = storesUnbiasedVariance
     }
 }
 

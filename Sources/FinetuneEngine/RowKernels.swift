@@ -36,6 +36,88 @@ enum RowKernels {
         }
     }
 
+    static func scale(
+        _ x: UnsafePointer<Float>, by factor: Float, _ count: Int, into y: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<count { y[index] = x[index] * factor }
+    }
+
+    /// The sum of products, in eight partial sums that take turns.
+    static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Double {
+        var sums = SIMD8<Float>(repeating: 0)
+        let whole = count / 8 * 8
+        for index in stride(from: 0, to: whole, by: 8) {
+            let a = UnsafeRawPointer(x + index).loadUnaligned(as: SIMD8<Float>.self)
+            let b = UnsafeRawPointer(y + index).loadUnaligned(as: SIMD8<Float>.self)
+            sums += a * b  // Not `addProduct`, which is a call where the processor's instructions are not known.
+        }
+        var sum = Double(sums.sum())
+        for index in whole..<count { sum += Double(x[index]) * Double(y[index]) }
+        return sum
+    }
+
+    static func add(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
+    ) {
+        for index in 0..<count { y[index] = a[index] + b[index] }
+    }
+
+    static func mix(
+        _ a: UnsafeMutablePointer<Float>, _ alpha: Float, _ b: UnsafePointer<Float>, _ beta: Float, _ count: Int
+    ) {
+        for index in 0..<count { a[index] = a[index] * alpha + b[index] * beta }
+    }
+
+    static func squaredDistance(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Double {
+        var sum = 0.0
+        for index in 0..<count {
+            let difference = Double(a[index] - b[index])
+            sum += difference * difference
+        }
+        return sum
+    }
+
+    /// `a = a·α + b·β`
+    static func mix(
+        _ a: UnsafeMutablePointer<Float>, _ alpha: Double, _ b: UnsafePointer<Float>, _ beta: Double, _ count: Int
+    ) {
+        for index in 0..<count { a[index] = Float(Double(a[index]) * alpha + Double(b[index]) * beta) }
+    }
+
+    /// The sum over rows of each column.
+    static func sumRows(
+        _ x: UnsafePointer<Float>, rows: Int, columns: Int, into y: UnsafeMutablePointer<Float>
+    ) {
+        y.update(repeating: 0, count: columns)
+        for row in 0..<rows { for column in 0..<columns { y[column] += x[row * columns + column] } }
+    }
+
+    /// For each image the sum over pixels of `a·b`, channels last.
+    static func productSums(
+        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, images: Int, pixels: Int, channels: Int,
+        into y: UnsafeMutablePointer<Float>
+    ) {
+        for image in 0..<images {
+            let y = y + image * channels
+            y.update(repeating: 0, count: channels)
+            for pixel in 0..<pixels {
+                let start = (image * pixels + pixel) * channels
+                for channel in 0..<channels { y[channel] += a[start + channel] * b[start + channel] }
+            }
+        }
+    }
+
+    /// Inverted dropout (Srivastava et al. 2014): what is kept is scaled by `1/(1 − rate)`. The same key drops the same.
+    static func drop(
+        _ x: UnsafePointer<Float>, _ count: Int, _ rate: Double, key: UInt64, into y: UnsafeMutablePointer<Float>
+    ) {
+        let threshold = UInt64(rate * 0x1p53)
+        let factor = Float(1 / (1 - rate))
+        for index in 0..<count {
+            y[index] = RandomNumbers.number(index, key: key) >> 11 < threshold ? 0 : x[index] * factor
+        }
+    }
+
     static func apply(
         _ activation: Activation, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
     ) {

@@ -71,22 +71,3 @@ package enum LinearHead {
             ])
     }
 }
-
-/// SplitMix64 (Steele, Lea and Flood 2014): a random sequence for each pair of seed and stream.
-package struct RandomNumbers: RandomNumberGenerator {
-    private var state: UInt64
-
-    package init(seed: UInt64, stream: UInt64) {
-        state = seed
-        state = next() ^ stream
-        state = next()
-    }
-
-    package mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ z >> 30) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ z >> 27) &* 0x94D0_49BB_1331_11EB
-        return z ^ z >> 31
-    }
-}

@@ -60,6 +60,7 @@ package struct ResNet: Sendable, Equatable {
     package var convolutionsHaveBias: Bool
     package var epsilon: Double
     package var statisticsKept: Double
+    package var storesUnbiasedVariance: Bool
     /// Whether the stem's pooling pads with zeros, as Keras does, rather than with nothing.
     package var poolsZeros: Bool
     package var inputChannels: Int
@@ -71,7 +72,7 @@ package struct ResNet: Sendable, Equatable {
     package init(
         stem: Stem, stemFilters: Int, stages: [[Block]], shortcut: Shortcut, stridePlace: StridePlace,
         isPreactivated: Bool = false, convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5,
-        statisticsKept: Double = 0.9,
+        statisticsKept: Double = 0.9, storesUnbiasedVariance: Bool = true,
         poolsZeros: Bool = false, inputChannels: Int = 3, head: (name: String, outputs: Int, hasBias: Bool)? = nil,
         shortcutName: String = "downsample"
     ) {
@@ -84,6 +85,7 @@ package struct ResNet: Sendable, Equatable {
         self.convolutionsHaveBias = convolutionsHaveBias
         self.epsilon = epsilon
         self.statisticsKept = statisticsKept
+        self.storesUnbiasedVariance = storesUnbiasedVariance
         self.poolsZeros = poolsZeros
         self.inputChannels = inputChannels
         self.head = head
@@ -288,7 +290,8 @@ package struct ResNet: Sendable, Equatable {
                 name,
                 .batchNormalization(
                     BatchNormalization(
-                        channels: channels, epsilon: resNet.epsilon, statisticsKept: resNet.statisticsKept)))
+                        channels: channels, epsilon: resNet.epsilon, statisticsKept: resNet.statisticsKept,
+                        storesUnbiasedVariance: resNet.storesUnbiasedVariance)))
         }
 
         private mutating func add(_ name: String, _ operation: FinetuneEngine.Operation) {

@@ -1,0 +1,91 @@
+// The numbers that a training changes, in one block: values, gradients, and what optimizers remember of each.
+
+internal import Glibc
+
+/// Named tensors one after the other in one block of floats. Lives on the engine's thread.
+final class ParameterMemory {
+    /// A tensor's place.
+    struct Entry {
+        let name: String
+        let shape: [Int]
+        /// Of the first float, a multiple of 16.
+        let offset: Int
+        let count: Int
+        /// Whether a training changes it.
+        let learns: Bool
+
+        var range: Range<Int> { offset..<offset + count }
+    }
+
+    let entries: [Entry]
+    /// Floats in the block, with what alignment leaves between tensors.
+    let count: Int
+    let values: UnsafeMutablePointer<Float>
+    private let places: [String: Int]
+    private let storage: AlignedBytes
+
+    /// - Parameter tensors: Names, initial values, and whether each learns.
+    init(_ tensors: [(name: String, tensor: Tensor, learns: Bool)]) {
+        var offset = 0
+        entries = tensors.map { name, tensor, learns in
+            defer { offset += (tensor.count + 15) / 16 * 16 }
+            return Entry(name: name, shape: tensor.shape, offset: offset, count: tensor.count, learns: learns)
+        }
+        count = offset
+        places = Dictionary(entries.enumerated().map { ($0.element.name, $0.offset) }) { first, _ in first }
+        storage = AlignedBytes(byteCount: count * 4)
+        values = storage.address.floats
+        values.update(repeating: 0, count: count)
+        for (name, tensor, _) in tensors { set(name, to: tensor) }
+    }
+
+    /// Another block of the same shape, filled with zeros.
+    func block() -> ParameterBlock { ParameterBlock(count: count) }
+
+    subscript(name: String) -> Entry? { places[name].map { entries[$0] } }
+
+    /// The address of a tensor's values; nil where there is no such tensor.
+    func address(_ name: String) -> UnsafeMutablePointer<Float>? { self[name].map { values + $0.offset } }
+
+    func set(_ name: String, to tensor: Tensor) {
+        guard let entry = self[name] else { return }
+        precondition(entry.shape == tensor.shape, "'\(name)' of \(entry.shape) is given \(tensor.shape)")
+        tensor.withUnsafeBufferPointer { source in
+            for (index, value) in source.enumerated() { values[entry.offset + index] = value }
+        }
+    }
+
+    /// Copies of tensors: from this block, or from another of the same shape.
+    func tensors(of block: UnsafePointer<Float>? = nil, where isIncluded: (Entry) -> Bool) -> Weights {
+        let source = block ?? UnsafePointer(values)
+        var weights: Weights = [:]
+        for entry in entries where isIncluded(entry) {
+            weights[entry.name] = Tensor(shape: entry.shape) { target in
+                _ = target.update(from: UnsafeBufferPointer(start: source + entry.offset, count: entry.count))
+            }
+        }
+        return weights
+    }
+}
+
+/// One number for each of a memory's.
+final class ParameterBlock {
+    let values: UnsafeMutablePointer<Float>
+    private let storage: AlignedBytes
+
+    init(count: Int) {
+        storage = AlignedBytes(byteCount: count * 4)
+        values = storage.address.floats
+        values.update(repeating: 0, count: count)
+    }
+
+    /// Fills the places of named tensors of `memory`.
+    func set(_ tensors: Weights, in memory: ParameterMemory) {
+        for (name, tensor) in tensors {
+            guard let entry = memory[name] else { continue }
+            tensor.withUnsafeBufferPointer { source in
+                for (index, value) in source.prefix(entry.count).enumerated() { values[entry.offset + index] = value }
+            }
+        }
+    }
+}

@@ -1,0 +1,227 @@
+// A network, or the part of it after the freeze boundary, compiled for training on oneDNN.
+
+/// Computes losses, gradients and steps for one network at one batch size and one image size.
+///
+/// Forward and backward run in `precision`; values, gradients of parameters and the optimizer's memory are fp32. The
+/// same inputs in the same order, on the same kind of processor with the same number of threads, give the same bits.
+package actor TrainingProgram {
+    /// What one batch gave.
+    package struct Result: Sendable {
+        /// The mean over the batch's images of the cross-entropy, in nats.
+        package let loss: Double
+        /// Images whose most probable class is the wanted one.
+        package let hits: Int
+        /// Shape `[images, classes]`.
+        package let logits: Tensor
+    }
+
+    /// What a training has reached, whole: restored into a program of the same network, it goes on to the same bits.
+    package struct State: Sendable {
+        /// What learns, and the statistics of batch norms that move.
+        package var weights: Weights
+        /// The optimizer's memory of what learns.
+        package var velocity: Weights
+        /// The moving average of what learns, where one is kept.
+        package var average: Weights?
+
+        package init(weights: Weights, velocity: Weights, average: Weights?) {
+            self.weights = weights
+            self.velocity = velocity
+            self.average = average
+        }
+    }
+
+    /// Rectified units of one layer: whether the last batch moved each.
+    package struct Units: Sendable {
+        package let layer: String
+        package let fired: [Bool]
+    }
+
+    /// Images a step.
+    package nonisolated let batch: Int
+    /// The shape of a full batch of images in the order that the program wants them.
+    package nonisolated let inputShape: [Int]
+    private let thread: EngineThread
+    private let rules: [String: ParameterRule]
+    private let live: Set<String>
+    private let parameters: ParameterMemory
+    private let statistics: ParameterMemory
+    private let velocity: ParameterBlock
+    private let anchor: ParameterBlock?
+    private var average: ParameterBlock?
+    private var training: CompiledTraining?
+
+    package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    /// Compiles a network that ends in a dense layer.
+    ///
+    /// - Parameters:
+    ///   - rules: What may happen to each parameter, by its tensor's name; what is not named is frozen.
+    ///   - live: Names of the batch norms that normalize by each batch's own statistics and move the stored ones; the
+    ///     others use the stored ones and leave them alone.
+    ///   - dropout: The share of the last dense layer's inputs that is dropped in training.
+    ///   - averages: Whether a moving average of the weights is kept.
+    /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
+    package init(
+        _ network: Network, _ weights: Weights, rules: [String: ParameterRule], live: Set<String> = [],
+        dropout: Double = 0, averages: Bool = false, batch: Int, height: Int, width: Int,
+        order: ImageOrder = .channelsLast, precision: Precision, thread: EngineThread
+    ) async throws {
+        self.batch = batch
+        self.thread = thread
+        self.rules = rules
+        self.live = live
+        inputShape = order.shape(batch: batch, channels: network.inputChannels, height: height, width: width)
+        var tensors: [(name: String, tensor: Tensor, learns: Bool)] = []
+        var moments: [(name: String, tensor: Tensor, learns: Bool)] = []
+        for node in network.nodes {
+            for role in ["weight", "bias"] {
+                let name = "\(node.name).\(role)"
+                if let tensor = weights[name] { tensors.append((name, tensor, rules[name]?.learns ?? false)) }
+            }
+            for role in ["running_mean", "running_var"] {
+                let name = "\(node.name).\(role)"
+                if let tensor = weights[name] { moments.append((name, tensor, live.contains(node.name))) }
+            }
+        }
+        parameters = ParameterMemory(tensors)
+        statistics = ParameterMemory(moments)
+        velocity = parameters.block()
+        anchor = rules.values.contains { $0.pull > 0 } ? parameters.block() : nil
+        average = averages ? parameters.block() : nil
+        for block in [anchor, average] { block?.values.update(from: parameters.values, count: parameters.count) }
+        training = nil
+        let lowering = try Lowering(
+            network, weights, output: network.nodes.last?.name ?? Node.image, for: .training(live: live))
+        training = try CompiledTraining(
+            network, lowering, parameters: parameters, statistics: statistics, live: live, dropout: dropout,
+            input: ImageBatchShape(
+                batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
+            precision: precision)
+    }
+
+    /// Step and kernel of each compiled primitive, in order.
+    package var kernels: [(step: String, kernel: String)] { training?.builder.kernels ?? [] }
+
+    // MARK: Steps
+
+    /// Computes the loss of some images and its gradients.
+    ///
+    /// - Parameters:
+    ///   - images: Shape `inputShape` with at most `batch` images. Where they are fewer, the rest of the batch is
+    ///     zeros without weight, which no batch norm may be live for.
+    ///   - targets: Probabilities, shape `[images, classes]`.
+    ///   - dropoutKey: Another key drops others.
+    package func evaluate(_ images: Tensor, targets: Tensor, dropoutKey: UInt64 = 0) throws -> Result {
+        guard let training else { preconditionFailure("a program is used before it is compiled") }
+        let (count, classes) = (images.shape[0], training.classes)
+        precondition(
+            images.shape.dropFirst() == inputShape.dropFirst() && (count == batch || (count < batch && live.isEmpty)),
+            "a program for \(inputShape) got images of \(images.shape)")
+        precondition(targets.shape == [count, classes], "\(count) images of \(classes) classes got \(targets.shape)")
+        let feed = training.feed
+        targets.withUnsafeBufferPointer { values in
+            for index in values.indices { feed.targets[index] = values[index] }
+        }
+        for image in 0..<batch { feed.imageWeights[image] = image < count ? 1 / Float(count) : 0 }
+        feed.dropoutKey = dropoutKey
+        let full = count == batch ? images : images.padded(toRows: batch)
+        try full.withUnsafeBufferPointer { values in
+            guard let address = values.baseAddress else { return }
+            try training.run(address)
+        }
+        return Result(
+            loss: feed.loss, hits: feed.hits,
+            logits: Tensor(shape: [count, classes], values: Array(feed.logits.prefix(count * classes))))
+    }
+
+    /// Takes a step along the gradients that `evaluate` computed.
+    ///
+    /// - Parameters:
+    ///   - rate: The learning rate, which each tensor's rule scales.
+    ///   - averageKept: The fraction of the moving average that this step keeps.
+    ///   - measures: Whether the lengths of gradients, values and updates are wanted.
+    /// - Returns: Lengths by tensor; empty where none are wanted.
+    @discardableResult
+    package func update(
+        _ optimizer: Optimizer, rate: Double, averageKept: Double = 0, measures: Bool = false
+    ) -> [String: StepNorms] {
+        guard let gradients = training?.gradients else { return [:] }
+        var norms: [String: StepNorms] = [:]
+        for entry in parameters.entries where entry.learns {
+            guard let rule = rules[entry.name] else { continue }
+            let kernel = OptimizerKernel(
+                optimizer: optimizer, rate: Float(rate * rule.rateFactor), l2: Float(rule.l2), pull: Float(rule.pull))
+            let w = parameters.values + entry.offset
+            let g = gradients.values + entry.offset
+            let old = measures ? Array(UnsafeBufferPointer(start: w, count: entry.count)) : []
+            kernel.step(
+                w, g, velocity.values + entry.offset, anchor: anchor.map { UnsafePointer($0.values + entry.offset) },
+                count: entry.count)
+            if let average {
+                RowKernels.mix(
+                    average.values + entry.offset, Float(averageKept), w, Float(1 - averageKept), entry.count)
+            }
+            if measures {
+                norms[entry.name] = StepNorms(
+                    gradient: RowKernels.dot(g, g, entry.count), value: RowKernels.dot(old, old, entry.count),
+                    update: RowKernels.squaredDistance(w, old, entry.count))
+            }
+        }
+        return norms
+    }
+
+    // MARK: What was reached
+
+    /// The gradients that `evaluate` computed last, of everything that learns.
+    package var gradients: Weights {
+        training.map { parameters.tensors(of: $0.gradients.values, where: \.learns) } ?? [:]
+    }
+
+    /// What learns, and the statistics of live batch norms.
+    ///
+    /// - Parameter averaged: Whether the moving average takes the place of what learns.
+    package func weights(averaged: Bool = false) -> Weights {
+        let block = averaged ? average.map { UnsafePointer($0.values) } : nil
+        return parameters.tensors(of: block, where: \.learns)
+            .merging(statistics.tensors(where: \.learns)) { own, _ in own }
+    }
+
+    package var state: State {
+        State(
+            weights: weights(), velocity: parameters.tensors(of: velocity.values, where: \.learns),
+            average: average.map { parameters.tensors(of: $0.values, where: \.learns) })
+    }
+
+    package func restore(_ state: State) {
+        for (name, tensor) in state.weights {
+            parameters.set(name, to: tensor)
+            statistics.set(name, to: tensor)
+        }
+        velocity.set(state.velocity, in: parameters)
+        if let tensors = state.average { average?.set(tensors, in: parameters) }
+    }
+
+    /// The rectified units of every layer that learns, and whether the last batch moved each: one whose bias has a
+    /// gradient of exactly zero fired for no pixel of no image.
+    package var units: [Units] {
+        (training?.units ?? []).reversed().map { units in
+            Units(layer: units.name, fired: (0..<units.count).map { units.biasGradient[$0] != 0 })
+        }
+    }
+}
+
+/// The memory order of a program's images.
+package enum ImageOrder: Sendable {
+    /// `[batch, height, width, channels]`: pictures.
+    case channelsLast
+    /// `[batch, channels, height, width]`: what an `InferenceProgram` gives of a node inside a network.
+    case channelsFirst
+
+    package func shape(batch: Int, channels: Int, height: Int, width: Int) -> [Int] {
+        switch self {
+        case .channelsLast: [batch, height, width, channels]
+        case .channelsFirst: [batch, channels, height, width]
+        }
+    }
+}
