@@ -18,15 +18,7 @@ enum NativeDialect {
         guard arrays.text(marker, of: "") == version else {
             throw fail("it is of a newer format than this program knows. Install a newer finetune.")
         }
-        guard let bytes = arrays.arrays[document]?.tensor.values.map({ UInt8(exactly: $0) ?? 0 }) else {
-            throw fail("its description of the model is missing.")
-        }
-        let text: JSON
-        do {
-            text = try JSON(parsing: bytes)
-        } catch {
-            throw fail("its description of the model is \(error).")
-        }
+        let text = try TensorFile.document(document, in: arrays, path: path)
         let network: Network
         do {
             network = try Network(json: text["network"] ?? .null)
@@ -52,6 +44,7 @@ enum NativeDialect {
             network: network, weights: try table.weights(for: network, path: path),
             recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
+            trainedPart: text["trained_part"].flatMap { TrainedPart(json: $0, network) },
             trainingImages: Set(text["training_images"]?.arrayValue?.compactMap(\.stringValue) ?? []),
             dialect: Model.ownDialect)
         guard classes == nil || classes?.count == model.headOutputs else {
@@ -67,18 +60,25 @@ enum NativeDialect {
             "recipe_source": model.recipeSource.map { .string($0) } ?? .null,
             "classes": model.classes.map { JSON($0) } ?? .null,
             "precision": model.precision.map { .string($0.rawValue) } ?? .null,
+            "trained_part": model.trainedPart.map(\.json) ?? .null,
             "training_images": JSON(model.trainingImages.sorted()),
         ]
-        try AtomicFile.write(to: path) { temporary in
-            let file = try HDF5Writer(temporary, shownAs: path)
-            try file.setText(NativeDialect.marker, NativeDialect.version)
-            try file.write(bytes: Array(document.text.utf8), as: NativeDialect.document)
-            try file.makeGroup("weights")
-            for (name, tensor) in model.weights.sorted(by: { $0.key < $1.key }) {
-                try file.write(tensor, as: "weights/\(name)")
-            }
-            try file.finish()
-        }
+        let file = TensorFile(
+            marker: (marker, version), documentName: Self.document, document: document,
+            groups: ["weights": model.weights])
+        try file.write(to: path)
         return model.weights.count
     }
+}
+
+extension TrainedPart {
+    fileprivate init?(json: JSON, _ network: Network) {
+        guard let boundary = json["boundary"]?.stringValue,
+            let precision = json["precision"]?.stringValue.flatMap(Precision.init),
+            boundary == Node.image || network.nodes.contains(where: { $0.name == boundary })
+        else { return nil }
+        self.init(boundary: boundary, precision: precision)
+    }
+
+    fileprivate var json: JSON { ["boundary": .string(boundary), "precision": .string(precision.rawValue)] }
 }

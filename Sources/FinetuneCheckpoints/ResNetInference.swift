@@ -82,7 +82,8 @@ extension ResNet {
             isPreactivated: traits.isPreactivated,
             convolutionsHaveBias: names.contains("\(traits.isPreactivated ? "conv1" : "layer1.0.conv1").bias"),
             epsilon: traits.epsilon,
-            statisticsKept: traits.statisticsKept, storesUnbiasedVariance: traits.storesUnbiasedVariance, poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
+            statisticsKept: traits.statisticsKept, storesUnbiasedVariance: traits.storesUnbiasedVariance,
+            poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
             head: Self.head(table, inside: names), shortcutName: shortcutName)
     }
 

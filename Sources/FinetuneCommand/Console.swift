@@ -41,8 +41,18 @@ final class Console: Sendable {
                 "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s"
             }
         case .share(let stage, let share): showBar(stage, share) { _ in "\(Int(share * 100)) %" }
+        case .epoch(let record, let total): if !isJSON { say(Self.line(record, of: total)) }
         case .progress, .prediction, .done: break
         }
+    }
+
+    private static func line(_ record: EpochRecord, of total: Int) -> String {
+        var text = "epoch \(record.epoch)/\(total)  loss \(record.trainLoss.rounded(toPlaces: 4))"
+        text += "  training \(record.trainAccuracy.percent)"
+        if let accuracy = record.accuracy, let logLoss = record.logLoss {
+            text += "  validation \(accuracy.percent)  log-loss \(logLoss.rounded(toPlaces: 3))"
+        }
+        return text + "  \(record.seconds.rounded(toPlaces: 1)) s"
     }
 
     /// Writes a line of the result to standard output.

@@ -4,6 +4,7 @@ internal import FinetuneCheckpoints
 internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneFiles
+internal import FinetuneModels
 internal import FinetunePipeline
 internal import FinetuneTraining
 
@@ -16,11 +17,13 @@ enum ExitStatus: Int32 {
     case diverged = 70
     case cannotCreate = 73
     case inputOutput = 74
+    case stopped = 75
+    case interrupted = 130
 
     /// The code of an error of one of our rooms; nil for others.
     init?(_ error: any Error) {
         switch error {
-        case is UsageError: self = .usage
+        case is UsageError, is FreezeError, is ArchitectureError: self = .usage
         case let error as FileError:
             switch error.kind {
             case .missing: self = .inputMissing
@@ -41,6 +44,9 @@ enum ExitStatus: Int32 {
             case .unusableData: self = .badData
             case .cannotCreate: self = .cannotCreate
             case .diverged: self = .diverged
+            case .contradiction: self = .usage
+            case .stopped: self = .stopped
+            case .interrupted: self = .interrupted
             }
         case is EngineError, is PipelineError, is PictureError: self = .badData
         default: return nil

@@ -8,6 +8,7 @@ internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
 internal import FinetuneTraining
+internal import Glibc
 
 extension LogLevel: ExpressibleByArgument {}
 extension Precision: ExpressibleByArgument {}
@@ -32,7 +33,7 @@ struct ComputeOptions: ParsableArguments {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is a number from 1 to 1024.") }
     }
 
-    func makeThread() -> EngineThread { EngineThread(threads: threads ?? EngineThread.availableProcessors) }
+    func makeThread() -> EngineThread { EngineThread(threads: threads ?? Machine.availableProcessors) }
 
     /// The precision asked for, or the one that a model was adapted in, or the fastest.
     func precision(for model: Model, _ console: Console) -> Precision {
@@ -213,6 +214,16 @@ enum Installation {
             folder = Path.parent(of: folder)
         }
         throw UsageError(description: "there is no bundled base beside this program. Name one with --base FILE.")
+    }
+
+    /// Where outputs of frozen parts stay: what `--cache` says, else the user's cache folder; nil for `off`.
+    static func cacheFolder(_ option: String?) -> String? {
+        if let option { return option == "off" ? nil : option }
+        func variable(_ name: String) -> String? {
+            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        }
+        let folder = variable("XDG_CACHE_HOME") ?? variable("HOME").map { Path.join($0, ".cache") }
+        return folder.map { Path.join($0, "finetune") }
     }
 
     static func load(_ path: String, _ console: Console) throws -> Model {

@@ -17,7 +17,7 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
     static func tooMuchMemory(_ byteCount: Int) -> EngineError {
         EngineError(
             description: "cannot run the network: a batch of such images needs \(byteCount >> 20) MiB, "
-                + "this machine has \(AlignedBytes.physicalMemory >> 20). Try a smaller --size.")
+                + "this machine has \(Machine.physicalMemory >> 20). Try a smaller --size.")
     }
 
     static func missingTensor(_ name: String) -> EngineError {

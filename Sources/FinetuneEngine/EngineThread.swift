@@ -54,7 +54,4 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
             job.runSynchronously(on: asUnownedSerialExecutor())
         }
     }
-
-    /// The number of processors that this process may use.
-    package static var availableProcessors: Int { max(1, Int(omp_get_num_procs())) }
 }

@@ -36,6 +36,10 @@ package struct StepNorms: Sendable, Equatable {
     package var value = 0.0
     package var update = 0.0
 
+    package init(gradient: Double = 0, value: Double = 0, update: Double = 0) {
+        (self.gradient, self.value, self.update) = (gradient, value, update)
+    }
+
     package static func + (a: StepNorms, b: StepNorms) -> StepNorms {
         StepNorms(gradient: a.gradient + b.gradient, value: a.value + b.value, update: a.update + b.update)
     }

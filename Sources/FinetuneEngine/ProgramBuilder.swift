@@ -125,7 +125,7 @@ final class ProgramBuilder {
             scratchpadBytes = max(scratchpadBytes, try primitive.layout(dnnl_query_scratchpad_md).byteCount)
         }
         let plan = BufferPlan(buffers)
-        guard plan.byteCount + scratchpadBytes < AlignedBytes.physicalMemory else {
+        guard plan.byteCount + scratchpadBytes < Machine.physicalMemory else {
             throw EngineError.tooMuchMemory(plan.byteCount + scratchpadBytes)
         }
         let arena = AlignedBytes(byteCount: plan.byteCount)

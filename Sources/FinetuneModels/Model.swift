@@ -18,6 +18,8 @@ package struct Model: Sendable {
     package var classes: [String]?
     /// The arithmetic that the model was adapted in; nil for a base, which runs in any.
     package var precision: Precision?
+    /// The part that was trained, where that is more than the head.
+    package var trainedPart: TrainedPart?
     /// Hexadecimal content hashes of the images that it was trained on.
     package var trainingImages: Set<String>
     /// What kind of file it was read from, in words.
@@ -26,7 +28,8 @@ package struct Model: Sendable {
     package init(
         network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil,
         inputSize: ImageSize? = nil,
-        classes: [String]? = nil, precision: Precision? = nil, trainingImages: Set<String> = [], dialect: String
+        classes: [String]? = nil, precision: Precision? = nil, trainedPart: TrainedPart? = nil,
+        trainingImages: Set<String> = [], dialect: String
     ) {
         self.network = network
         self.weights = weights
@@ -35,8 +38,21 @@ package struct Model: Sendable {
         self.inputSize = inputSize
         self.classes = classes
         self.precision = precision
+        self.trainedPart = trainedPart
         self.trainingImages = trainingImages
         self.dialect = dialect
+    }
+}
+
+/// The part of a network that learned in a precision of its own.
+package struct TrainedPart: Sendable, Equatable {
+    /// The node that it reads; `Node.image` where everything learned.
+    package var boundary: String
+    package var precision: Precision
+
+    package init(boundary: String, precision: Precision) {
+        self.boundary = boundary
+        self.precision = precision
     }
 }
 
@@ -102,6 +118,7 @@ extension Model {
         model.weights["\(head).weight"] = weight
         model.weights["\(head).bias"] = bias
         model.classes = classes
+        model.trainedPart = nil
         return model
     }
 }

@@ -14,6 +14,7 @@ package struct FeatureExtractor: Sendable {
         package let hashes: [ContentHash]
         /// Shape `[items] + outputShape`.
         package let values: Tensor
+        package let skipped: [Skipped]
     }
 
     /// An image that could not be read, and why.
@@ -23,22 +24,38 @@ package struct FeatureExtractor: Sendable {
     }
 
     package let precision: Precision
-    /// The shape of one image's values.
+    /// The shape of one image's values: `[features]`, `[channels, height, width]`, or `[height, width, channels]` where
+    /// the node is the image itself.
     package let outputShape: [Int]
-    private let program: InferenceProgram
+    /// What was computed is kept here, and found here.
+    package let store: FeatureStore?
+    /// Why what was computed is not kept for later runs, in words, where it was to be.
+    package var keepingProblem: String? { store?.failure ?? problem }
+    private let problem: String?
     private let loader: ImageLoader
+    private let inputShape: [Int]
+    private let batch: Int
+    private let segments: [Segment]
+
+    /// A part of the network in one precision, and how its results are rounded before anybody reads them.
+    private struct Segment {
+        let program: InferenceProgram
+        let rounding: FeatureStore.Element?
+    }
 
     /// Compiles the network.
     ///
     /// - Parameters:
-    ///   - node: The node whose output is wanted.
+    ///   - node: The node whose output is wanted; `Node.image` for the network's input.
     ///   - inputShape: `[height, width, channels]` where the data set holds inputs that are ready for the network; nil
     ///     for pictures, which the model's recipe prepares.
+    ///   - precision: That of what was not trained; a model's trained part has its own.
     ///   - imageCount: How many images are to come, where it is known: a few need no full batch.
+    ///   - keeping: Where the node's outputs are kept; nil keeps nothing.
     /// - Throws: `EngineError`; `PipelineError` where a recipe is needed and there is none.
     package init(
         _ model: Model, node: String, inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
-        thread: EngineThread
+        keeping: FeatureKeeping? = nil, thread: EngineThread
     ) async throws {
         self.precision = precision
         let channels = model.network.inputChannels
@@ -62,14 +79,15 @@ package struct FeatureExtractor: Sendable {
             loader = ImageLoader(try Preprocessor(recipe))
             shape = [recipe.height, recipe.width, channels]
         }
+        self.inputShape = shape
         // An image's numbers must not depend on how many come with it. In fp32 they would: the order of the sums in
         // Winograd's kernels depends on the batch. So fp32 always runs full batches.
         let fewest = precision == .fp32 ? Int.max : max(1, imageCount ?? .max)
-        let batch = min(Self.batch(height: shape[0], width: shape[1]), fewest)
-        program = try await InferenceProgram(
-            model.network, model.weights, output: node, batch: batch, height: shape[0], width: shape[1],
-            precision: precision, thread: thread)
-        outputShape = await program.outputShape
+        batch = min(Self.batch(height: shape[0], width: shape[1]), fewest)
+        (segments, outputShape) = try await Self.compile(
+            model, node, image: shape, precision: precision, batch: batch, thread: thread)
+        (store, problem) =
+            keeping?.makeStore(model, node: node, precision: precision, outputShape: outputShape) ?? (nil, nil)
     }
 
     /// Images a run: enough to keep every thread busy, few enough to stay in a few hundred megabytes.
@@ -77,39 +95,136 @@ package struct FeatureExtractor: Sendable {
         max(8, min(128, 8 * 224 * 224 / max(1, height * width)))
     }
 
-    /// Decodes the chosen items and gives their values to `consume`, in order.
+    /// One program, or two where the trained part has a precision of its own or reads rounded values.
+    private static func compile(
+        _ model: Model, _ node: String, image: [Int], precision: Precision, batch: Int, thread: EngineThread
+    ) async throws -> ([Segment], [Int]) {
+        guard node != Node.image else { return ([], image) }
+        let (network, weights) = (model.network, model.weights)
+        func program(_ network: Network, _ node: String, _ shape: [Int], _ order: ImageOrder, _ precision: Precision)
+            async throws -> InferenceProgram
+        {
+            let (height, width) = order == .channelsLast ? (shape[0], shape[1]) : (shape[1], shape[2])
+            return try await InferenceProgram(
+                network, weights, output: node, batch: batch, height: height, width: width, order: order,
+                precision: precision, thread: thread)
+        }
+        guard let trained = model.trainedPart, network.ancestors(of: node).contains(trained.boundary),
+            trained.boundary != node
+        else {
+            let whole = try await program(network, node, image, .channelsLast, precision)
+            return ([Segment(program: whole, rounding: nil)], await whole.outputShape)
+        }
+        // Rounding bfloat16 to bfloat16 changes nothing, so one program does.
+        if trained.boundary == Node.image || (precision == .bf16 && trained.precision == .bf16) {
+            let whole = try await program(network, node, image, .channelsLast, trained.precision)
+            return ([Segment(program: whole, rounding: nil)], await whole.outputShape)
+        }
+        let frozen = try await program(network, trained.boundary, image, .channelsLast, precision)
+        let between = await frozen.outputShape
+        let rest = try await program(
+            network.part(after: trained.boundary, outputShape: between), node, between, .channelsFirst,
+            trained.precision)
+        return (
+            [
+                Segment(program: frozen, rounding: .kept(of: between, precision)),
+                Segment(program: rest, rounding: nil),
+            ], await rest.outputShape
+        )
+    }
+
+    // MARK: Running
+
+    /// The values of some items, in their order; those that cannot be read are passed over and named.
     ///
     /// Decoding uses all cores between two runs of the network, which uses them all in turn; so neither waits long and
-    /// nothing competes. An image that cannot be read is passed over and returned by name; whether too many are is the
-    /// caller's to say (`PipelineError.check`).
+    /// nothing competes.
+    ///
+    /// - Parameter items: Indices into the data set's items, any number.
+    package func values(of items: [Int], in dataset: ImageDataset, view: ImageView = .plain) async throws -> Chunk {
+        var ready: [ImageLoader.Prepared] = []
+        var skipped: [Skipped] = []
+        let known: @Sendable (ContentHash) -> Bool = { [store] hash in
+            store?.contains(view.key(for: hash), view: 0) ?? false
+        }
+        for result in await loader.prepare(items, dataset, view: view, isKnown: known) {
+            switch result {
+            case .ready(let prepared): ready.append(prepared)
+            case .skipped(let image): skipped.append(image)
+            }
+        }
+        let size = outputShape.reduce(1, *)
+        let storage = TensorStorage(count: ready.count * size)
+        let rows = UnsafeMutableBufferPointer(mutating: storage.values)
+        func row(_ place: Int) -> UnsafeMutableBufferPointer<Float> {
+            UnsafeMutableBufferPointer(rebasing: rows[place * size..<(place + 1) * size])
+        }
+        var missing: [Int] = []
+        for (place, image) in ready.enumerated() {
+            guard image.isKnown else {
+                missing.append(place)
+                continue
+            }
+            if store?.read(view.key(for: image.hash), view: 0, into: row(place)) == true { continue }
+            // What is kept of it is damaged: compute it again.
+            let again = await loader.prepare([image.item], dataset, view: view)
+            guard case .ready(let prepared)? = again.first else {
+                throw PipelineError(description: "'\(dataset.items[image.item].name)' changed while it was read.")
+            }
+            ready[place] = prepared
+            missing.append(place)
+        }
+        for start in stride(from: 0, to: missing.count, by: batch) {
+            let places = Array(missing[start..<min(start + batch, missing.count)])
+            var values = loader.inputs(of: places.map { ready[$0] }, shape: inputShape)
+            for segment in segments {
+                values = try await segment.program.run(values)
+                if let rounding = segment.rounding { values = values.rounded(to: rounding) }
+            }
+            values.withUnsafeBufferPointer { source in
+                for (index, place) in places.enumerated() {
+                    let target = row(place)
+                    _ = target.update(from: source[index * size..<(index + 1) * size])
+                    guard let store else { continue }
+                    FeatureStore.round(target, to: store.element)
+                    store.insert(
+                        view.key(for: ready[place].hash), view: 0, UnsafeBufferPointer(target))
+                }
+            }
+        }
+        return Chunk(
+            items: ready.map(\.item), hashes: ready.map(\.hash),
+            values: Tensor(shape: [ready.count] + outputShape, storage: storage), skipped: skipped)
+    }
+
+    /// Gives the values of the chosen items to `consume`, batch by batch and in order.
+    ///
+    /// - Returns: The images that could not be read; whether they are too many is the caller's to say
+    ///   (`PipelineError.check`).
     package func run(
-        _ dataset: ImageDataset, items: [Int]? = nil, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
+        _ dataset: ImageDataset, items: [Int]? = nil,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         consume: (Chunk) throws -> Void
     ) async throws -> [Skipped] {
         let indices = items ?? Array(dataset.items.indices)
-        let batch = program.batch
         var skipped: [Skipped] = []
-        var pending: [ImageLoader.Prepared] = []
-        func runPending() async throws {
-            guard !pending.isEmpty else { return }
-            let chunk = pending
-            pending = []
-            let values = try await program.run(loader.inputs(of: chunk, shape: Array(program.inputShape.dropFirst())))
-            try consume(Chunk(items: chunk.map(\.item), hashes: chunk.map(\.hash), values: values))
-        }
         for start in stride(from: 0, to: indices.count, by: batch) {
             let part = indices[start..<min(start + batch, indices.count)]
-            for result in await loader.prepare(Array(part), dataset) {
-                switch result {
-                case .ready(let prepared): pending.append(prepared)
-                case .skipped(let image): skipped.append(image)
-                }
-                if pending.count == batch { try await runPending() }
-            }
-            progress(min(start + batch, indices.count), indices.count)
+            let chunk = try await values(of: Array(part), in: dataset)
+            skipped += chunk.skipped
+            if !chunk.items.isEmpty { try consume(chunk) }
+            try progress(min(start + batch, indices.count), indices.count)
         }
-        try await runPending()
         return skipped
+    }
+}
+
+extension Tensor {
+    fileprivate func rounded(to element: FeatureStore.Element) -> Tensor {
+        Tensor(shape: shape) { target in
+            withUnsafeBufferPointer { _ = target.update(from: $0) }
+            FeatureStore.round(target, to: element)
+        }
     }
 }
 
@@ -125,7 +240,7 @@ package struct FeatureTable: Sendable {
     /// Runs the extractor over the data set and keeps what it gives.
     package init(
         _ extractor: FeatureExtractor, _ dataset: ImageDataset,
-        progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) async throws {
         var items: [Int] = []
         var hashes: [ContentHash] = []

@@ -18,9 +18,13 @@ struct ImageLoader: Sendable {
         fileprivate let pixels: Pixels
 
         fileprivate enum Pixels: Sendable {
+            /// Nothing was decoded: what comes of this image is known.
+            case known
             case crop(Picture)
             case numbers([Float])
         }
+
+        var isKnown: Bool { if case .known = pixels { true } else { false } }
     }
 
     enum Preparation: Sendable {
@@ -29,10 +33,17 @@ struct ImageLoader: Sendable {
     }
 
     /// Decodes items side by side, in order.
-    func prepare(_ items: [Int], _ dataset: ImageDataset) async -> [Preparation] {
+    ///
+    /// - Parameters:
+    ///   - view: How each is shown to the network.
+    ///   - isKnown: Whether what comes of an image of some content is known, which then is not decoded.
+    func prepare(
+        _ items: [Int], _ dataset: ImageDataset, view: ImageView = .plain,
+        isKnown: @escaping @Sendable (ContentHash) -> Bool = { _ in false }
+    ) async -> [Preparation] {
         await withTaskGroup(of: (Int, Preparation).self) { group in
             for (place, item) in items.enumerated() {
-                group.addTask { (place, prepare(item, dataset)) }
+                group.addTask { (place, prepare(item, dataset, view, isKnown)) }
             }
             var results = [Preparation?](repeating: nil, count: items.count)
             for await (place, result) in group { results[place] = result }
@@ -40,23 +51,34 @@ struct ImageLoader: Sendable {
         }
     }
 
-    private func prepare(_ item: Int, _ dataset: ImageDataset) -> Preparation {
+    private func prepare(
+        _ item: Int, _ dataset: ImageDataset, _ view: ImageView, _ isKnown: (ContentHash) -> Bool
+    ) -> Preparation {
         do {
             let content = try dataset.content(of: item)
             let hash = ImageDataset.hash(of: content)
+            if isKnown(hash) { return .ready(Prepared(item: item, hash: hash, pixels: .known)) }
             let pixels: Prepared.Pixels
             switch content {
             case .numbers(let numbers): pixels = .numbers(numbers)
-            case .picture(let picture): pixels = .crop(preprocessor?.crop(picture) ?? picture)
+            case .picture(let picture): pixels = .crop(crop(picture, hash, view))
             case .encoded(let bytes):
                 let picture = try Picture(decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore)
-                pixels = .crop(preprocessor?.crop(picture) ?? picture)
+                pixels = .crop(crop(picture, hash, view))
             }
             return .ready(Prepared(item: item, hash: hash, pixels: pixels))
         } catch {
             let reason = (error as? PictureError)?.reason ?? "\(error)"
             return .skipped(FeatureExtractor.Skipped(name: dataset.items[item].name, reason: reason))
         }
+    }
+
+    private func crop(_ picture: Picture, _ hash: ContentHash, _ view: ImageView) -> Picture {
+        guard let preprocessor else { return picture }
+        guard let parameters = view.parameters(for: hash, width: picture.width, height: picture.height) else {
+            return preprocessor.crop(picture)
+        }
+        return preprocessor.crop(picture, parameters)
     }
 
     /// The input of a batch.
@@ -73,6 +95,7 @@ struct ImageLoader: Sendable {
                 switch image.pixels {
                 case .crop(let picture): (other ?? preprocessor)?.write(picture, into: target)
                 case .numbers(let numbers): _ = target.update(from: numbers)
+                case .known: target.update(repeating: 0)
                 }
             }
         }

@@ -14,6 +14,8 @@ package enum Event: Sendable {
     case progress(stage: String, done: Int, total: Int)
     /// The share of a stage that is done, where nothing is counted.
     case share(stage: String, Double)
+    /// An epoch that is over, of so many.
+    case epoch(EpochRecord, of: Int)
     /// One prediction.
     case prediction(JSON)
     /// The end, with the result.
@@ -27,6 +29,8 @@ package enum Event: Sendable {
         case .skipped(let name, let reason):
             event("skipped", [.init("path", .string(name)), .init("reason", .string(reason))])
         case .progress, .share: nil
+        case .epoch(let record, let total):
+            event("epoch", (record.json.members ?? []) + [.init("epochs", .integer(total))])
         case .prediction(let data): event("prediction", data.members ?? [])
         case .done(let data): event("done", [.init("schema", 1)] + (data.members ?? []))
         }

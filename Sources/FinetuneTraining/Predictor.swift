@@ -39,7 +39,7 @@ package struct Predictor: Sendable {
 
     /// The probabilities of each image, given as they come: index of the item and one number a class.
     package func predict(
-        _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in },
+        _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         each: (_ item: Int, _ hash: ContentHash, _ probabilities: [Double]) throws -> Void
     ) async throws -> [FeatureExtractor.Skipped] {
         try await extractor.run(dataset, progress: progress) { chunk in
@@ -61,7 +61,7 @@ package struct Predictor: Sendable {
     /// Scores the model on the labelled images of a data set whose labels index `classes`.
     ///
     /// - Throws: `TrainingError` where no image is left to score.
-    package func evaluate(_ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) -> Void = { _, _ in })
+    package func evaluate(_ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in })
         async throws -> Score
     {
         var rows: [[Double]] = []

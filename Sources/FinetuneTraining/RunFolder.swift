@@ -15,11 +15,21 @@ package struct RunFolder: Sendable {
         return "\(name)-\(number)"
     }
 
+    /// Where the last run of that base and data stands; the first name where there is none.
+    package static func latestPath(base: String, data: String) -> String {
+        let next = defaultPath(base: base, data: data)
+        let name = "runs/\(Path.stem(of: base))-\(Path.stem(of: data))"
+        let number = Int(next.dropFirst(name.count + 1)) ?? 1
+        return "\(name)-\(max(1, number - 1))"
+    }
+
     /// Opens the folder, making it where there is none.
     ///
-    /// - Parameter isForced: Whether an earlier run there may be overwritten.
+    /// - Parameters:
+    ///   - isForced: Whether an earlier run there may be overwritten.
+    ///   - resumes: Whether an earlier run there goes on.
     /// - Throws: `TrainingError` where an earlier run is in the way, `FileError`.
-    package init(_ path: String, isForced: Bool) throws {
+    package init(_ path: String, isForced: Bool, resumes: Bool = false) throws {
         self.path = path
         guard let kind = FileSystem.kind(of: path) else {
             try FileSystem.makeDirectory(path)
@@ -28,12 +38,21 @@ package struct RunFolder: Sendable {
         guard kind == .directory else {
             throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': it is a file. Choose another --out.")
         }
-        if !isForced, !(try FileSystem.list(path).isEmpty) {
+        let files = try FileSystem.list(path)
+        if !isForced, !resumes, !files.isEmpty {
             throw TrainingError(
                 .cannotCreate,
-                "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --force.")
+                "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --resume or --force."
+            )
+        }
+        // What a killed run left half written, and a checkpoint that nobody will go on from.
+        for name in files where name.hasSuffix(".tmp") || (!resumes && name == Self.checkpointName) {
+            FileSystem.remove(file(name))
         }
     }
+
+    /// Where a run that is stopped can go on from.
+    package static let checkpointName = "last.checkpoint.h5"
 
     package func file(_ name: String) -> String { Path.join(path, name) }
 
@@ -75,7 +94,15 @@ package struct RunFolder: Sendable {
 
 /// Why a run cannot go on.
 package struct TrainingError: Error, Sendable, CustomStringConvertible {
-    package enum Kind: Sendable { case unusableData, cannotCreate, diverged }
+    package enum Kind: Sendable {
+        case unusableData, cannotCreate, diverged
+        /// What is asked does not fit what is there.
+        case contradiction
+        /// Somebody asked, and a checkpoint was written.
+        case stopped
+        /// Somebody asked before there was anything to keep.
+        case interrupted
+    }
 
     package let kind: Kind
     package let description: String

@@ -1,29 +1,11 @@
-// Adapts a base to a data set with its trunk frozen: features once, then a head on them.
+// Adapts a base to a data set: one path for every strategy, which part ways only at what learns.
 
 package import FinetuneDatasets
 package import FinetuneEngine
 package import FinetuneEvaluation
-internal import FinetuneFiles
+package import FinetuneFiles
 package import FinetuneModels
 package import FinetunePipeline
-
-/// What a training is told.
-package struct TrainingSettings: Sendable {
-    package var head = HeadKind.logistic
-    package var linear = LinearSettings()
-    /// Whether features are standardized before the head learns.
-    package var standardizes = true
-    /// The fraction of images that validate where the data set does not say.
-    package var validation = 0.2
-    package var test = 0.0
-    package var seed: UInt64 = 0
-    package var precision = Precision.native
-
-    package init() {}
-
-    /// Folds for choosing a head's strength.
-    static let folds = 3
-}
 
 /// One split's scores with the names of its images.
 package struct SplitScore: Sendable {
@@ -35,7 +17,14 @@ package struct SplitScore: Sendable {
 /// What came out of a training.
 package struct TrainingResult: Sendable {
     package let model: Model
-    package let head: DenseHead
+    package let plan: FreezePlan
+    /// How the head was fitted, where that was done to its optimum or on features alone.
+    package let headRecord: JSON?
+    package let epochs: [EpochRecord]
+    /// From 1; nil where nothing validated.
+    package let bestEpoch: Int?
+    /// The initial learning rate of steps through the network.
+    package let rate: Double?
     package let scores: [SplitScore]
     package let parts: [(name: String, part: Split.Part, group: String?)]
     package let skipped: [FeatureExtractor.Skipped]
@@ -44,15 +33,19 @@ package struct TrainingResult: Sendable {
     package let trainSeconds: Double
 }
 
-/// Trains a head on a frozen base.
+/// Trains a model.
 package struct Trainer: Sendable {
     package let base: Model
     package let dataset: ImageDataset
     package let settings: TrainingSettings
-    private let thread: EngineThread
+    let context: TrainingContext
+    let thread: EngineThread
 
     /// - Throws: `TrainingError` for a data set that nothing can be learnt from.
-    package init(_ base: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, thread: EngineThread) throws {
+    package init(
+        _ base: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, _ context: TrainingContext,
+        thread: EngineThread
+    ) throws {
         guard dataset.classes.count >= 2 else {
             let found = dataset.classes.isEmpty ? "no classes" : "the one class '\(dataset.classes[0])'"
             throw TrainingError(
@@ -66,60 +59,85 @@ package struct Trainer: Sendable {
         self.base = base
         self.dataset = dataset
         self.settings = settings
+        self.context = context
         self.thread = thread
     }
 
-    /// Extracts features, splits, fits the head and scores it.
-    package func run(_ report: EventHandler) async throws -> TrainingResult {
-        let started = ContinuousClock.now
-        let extractor = try await FeatureExtractor(
-            base, node: base.network.featureNode, inputShape: dataset.inputShape, precision: settings.precision,
-            thread: thread)
-        let table = try await FeatureTable(extractor, dataset) { done, total in
-            report(.progress(stage: "features", done: done, total: total))
+    /// What learns in the end, and how.
+    ///
+    /// - Throws: `FreezeError` for a stage that the base does not have.
+    package func plan() throws -> FreezePlan {
+        let model = try withNewHead(nil)
+        guard settings.strategy != .frozen else {
+            return try FreezePlan(model.network, learningFrom: Stage.head, normalization: .frozen)
         }
+        return try FreezePlan(
+            model.network, learningFrom: try settings.steps.unfreezing.firstStage(of: model.network),
+            normalization: settings.steps.normalization, stageRateDecay: settings.steps.stageRateDecay)
+    }
+
+    /// Looks at the images, divides them, trains and scores.
+    package func run(_ report: @escaping EventHandler) async throws -> TrainingResult {
+        settings.strategy == .frozen ? try await runFrozen(report) : try await runSteps(report)
+    }
+
+    // MARK: A head on frozen features
+
+    private func runFrozen(_ report: @escaping EventHandler) async throws -> TrainingResult {
+        let started = ContinuousClock.now
+        let table = try await features(of: dataset, report)
         for image in table.skipped { report(.skipped(name: image.name, reason: image.reason)) }
         let extracted = ContinuousClock.now
-
-        let labels = table.items.map { dataset.items[$0].label ?? 0 }
-        let members = zip(table.items, zip(labels, table.hashes)).map { item, pair in
-            Split.Member(label: pair.0, hash: pair.1, group: dataset.items[item].group, part: dataset.items[item].part)
+        let survey = try Survey(table.items, table.hashes, of: dataset, settings, report: report)
+        let head = try fit(settings.head, table, survey, report)
+        var model = try withNewHead(head)
+        model.precision = settings.precision
+        model.trainingImages = survey.trainingHashes
+        let scores = scoredParts(survey).map { part in
+            let places = survey.places(part)
+            let logits = table.features.rows(places).dense(weight: head.weight, bias: head.bias)
+            return SplitScore(
+                part: part,
+                evaluation: Evaluation(
+                    probabilities: Softmax.probabilities(logits), labels: places.map { survey.labels[$0] },
+                    classes: dataset.classes),
+                images: places.map { dataset.items[survey.items[$0]].name })
         }
-        try checkGroups(members)
-        let parts = Split.assign(members, validation: settings.validation, test: settings.test, seed: settings.seed)
-        let training = parts.indices.filter { parts[$0] == .train }
-        try checkClasses(training.map { labels[$0] }, report)
-        warnOfLeaks(members, parts, table, report)
+        return TrainingResult(
+            model: model, plan: try plan(), headRecord: head.record, epochs: [], bestEpoch: nil, rate: nil,
+            scores: scores, parts: parts(survey), skipped: table.skipped, trainImages: survey.places(.train).count,
+            featureSeconds: seconds(extracted - started), trainSeconds: seconds(.now - extracted))
+    }
 
-        let head = settings.head.fit(
-            features: table.features.rows(training), labels: training.map { labels[$0] },
-            classCount: dataset.classes.count, folds: folds(training, labels), standardizes: settings.standardizes,
-            linear: settings.linear, threads: thread.count
+    /// The features of images under the frozen base, kept for the next run.
+    private func features(of dataset: ImageDataset, _ report: EventHandler) async throws -> FeatureTable {
+        let extractor = try await FeatureExtractor(
+            base, node: base.network.featureNode, inputShape: dataset.inputShape, precision: settings.precision,
+            keeping: settings.cache.map { FeatureKeeping($0, rows: dataset.items.count) }, thread: thread)
+        let table = try await FeatureTable(extractor, dataset) { done, total in
+            try stopBeforeSteps()
+            report(.progress(stage: "features", done: done, total: total))
+        }
+        if let problem = extractor.keepingProblem {
+            report(.warning("Features are not kept for later runs: \(problem)."))
+        }
+        return table
+    }
+
+    private func fit(_ kind: HeadKind, _ table: FeatureTable, _ survey: Survey, _ report: EventHandler) throws
+        -> DenseHead
+    {
+        let training = survey.places(.train)
+        let head = kind.fit(
+            features: table.features.rows(training), labels: training.map { survey.labels[$0] },
+            classCount: dataset.classes.count, folds: folds(training, survey.labels),
+            standardizes: settings.standardizes, linear: settings.linear, threads: thread.count
         ) { done, _ in report(.share(stage: "head", done)) }
         guard head.weight.values.allSatisfy(\.isFinite), head.bias.values.allSatisfy(\.isFinite) else {
             throw TrainingError(
                 .diverged, "the training diverged: the head's weights are no longer numbers. Try a smaller --lr.")
         }
-
-        var model = base.adapted(weight: head.weight, bias: head.bias, classes: dataset.classes)
-        model.precision = settings.precision
-        model.trainingImages = Set(training.map { table.hashes[$0].text })
-        let scores = Split.Part.allCases.filter { $0 != .train }.compactMap { part -> SplitScore? in
-            let rows = parts.indices.filter { parts[$0] == part }
-            guard !rows.isEmpty else { return nil }
-            let logits = table.features.rows(rows).dense(weight: head.weight, bias: head.bias)
-            return SplitScore(
-                part: part,
-                evaluation: Evaluation(
-                    probabilities: Softmax.probabilities(logits), labels: rows.map { labels[$0] },
-                    classes: dataset.classes),
-                images: rows.map { dataset.items[table.items[$0]].name })
-        }
-        return TrainingResult(
-            model: model, head: head, scores: scores,
-            parts: zip(table.items, parts).map { (dataset.items[$0].name, $1, dataset.items[$0].group) },
-            skipped: table.skipped, trainImages: training.count, featureSeconds: seconds(extracted - started),
-            trainSeconds: seconds(.now - extracted))
+        return head
     }
 
     /// Folds over the training images; nil where there are too few to choose a strength by.
@@ -132,44 +150,165 @@ package struct Trainer: Sendable {
             count: TrainingSettings.folds)
     }
 
-    /// A group that the data set itself puts on two sides makes every score a false one.
-    private func checkGroups(_ members: [Split.Member]) throws {
-        var parts: [String: Set<Split.Part>] = [:]
-        for member in members {
-            if let group = member.group, let part = member.part { parts[group, default: []].insert(part) }
+    // MARK: Steps through the network
+
+    private func runSteps(_ report: @escaping EventHandler) async throws -> TrainingResult {
+        let started = ContinuousClock.now
+        let steps = settings.steps
+        let start = try withNewHead(nil)
+        let first = try steps.unfreezing.firstStage(of: start.network)
+        let phases = TrainingPhase.plan(settings.strategy, from: first, of: start.network, epochs: steps.epochs)
+        let fingerprint = try fingerprint()
+        let checkpoint = try loadCheckpoint(fingerprint)
+
+        let looked = try await look(at: start, phases[0].first, report)
+        let survey = looked.survey
+        let training = survey.items(.train)
+        var head: DenseHead?
+        if settings.strategy == .headFirst, checkpoint == nil {
+            head = try await fitHeadFirst(survey, report)
         }
-        let torn = parts.filter { $0.value.count > 1 }.keys.sorted()
-        guard torn.isEmpty else {
-            throw TrainingError(
-                .unusableData,
-                "cannot learn from '\(dataset.path)': its own splits put the group '\(torn[0])' on two sides\(torn.count > 1 ? " (and \(torn.count - 1) more)" : ""). Move each group to one split."
-            )
+        let extracted = ContinuousClock.now
+
+        let model = try withNewHead(head)
+        var tuning = FineTuning(
+            model, dataset, training: training, validation: survey.items(.validation), settings, context,
+            fingerprint: fingerprint, from: checkpoint, thread: thread, report: report)
+        var plan = try self.plan()
+        for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
+            let session = try await TrainingSession(
+                model, learningFrom: phase.first, settings, inputShape: dataset.inputShape,
+                batch: FineTuning.batch(steps, images: training.count), imageCount: dataset.items.count, thread: thread)
+            plan = session.plan
+            try await tuning.run(phase, session)
+            if let problem = session.extractor.keepingProblem {
+                report(.warning("The frozen part's outputs are not kept for later runs: \(problem)."))
+            }
+            if tuning.progress.isFinished { break }
         }
+        let trained = ContinuousClock.now
+
+        var result = tuning.result
+        result.precision = settings.precision
+        let boundary = try result.network.boundary(before: first)
+        if boundary != result.network.featureNode {
+            result.trainedPart = TrainedPart(boundary: boundary, precision: steps.precision)
+        }
+        let scores = try await score(result, survey, report)
+        result.trainingImages = survey.trainingHashes
+        return TrainingResult(
+            model: result, plan: plan, headRecord: head?.record, epochs: tuning.progress.epochs,
+            bestEpoch: tuning.progress.bestEpoch, rate: tuning.progress.rate, scores: scores, parts: parts(survey),
+            skipped: looked.skipped, trainImages: training.count, featureSeconds: seconds(extracted - started),
+            trainSeconds: seconds(trained - extracted))
     }
 
-    private func checkClasses(_ labels: [Int], _ report: EventHandler) throws {
-        let counts = labels.reduce(into: [Int](repeating: 0, count: dataset.classes.count)) { $0[$1] += 1 }
-        if let missing = counts.firstIndex(of: 0) {
-            throw TrainingError(
-                .unusableData,
-                "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training."
-            )
-        }
-        for (name, count) in zip(dataset.classes, counts) where count == 1 {
-            report(.warning("The class '\(name)' has a single training image; what is learnt of it is a guess."))
-        }
-    }
-
-    private func warnOfLeaks(
-        _ members: [Split.Member], _ parts: [Split.Part], _ table: FeatureTable, _ report: EventHandler
+    /// Reads every image once. Where something is frozen, what it makes of them is kept on the way.
+    private func look(at model: Model, _ first: String, _ report: EventHandler) async throws -> (
+        survey: Survey, skipped: [FeatureExtractor.Skipped]
     ) {
-        let training = Set(members.indices.filter { parts[$0] == .train }.map { members[$0].hash })
-        let leaks = members.indices.filter { parts[$0] != .train && training.contains(members[$0].hash) }
-        guard let first = leaks.first else { return }
-        report(
-            .warning(
-                "\(leaks.count) images outside the training split are also in it, such as '\(dataset.items[table.items[first]].name)'; their scores are too good."
-            ))
+        let boundary = try model.network.boundary(before: first)
+        let views = boundary == Node.image ? 1 : TrainingSession.views(settings.steps)
+        let extractor = try await FeatureExtractor(
+            model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
+            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: dataset.items.count * views),
+            thread: thread)
+        var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, views: views)
+        var items: [Int] = []
+        var hashes: [ContentHash] = []
+        let skipped = try await extractor.run(dataset) { done, total in
+            try stopBeforeSteps()
+            report(.progress(stage: "images", done: done, total: total))
+            forecast.advance(to: done, of: total, report)
+        } consume: { chunk in
+            items += chunk.items
+            hashes += chunk.hashes
+        }
+        forecast.finish(report)
+        for image in skipped { report(.skipped(name: image.name, reason: image.reason)) }
+        try PipelineError.check(skipped, of: dataset.items.count)
+        return (try Survey(items, hashes, of: dataset, settings, report: report), skipped)
+    }
+
+    /// The head of `lp-ft`: logistic regression to its optimum on the base's features.
+    private func fitHeadFirst(_ survey: Survey, _ report: EventHandler) async throws -> DenseHead {
+        let table = try await features(of: dataset, report)
+        return try fit(.logistic, table, survey, report)
+    }
+
+    /// Scores the finished model as `evaluate` would.
+    private func score(_ model: Model, _ survey: Survey, _ report: EventHandler) async throws -> [SplitScore] {
+        let predictor = try await Predictor(
+            model, classes: dataset.classes, inputShape: dataset.inputShape, precision: settings.precision,
+            thread: thread)
+        var scores: [SplitScore] = []
+        for part in scoredParts(survey) {
+            let part0 = dataset.selecting(survey.items(part))
+            let score = try await predictor.evaluate(part0) { done, total in
+                report(.progress(stage: "score", done: done, total: total))
+            }
+            scores.append(SplitScore(part: part, evaluation: score.evaluation, images: score.images))
+        }
+        return scores
+    }
+
+    // MARK: What both share
+
+    /// The base with a head for the data set's classes: the given one, or zeros.
+    private func withNewHead(_ head: DenseHead?) throws -> Model {
+        let classes = dataset.classes
+        if let head { return base.adapted(weight: head.weight, bias: head.bias, classes: classes) }
+        let size = dataset.inputShape ?? base.recipe.map { [$0.height, $0.width] } ?? [224, 224]
+        let node = base.network.featureNode
+        guard let shape = base.network.outputShape(of: node, height: size[0], width: size[1]), shape.count == 1 else {
+            throw TrainingError(
+                .unusableData,
+                "cannot give the network a new head: '\(node)' makes no row of features of an image of \(size[0])×\(size[1]) pixels. Try a larger --size."
+            )
+        }
+        return base.adapted(
+            weight: Tensor(shape: [classes.count, shape[0]], repeating: 0),
+            bias: Tensor(shape: [classes.count], repeating: 0), classes: classes)
+    }
+
+    private func scoredParts(_ survey: Survey) -> [Split.Part] {
+        Split.Part.allCases.filter { $0 != .train && !survey.places($0).isEmpty }
+    }
+
+    private func parts(_ survey: Survey) -> [(name: String, part: Split.Part, group: String?)] {
+        zip(survey.items, survey.parts).map { (dataset.items[$0].name, $1, dataset.items[$0].group) }
+    }
+
+    private func stopBeforeSteps() throws {
+        guard context.shouldStop() else { return }
+        throw TrainingError(
+            .interrupted, "interrupted before the training began. What was computed of the images is kept in the cache."
+        )
+    }
+
+    // MARK: Going on
+
+    /// Everything that decides the result.
+    private func fingerprint() throws -> JSON {
+        let names = dataset.items.map { "\($0.name)\t\($0.label ?? -1)\t\($0.part?.rawValue ?? "")\t\($0.group ?? "")" }
+        let weights = base.weights.sorted { $0.key < $1.key }.map { name, tensor in
+            name + tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text }
+        }
+        return .object(
+            [
+                .init("strategy", .string(settings.strategy.rawValue)),
+                .init("base", .string(ContentHash(of: weights.joined(separator: "\n")).text)),
+                .init("data", .string(ContentHash(of: names.joined(separator: "\n")).text)),
+                .init("recipe", base.recipe.map { .string("\($0)") } ?? .null),
+                .init("seed", .string("\(settings.seed)")), .init("val", .number(settings.validation)),
+                .init("test", .number(settings.test)), .init("precision", .string(settings.precision.rawValue)),
+                .init("threads", .integer(thread.count)), .init("arithmetic", .string(Machine.arithmetic)),
+            ] + (settings.steps.json.members ?? []))
+    }
+
+    private func loadCheckpoint(_ fingerprint: JSON) throws -> TrainingCheckpoint? {
+        guard context.resumes, let path = context.checkpointPath, FileSystem.kind(of: path) == .file else { return nil }
+        return try TrainingCheckpoint(path, fingerprint: fingerprint, helper: context.helper)
     }
 }
 

@@ -1,0 +1,119 @@
+// What a run leaves behind beside its model: tables, run.json, the last JSON line, the summary for people.
+
+internal import ArgumentParser
+internal import FinetuneCheckpoints
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneEvaluation
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+/// Seconds of what the training itself does not time.
+struct RunTimes {
+    let load: Double
+    let total: Double
+}
+
+/// A finished training as files and words.
+struct RunRecord {
+    let result: TrainingResult
+    let settings: TrainingSettings
+    let base: Model
+    /// Nil where a run has no base, or the bundled one.
+    let basePath: String?
+    let threads: Int
+
+    func writeTables(to folder: RunFolder) throws {
+        try folder.write(
+            CSV.line(["path", "split", "group"])
+                + result.parts.map { CSV.line([$0.name, $0.part.rawValue, $0.group ?? ""]) }.joined(), as: "split.csv")
+        try folder.write(
+            CSV.line(["path", "reason"]) + result.skipped.map { CSV.line([$0.name, $0.reason]) }.joined(),
+            as: "skipped.csv")
+        if !result.scores.isEmpty {
+            try folder.write(result.scores.map { ($0.part.rawValue, $0.evaluation, $0.images) })
+        }
+        try folder.write(metrics, as: "metrics.csv")
+        if !result.epochs.isEmpty {
+            try folder.write(
+                CSV.line(Health.columns) + result.epochs.map { $0.health.csv(epoch: $0.epoch) }.joined(),
+                as: "health.csv")
+        }
+    }
+
+    /// One row an epoch, or one a strength that was tried.
+    private var metrics: String {
+        guard result.epochs.isEmpty else {
+            return CSV.line(EpochRecord.columns) + result.epochs.map(\.csvLine).joined()
+        }
+        let record = result.headRecord ?? .null
+        if let losses = record["losses"]?.arrayValue {
+            return CSV.line(["epoch", "train_loss"])
+                + losses.enumerated().map { CSV.line(["\($0 + 1)", $1.text]) }.joined()
+        }
+        let trials = record["cross_validation"]?.arrayValue ?? []
+        let columns = ["strength", "accuracy", "log_loss"]
+        return CSV.line(columns) + trials.map { trial in CSV.line(columns.map { trial[$0]?.text ?? "" }) }.joined()
+    }
+
+    /// The keys of the command's last JSON line.
+    func summary(_ folder: RunFolder, _ times: RunTimes) -> JSON {
+        func score(_ part: Split.Part) -> JSON { result.scores.first { $0.part == part }?.evaluation.json ?? [:] }
+        let epochs =
+            settings.strategy == .frozen && settings.head == .linear ? settings.linear.epochs : result.epochs.count
+        return [
+            "model": .string(folder.file("model.h5")), "run": .string(folder.path),
+            "classes": JSON(result.model.classes ?? []),
+            "train_images": .integer(result.trainImages),
+            "val_images": .integer(result.scores.first { $0.part == .validation }?.evaluation.count ?? 0),
+            "skipped": .integer(result.skipped.count), "epochs": .integer(epochs),
+            "best_epoch": result.bestEpoch.map { .integer($0) } ?? .null,
+            "trainable_parameters": .integer(result.plan.learningParameters),
+            "frozen_parameters": .integer(result.plan.frozenParameters),
+            "val": score(.validation), "test": score(.test),
+            "seconds": [
+                "load": .number(times.load), "features": .number(result.featureSeconds),
+                "train": .number(result.trainSeconds), "total": .number(times.total),
+            ],
+            "images_per_second": .number(Double(result.parts.count) / max(result.featureSeconds, 1e-9)),
+            "peak_rss_mb": .number(peakMemory()),
+        ]
+    }
+
+    /// `run.json`.
+    func json(_ summary: JSON, frozenTensors: Int) throws -> JSON {
+        [
+            "arguments": JSON(Array(CommandLine.arguments.dropFirst())),
+            "version": .string(FinetuneCommand.configuration.version),
+            "base": basePath.map { .string($0) } ?? .null,
+            "base_hash": try basePath.map { .string(ContentHash(of: try FileSystem.read($0)).text) } ?? .null,
+            "architecture": .string(base.network.name), "recipe": base.recipe.map(\.json) ?? .null,
+            "recipe_source": base.recipeSource.map { .string($0) } ?? .null,
+            "seed": .integer(Int(clamping: settings.seed)), "threads": .integer(threads),
+            "machine": .string(Machine.arithmetic),
+            "strategy": .string(settings.strategy.rawValue), "precision": .string(settings.precision.rawValue),
+            "head": .string(settings.head.rawValue),
+            "feature_scaling": .string(settings.standardizes ? "standardize" : "none"),
+            "steps": settings.strategy == .frozen ? .null : settings.steps.json,
+            "learning_rate": result.rate.map { .number($0) } ?? .null, "head_record": result.headRecord ?? .null,
+            "plan": result.plan.json, "frozen_tensors_equal": .integer(frozenTensors),
+            "epochs": .array(result.epochs.map(\.json)), "result": summary,
+        ]
+    }
+
+    func printSummary(_ times: RunTimes, _ console: Console) {
+        if let best = result.bestEpoch { console.say("Best epoch: \(best) of \(result.epochs.count).") }
+        for score in result.scores {
+            let evaluation = score.evaluation
+            let interval = evaluation.accuracyInterval
+            console.say(
+                "\(score.part == .test ? "Test" : "Validation") accuracy \(evaluation.accuracy.percent) (95 % interval \(interval.lowerBound.percent) to \(interval.upperBound.percent)) on \(evaluation.count) images, macro-F1 \(evaluation.macroF1.rounded(toPlaces: 3)), log-loss \(evaluation.logLoss.rounded(toPlaces: 3))"
+            )
+        }
+        console.say(
+            "Trained on \(result.trainImages) images in \(Console.clock(times.total)): features \(result.featureSeconds.rounded(toPlaces: 1)) s, \(settings.strategy == .frozen ? "head" : "steps") \(result.trainSeconds.rounded(toPlaces: 1)) s."
+        )
+    }
+}

@@ -1,0 +1,188 @@
+// The flags of a training that steps through the network, and how they become settings.
+
+internal import ArgumentParser
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+extension Strategy: ExpressibleByArgument {}
+extension NormalizationMode: ExpressibleByArgument {}
+extension Augmentation: ExpressibleByArgument {}
+extension Schedule: ExpressibleByArgument {}
+extension Monitor: ExpressibleByArgument {}
+
+/// What learns, and how it steps.
+struct StepOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "frozen (a head on frozen features), fine-tune, lp-ft (a head to its optimum, then all), gradual (stage after stage from the end) or scratch. (default: frozen, or fine-tune with --unfreeze)"
+        ))
+    var strategy: Strategy?
+    @Option(
+        help: ArgumentHelp(
+            "Where the network begins to learn: head, last, all, or a stage that `finetune inspect` lists. With a strategy: where it ends. (default: head; all with a strategy other than frozen)",
+            valueName: "stage"))
+    var unfreeze: String?
+    @Option(
+        help: ArgumentHelp(
+            "For --strategy scratch: resnet18, 34, 50, 101, 152, or 20, 32, 44, 56, 110 for small images; then ,width=N and ,stem=7x7|3x3.",
+            valueName: "name"))
+    var architecture: String?
+    @Option(
+        help:
+            "Statistics of the batch norms that learn: frozen (the stored ones) or train (each batch's own). (default: frozen; train for scratch)"
+    )
+    var batchNorm: NormalizationMode?
+    @Option(help: "Arithmetic of what learns: fp32 or bf16. (default: bf16 where the processor computes it natively)")
+    var trainPrecision: Precision?
+    @Option(help: "Passes over the training images. (default: 10; 50 for a linear head on frozen features)")
+    var epochs: Int?
+    @Option(help: "Images a step. (default: 32)") var batch: Int?
+    @Option(
+        help: ArgumentHelp(
+            "Initial learning rate, or auto: a range test. (default: auto; 0.01 for a linear head on frozen features)",
+            valueName: "x|auto"))
+    var lr: String?
+    @Option(help: "sgd, momentum or nesterov; the last two with 0.9. (default: momentum)") var optimizer: String?
+    @Option(help: "How the rate falls: constant or cosine. (default: cosine)") var schedule: Schedule?
+    @Option(help: "The rate of a stage as a multiple of the next one's. (default: 1)") var stageLrDecay: Double?
+    @Option(help: "Strength of L2 on filters and dense weights. (default: 0)") var l2: Double?
+    @Option(name: .customLong("l2-sp"), help: "Strength of L2 towards the base's weights. (default: 0)")
+    var l2sp: Double?
+    @Option(help: "The share of the head's inputs that is dropped in training. (default: 0)") var dropout: Double?
+    @Option(help: "none, or light: parts of the picture, mirrored or not. (default: light)")
+    var augment: Augmentation?
+    @Option(help: "Views of each image that are kept where something is frozen. (default: 4, or 1 without --augment)")
+    var views: Int?
+    @Option(
+        help: ArgumentHelp(
+            "End after so many epochs without a better one; 0 never. The best one is the model. (default: 5)",
+            valueName: "epochs"))
+    var earlyStop: Int?
+    @Option(help: "What decides the best epoch: accuracy, log-loss or macro-f1. (default: accuracy)")
+    var monitor: Monitor?
+    @Option(
+        help: ArgumentHelp(
+            "Keep a moving average of the weights, of which each step keeps this fraction, and score that.",
+            valueName: "0…1"))
+    var ema: Double?
+    @Option(help: ArgumentHelp("End in time: 90s, 10m or 2h.", valueName: "time")) var timeBudget: String?
+    @Option(help: ArgumentHelp("Seconds between two checkpoints. (default: 30)", valueName: "seconds"))
+    var checkpointEvery: Double?
+
+    /// The strategy that the flags amount to.
+    var chosenStrategy: Strategy {
+        if let strategy { return strategy }
+        return unfreeze == nil || unfreeze == "head" ? .frozen : .fineTune
+    }
+
+    func validate(head: HeadKind?, base: String?, scales: Bool) throws {
+        let strategy = chosenStrategy
+        let steps: [(String, Bool)] = [
+            ("--batch-norm", batchNorm != nil), ("--train-precision", trainPrecision != nil),
+            ("--optimizer", optimizer != nil), ("--schedule", schedule != nil),
+            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil), ("--dropout", dropout != nil),
+            ("--augment", augment != nil), ("--views", views != nil), ("--early-stop", earlyStop != nil),
+            ("--monitor", monitor != nil), ("--ema", ema != nil), ("--time-budget", timeBudget != nil),
+            ("--checkpoint-every", checkpointEvery != nil),
+        ]
+        let common = [("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l2", l2 != nil)]
+        if strategy == .frozen {
+            if let flag = steps.first(where: \.1)?.0 {
+                throw ValidationError("\(flag) is not used by --strategy frozen. Add --unfreeze or another --strategy.")
+            }
+            if let unfreeze, unfreeze != "head" {
+                throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy frozen.")
+            }
+            let kind = head ?? .logistic
+            if kind != .linear, let flag = common.first(where: \.1)?.0 {
+                throw ValidationError("\(flag) is not used by --head \(kind.rawValue).")
+            }
+            if lr == "auto" { throw ValidationError("--lr auto is not used by --head linear on frozen features.") }
+        } else {
+            if let head, head != .linear {
+                throw ValidationError("--head \(head.rawValue) is not used by --strategy \(strategy.rawValue).")
+            }
+            if scales, strategy != .headFirst {
+                throw ValidationError("--feature-scaling is not used by --strategy \(strategy.rawValue).")
+            }
+        }
+        if strategy == .scratch {
+            guard architecture != nil else { throw ValidationError("--strategy scratch needs an --architecture.") }
+            if base != nil { throw ValidationError("--base is not used by --strategy scratch.") }
+            if let unfreeze, unfreeze != "all" {
+                throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy scratch.")
+            }
+            if batchNorm == .frozen {
+                throw ValidationError("--batch-norm frozen is not used by --strategy scratch, which has no statistics.")
+            }
+            if l2sp != nil { throw ValidationError("--l2-sp is not used by --strategy scratch, which has no base.") }
+        } else if architecture != nil {
+            throw ValidationError("--architecture is used by --strategy scratch alone.")
+        }
+        if augment == Augmentation.none, (views ?? 1) > 1 {
+            throw ValidationError("--views is not used by --augment none: all views would be the same.")
+        }
+        try checkRanges()
+    }
+
+    private func checkRanges() throws {
+        func check(_ flag: String, _ value: Double?, _ expected: String, _ isRight: (Double) -> Bool) throws {
+            if let value, !(value.isFinite && isRight(value)) { throw ValidationError("\(flag) is \(expected).") }
+        }
+        for (flag, value) in [("--epochs", epochs), ("--batch", batch), ("--views", views)] {
+            if let value, !(1...1_000_000).contains(value) {
+                throw ValidationError("\(flag) is a number from 1 to 1000000.")
+            }
+        }
+        if let earlyStop, earlyStop < 0 { throw ValidationError("--early-stop is not negative.") }
+        if let lr, lr != "auto", !((Double(lr) ?? 0) > 0 && Double(lr)?.isFinite == true) {
+            throw ValidationError("--lr is a positive number, or auto.")
+        }
+        if let optimizer, Optimizer(name: optimizer) == nil {
+            throw ValidationError("--optimizer is one of \(Optimizer.names.joined(separator: ", ")).")
+        }
+        if timeBudget != nil, budget == nil { throw ValidationError("--time-budget is a time such as 90s, 10m or 2h.") }
+        try check("--stage-lr-decay", stageLrDecay, "a positive number") { $0 > 0 }
+        try check("--l2", l2, "not negative") { $0 >= 0 }
+        try check("--l2-sp", l2sp, "not negative") { $0 >= 0 }
+        try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
+        try check("--ema", ema, "a fraction from 0 up to 1") { (0..<1).contains($0) }
+        try check("--checkpoint-every", checkpointEvery, "not negative") { $0 >= 0 }
+    }
+
+    private var budget: Double? {
+        guard let timeBudget, let unit = timeBudget.last else { return nil }
+        let factors: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
+        let number = factors[unit] == nil ? timeBudget : String(timeBudget.dropLast())
+        guard let value = Double(number), value > 0, value.isFinite else { return nil }
+        return value * (factors[unit] ?? 1)
+    }
+
+    var settings: StepSettings {
+        var steps = StepSettings()
+        let isScratch = chosenStrategy == .scratch
+        steps.unfreezing = Unfreezing(unfreeze ?? "all")
+        steps.normalization = batchNorm ?? (isScratch ? .train : .frozen)
+        steps.precision = trainPrecision ?? .native
+        steps.epochs = epochs ?? steps.epochs
+        steps.batch = batch ?? steps.batch
+        steps.learningRate = lr.flatMap { Double($0) }
+        steps.optimizer = optimizer.flatMap { Optimizer(name: $0) } ?? steps.optimizer
+        steps.schedule = schedule ?? steps.schedule
+        steps.stageRateDecay = stageLrDecay ?? steps.stageRateDecay
+        steps.l2 = l2 ?? steps.l2
+        steps.pull = l2sp ?? steps.pull
+        steps.dropout = dropout ?? steps.dropout
+        steps.augmentation = augment ?? steps.augmentation
+        steps.views = views
+        steps.patience = earlyStop ?? steps.patience
+        steps.monitor = monitor ?? steps.monitor
+        steps.averageKept = ema
+        steps.timeBudget = budget
+        steps.checkpointInterval = checkpointEvery ?? steps.checkpointInterval
+        return steps
+    }
+}

@@ -1,0 +1,37 @@
+// A file of lines that grows while something runs: each line is on disk as soon as it is written.
+
+internal import Glibc
+internal import Synchronization
+
+/// Lines that are appended, whole, one after the other. Any task may append.
+package final class LogFile: Sendable {
+    package let path: String
+    private let descriptor: Int32
+    private let problem = Mutex<FileError?>(nil)
+
+    /// - Parameter continuing: Whether what is there stays; a last line that was cut off goes.
+    /// - Throws: `FileError`.
+    package init(_ path: String, continuing: Bool) throws {
+        self.path = path
+        var kept = 0
+        if continuing, FileSystem.kind(of: path) == .file {
+            let bytes = try FileSystem.read(path)
+            kept = (bytes.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
+        }
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        guard descriptor >= 0, ftruncate(descriptor, off_t(kept)) == 0 else {
+            throw FileError.system(.cannotCreate, "create", path)
+        }
+    }
+
+    deinit { close(descriptor) }
+
+    package func append(_ line: String) {
+        let bytes = Array((line + "\n").utf8)
+        let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+        if written != bytes.count { problem.withLock { $0 = $0 ?? FileError.system(.inputOutput, "write", path) } }
+    }
+
+    /// Why a line is missing, if one is.
+    package var failure: FileError? { problem.withLock { $0 } }
+}

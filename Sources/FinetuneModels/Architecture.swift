@@ -1,0 +1,122 @@
+// Networks by name, for training from nothing: torchvision's ResNets, and those of small images (He et al. 2015).
+
+package import FinetuneEngine
+internal import Glibc
+
+/// A ResNet as `--architecture` says it: `resnet18`, or with changes `resnet18,width=32,stem=3x3`.
+package struct Architecture: Sendable, Equatable {
+    package let resNet: ResNet
+    /// Pixels of a side of the images that it is meant for.
+    package let imageSize: Int
+
+    /// Blocks a stage, and whether they are bottlenecks.
+    private static let large: [Int: (blocks: [Int], isBottleneck: Bool)] = [
+        18: ([2, 2, 2, 2], false), 34: ([3, 4, 6, 3], false), 50: ([3, 4, 6, 3], true), 101: ([3, 4, 23, 3], true),
+        152: ([3, 8, 36, 3], true),
+    ]
+    /// Depths `6n + 2` of networks with three stages of basic blocks.
+    private static let small = [20, 32, 44, 56, 110]
+
+    package static var names: [String] { (large.keys.sorted() + small).map { "resnet\($0)" } }
+
+    /// - Parameter outputs: The classes of the head.
+    /// - Throws: `ArchitectureError` for a name or a change that is none.
+    package init(_ text: String, outputs: Int) throws {
+        let words = text.split(separator: ",").map(String.init)
+        guard let name = words.first, name.hasPrefix("resnet"), let depth = Int(name.dropFirst(6)),
+            Self.large[depth] != nil || Self.small.contains(depth)
+        else { throw ArchitectureError.unknown(text) }
+        let isSmall = Self.small.contains(depth)
+        var (width, hasSmallStem) = (isSmall ? 16 : 64, isSmall)
+        for word in words.dropFirst() {
+            let pair = word.split(separator: "=", maxSplits: 1).map(String.init)
+            switch (pair.first, pair.last) {
+            case ("width", let value?):
+                guard let number = Int(value), (1...1024).contains(number) else {
+                    throw ArchitectureError.unknown(text)
+                }
+                width = number
+            case ("stem", "7x7") where pair.count == 2: hasSmallStem = false
+            case ("stem", "3x3") where pair.count == 2: hasSmallStem = true
+            default: throw ArchitectureError.unknown(text)
+            }
+        }
+        let (blocks, isBottleneck) = Self.large[depth] ?? (Array(repeating: (depth - 2) / 6, count: 3), false)
+        var stages: [[ResNet.Block]] = []
+        var channels = width
+        for (index, count) in blocks.enumerated() {
+            let planes = width << index
+            stages.append(
+                (0..<count).map { number in
+                    let filters = isBottleneck ? [planes, planes, 4 * planes] : [planes, planes]
+                    let stride = number == 0 && index > 0 ? 2 : 1
+                    defer { channels = filters.last ?? channels }
+                    return ResNet.Block(
+                        filters: filters, stride: stride, hasProjection: stride > 1 || channels != filters.last)
+                })
+        }
+        resNet = ResNet(
+            stem: hasSmallStem ? .small : .pooled(kernel: 7), stemFilters: width, stages: stages,
+            shortcut: isSmall ? .padding : .projection, stridePlace: .middle, head: ("fc", outputs, true))
+        imageSize = isSmall ? 32 : hasSmallStem ? 64 : 224
+    }
+
+    /// The network with random weights: filters by Kaiming et al. 2015 with the fan out, as torchvision's ResNets,
+    /// batch norms that change nothing, a head of zeros.
+    package func model(seed: UInt64) -> Model {
+        let network = resNet.network()
+        var weights: Weights = [:]
+        for (index, node) in network.nodes.enumerated() {
+            func fill(_ role: String, _ shape: [Int], _ value: Float) {
+                weights["\(node.name).\(role)"] = Tensor(shape: shape, repeating: value)
+            }
+            switch node.operation {
+            case .convolution(let convolution):
+                let window = convolution.window
+                let shape = [
+                    convolution.filters, convolution.channels / convolution.groups, window.height, window.width,
+                ]
+                let deviation = (2 / Double(convolution.filters * window.height * window.width)).squareRoot()
+                weights["\(node.name).weight"] = .normal(shape, deviation: deviation, seed: seed, stream: index)
+            case .batchNormalization(let normalization):
+                fill("weight", [normalization.channels], 1)
+                fill("bias", [normalization.channels], 0)
+                fill("running_mean", [normalization.channels], 0)
+                fill("running_var", [normalization.channels], 1)
+            case .dense(let inputs, let outputs, _):
+                fill("weight", [outputs, inputs], 0)
+                fill("bias", [outputs], 0)
+            default: break
+            }
+        }
+        let recipe = InputRecipe(height: imageSize, width: imageSize, pixels: .torch)
+        return Model(
+            network: network, weights: weights, recipe: recipe, recipeSource: "the convention of torchvision",
+            dialect: "random weights")
+    }
+}
+
+extension Tensor {
+    /// Independent normal numbers (Box and Muller 1958).
+    package static func normal(_ shape: [Int], deviation: Double, seed: UInt64, stream: Int) -> Tensor {
+        var random = RandomNumbers(seed: seed, stream: UInt64(stream))
+        return Tensor(shape: shape) { values in
+            for index in values.indices {
+                let radius = (-2 * log(1 - random.nextUnit())).squareRoot()
+                values[index] = Float(radius * cos(2 * .pi * random.nextUnit()) * deviation)
+            }
+        }
+    }
+}
+
+/// A network that nobody knows.
+package struct ArchitectureError: Error, Sendable, CustomStringConvertible {
+    package let description: String
+
+    static func unknown(_ text: String) -> ArchitectureError {
+        ArchitectureError(
+            description:
+                "'\(text)' is no architecture. Expected \(Architecture.names.joined(separator: ", ")), and after a comma width=N, stem=7x7 or stem=3x3."
+        )
+    }
+}

@@ -1,0 +1,79 @@
+// What is known of one epoch when it is over: a row of metrics.csv, an event, and part of a checkpoint.
+
+internal import FinetuneEvaluation
+package import FinetuneFiles
+
+/// Sums over the steps of an epoch.
+struct EpochSums: Sendable {
+    var loss = 0.0
+    var hits = 0
+    var images = 0
+    var seconds = 0.0
+}
+
+package struct EpochRecord: Sendable, Equatable {
+    /// From 1.
+    package var epoch: Int
+    /// The first stage that learned.
+    package var learnsFrom: String
+    /// At the epoch's end.
+    package var rate: Double
+    package var trainLoss: Double
+    package var trainAccuracy: Double
+    /// Nil where nothing validates.
+    package var accuracy: Double?
+    package var logLoss: Double?
+    package var macroF1: Double?
+    package var trainSeconds: Double
+    package var validationSeconds: Double
+    package var health: Health
+
+    package var seconds: Double { trainSeconds + validationSeconds }
+}
+
+extension EpochRecord {
+    package static let columns = [
+        "epoch", "learns_from", "rate", "train_loss", "train_accuracy", "val_accuracy", "val_log_loss", "val_macro_f1",
+        "train_seconds", "val_seconds",
+    ]
+
+    package var csvLine: String {
+        func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
+        return CSV.line([
+            "\(epoch)", learnsFrom, "\(rate)", "\(trainLoss)", "\(trainAccuracy)", text(accuracy), text(logLoss),
+            text(macroF1), "\(trainSeconds)", "\(validationSeconds)",
+        ])
+    }
+
+    package var json: JSON {
+        func number(_ value: Double?) -> JSON { value.map { .number($0) } ?? .null }
+        return [
+            "epoch": .integer(epoch), "learns_from": .string(learnsFrom), "rate": .number(rate),
+            "train_loss": .number(trainLoss), "train_accuracy": .number(trainAccuracy),
+            "val_accuracy": number(accuracy),
+            "val_log_loss": number(logLoss), "val_macro_f1": number(macroF1), "train_seconds": .number(trainSeconds),
+            "val_seconds": .number(validationSeconds), "health": health.json,
+        ]
+    }
+
+    init?(json: JSON) {
+        guard let epoch = json["epoch"]?.intValue, let learnsFrom = json["learns_from"]?.stringValue,
+            let rate = json["rate"]?.doubleValue, let trainLoss = json["train_loss"]?.doubleValue,
+            let trainAccuracy = json["train_accuracy"]?.doubleValue
+        else { return nil }
+        self.init(
+            epoch: epoch, learnsFrom: learnsFrom, rate: rate, trainLoss: trainLoss, trainAccuracy: trainAccuracy,
+            accuracy: json["val_accuracy"]?.doubleValue, logLoss: json["val_log_loss"]?.doubleValue,
+            macroF1: json["val_macro_f1"]?.doubleValue, trainSeconds: json["train_seconds"]?.doubleValue ?? 0,
+            validationSeconds: json["val_seconds"]?.doubleValue ?? 0, health: Health(json: json["health"] ?? .null))
+    }
+
+    /// A score that is the better the larger it is; nil where nothing validates.
+    func score(_ monitor: Monitor) -> Double? {
+        switch monitor {
+        case .accuracy: accuracy
+        case .logLoss: logLoss.map { -$0 }
+        case .macroF1: macroF1
+        }
+    }
+}

@@ -1,0 +1,340 @@
+// Training by steps through the network: phases, epochs, the best epoch, checkpoints. Every decision depends on the
+// settings, the seed and the images alone, so that a training that was stopped goes on to the same bits.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneEvaluation
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import Glibc
+
+/// Epochs in which the same stages learn.
+struct TrainingPhase: Equatable {
+    /// The first stage that learns.
+    let first: String
+    let epochs: Range<Int>
+
+    /// The phases of a strategy over a number of epochs; the last one learns from `first` on.
+    static func plan(_ strategy: Strategy, from first: String, of network: Network, epochs: Int) -> [TrainingPhase] {
+        guard strategy == .gradual else { return [TrainingPhase(first: first, epochs: 0..<epochs)] }
+        let learning = network.stages.map(\.name).filter { network.parameterCount(stage: $0) > 0 }
+        let start = learning.firstIndex(of: first) ?? 0
+        // One epoch a stage where they are few; the rest is the last phase's.
+        let stages = Array(learning[start...].reversed())
+        let share = max(1, epochs / stages.count)
+        return stages.enumerated().compactMap { index, stage in
+            let begin = index * share
+            let end = index == stages.count - 1 ? max(epochs, begin + 1) : begin + share
+            return begin < epochs ? TrainingPhase(first: stage, epochs: begin..<min(end, epochs)) : nil
+        }
+    }
+}
+
+/// A training that goes through the network, from its start or from a checkpoint.
+struct FineTuning {
+    private let settings: TrainingSettings
+    private let steps: StepSettings
+    private let dataset: ImageDataset
+    private let training: [Int]
+    private let validation: [Int]
+    private let context: TrainingContext
+    private let fingerprint: JSON
+    private let report: EventHandler
+    private let thread: EngineThread
+    private let started = ContinuousClock.now
+    private var lastCheckpoint = ContinuousClock.now
+    private var secondsBefore = 0.0
+    private var named: Set<String> = []
+
+    /// The base with its new head: where every phase's frozen part and pull come from.
+    private let model: Model
+    private(set) var progress = TrainingProgress()
+    private var best: Weights?
+    private var pending: TrainingProgram.State?
+
+    /// - Parameters:
+    ///   - model: The base with its new head.
+    ///   - training: The items that learn.
+    ///   - checkpoint: Where to go on; nil starts anew.
+    init(
+        _ model: Model, _ dataset: ImageDataset, training: [Int], validation: [Int], _ settings: TrainingSettings,
+        _ context: TrainingContext, fingerprint: JSON, from checkpoint: TrainingCheckpoint?, thread: EngineThread,
+        report: @escaping EventHandler
+    ) {
+        self.model = model
+        self.dataset = dataset
+        self.training = training
+        self.validation = validation
+        self.settings = settings
+        self.context = context
+        self.fingerprint = fingerprint
+        self.thread = thread
+        self.report = report
+        steps = settings.steps
+        if let checkpoint {
+            progress = checkpoint.progress
+            pending = checkpoint.state
+            best = checkpoint.best
+            secondsBefore = progress.seconds
+        }
+    }
+
+    /// Images a step: no more than there are.
+    static func batch(_ steps: StepSettings, images: Int) -> Int { max(1, min(steps.batch, images)) }
+
+    /// Trains one phase to its end.
+    ///
+    /// - Throws: `TrainingError` of kind `diverged`, or `stopped` when a checkpoint was written because somebody asked.
+    mutating func run(_ phase: TrainingPhase, _ session: TrainingSession) async throws {
+        if let state = pending {
+            await session.program.restore(state)
+            pending = nil
+        }
+        if progress.rate == nil {
+            progress.rate = try await findRate(session)
+            try await stopIfAsked(session)
+        }
+        while progress.epoch < phase.epochs.upperBound, !progress.isFinished {
+            try await runEpoch(phase, session)
+            if hasPatienceEnded(phase) || isOutOfTime { progress.isFinished = true }
+            try await keep(session, isDue: false)
+        }
+        // What learned in this phase is where the next one begins, with the optimizer's memory of it.
+        pending = await session.program.state
+        if progress.isFinished || progress.epoch >= steps.epochs {
+            progress.isFinished = true
+            try await keep(session, isDue: true)
+        }
+    }
+
+    /// The model after its best epoch, or after the last where nothing validates.
+    var result: Model {
+        var model = model
+        model.weights.merge(pending?.weights ?? [:]) { _, new in new }
+        model.weights.merge(best ?? pending?.average ?? [:]) { _, new in new }
+        return model
+    }
+
+    // MARK: An epoch
+
+    private mutating func runEpoch(_ phase: TrainingPhase, _ session: TrainingSession) async throws {
+        let epoch = progress.epoch
+        let batch = session.program.batch
+        let order = shuffled(epoch)
+        let count = stepsPerEpoch(session)
+        let total = Double(count * steps.epochs)
+        let view = session.view(epoch: epoch)
+        var meter = HealthMeter(session.plan.learningNodes(of: model.network))
+        let measured = max(1, count / 8)
+        var clock = ContinuousClock.now
+        while progress.step < count {
+            let items = Array(order[progress.step * batch..<min((progress.step + 1) * batch, order.count)])
+            let images = try await session.inputs(items, dataset, view)
+            let result = try await session.program.evaluate(
+                images, targets: targets(items),
+                dropoutKey: settings.seed &+ UInt64(epoch * count + progress.step) << 32)
+            try checkLoss(result.loss)
+            let done = Double(epoch * count + progress.step)
+            let measures = progress.step % measured == 0
+            let norms = await session.program.update(
+                steps.optimizer, rate: rate(done / total), averageKept: averageKept(after: done), measures: measures)
+            if measures { meter.add(norms, await session.program.units) }
+            progress.step += 1
+            progress.sums.loss += result.loss * Double(items.count)
+            progress.sums.hits += result.hits
+            progress.sums.images += items.count
+            let now = ContinuousClock.now
+            progress.sums.seconds += seconds(now - clock)
+            clock = now
+            report(
+                .progress(
+                    stage: "epoch \(epoch + 1)/\(steps.epochs)", done: min(progress.step * batch, order.count),
+                    total: order.count))
+            if progress.step < count {
+                try await stopIfAsked(session)
+                if isOutOfTime { break }
+                try await keep(session, isDue: false)
+                clock = .now
+            }
+        }
+        try await finishEpoch(phase, session, rate: rate(Double(epoch * count + progress.step) / total), meter.health)
+        try await stopIfAsked(session)
+    }
+
+    private mutating func finishEpoch(
+        _ phase: TrainingPhase, _ session: TrainingSession, rate: Double, _ health: Health
+    ) async throws {
+        let clock = ContinuousClock.now
+        let weights = await session.program.weights(averaged: steps.averageKept != nil)
+        let evaluation =
+            validation.isEmpty ? nil : try await session.evaluate(weights, on: validation, of: dataset)
+        let sums = progress.sums
+        let images = Double(max(sums.images, 1))
+        let record = EpochRecord(
+            epoch: progress.epoch + 1, learnsFrom: phase.first, rate: rate, trainLoss: sums.loss / images,
+            trainAccuracy: Double(sums.hits) / images, accuracy: evaluation?.accuracy, logLoss: evaluation?.logLoss,
+            macroF1: evaluation?.macroF1, trainSeconds: sums.seconds, validationSeconds: seconds(.now - clock),
+            health: health)
+        progress.epochs.append(record)
+        progress.epoch += 1
+        progress.step = 0
+        progress.sums = EpochSums()
+        if let score = record.score(steps.monitor), progress.bestEpoch == nil || score > progress.bestScore {
+            progress.bestEpoch = record.epoch
+            progress.bestScore = score
+            best = weights
+        }
+        report(.epoch(record, of: steps.epochs))
+        for finding in health.findings where !named.contains(finding.prefix(24).description) {
+            named.insert(finding.prefix(24).description)
+            report(.warning("Epoch \(record.epoch): \(finding)"))
+        }
+    }
+
+    /// The training items in the order of an epoch.
+    private func shuffled(_ epoch: Int) -> [Int] {
+        var order = training
+        var random = RandomNumbers(seed: settings.seed, stream: UInt64(epoch))
+        order.shuffle(using: &random)
+        return order
+    }
+
+    /// A last batch that is not full is left out where batch norms would take its statistics; another epoch, which has
+    /// another order, leaves out others.
+    private func stepsPerEpoch(_ session: TrainingSession) -> Int {
+        let batch = session.program.batch
+        let isLive = session.plan.rows.contains { $0.normalization == .train }
+        return isLive ? training.count / batch : (training.count + batch - 1) / batch
+    }
+
+    private func targets(_ items: [Int]) -> Tensor {
+        let classes = dataset.classes.count
+        return Tensor(shape: [items.count, classes]) { values in
+            values.update(repeating: 0)
+            for (row, item) in items.enumerated() { values[row * classes + (dataset.items[item].label ?? 0)] = 1 }
+        }
+    }
+
+    /// The learning rate when a share of the steps, or of the time that there is, has gone.
+    private func rate(_ share: Double) -> Double {
+        let timeShare = steps.timeBudget.map { elapsed / $0 } ?? 0
+        return (progress.rate ?? 0) * steps.schedule.factor(max(share, timeShare))
+    }
+
+    /// A young average follows faster: TensorFlow's `ExponentialMovingAverage(num_updates)`.
+    private func averageKept(after steps: Double) -> Double {
+        min(self.steps.averageKept ?? 0, (1 + steps) / (10 + steps))
+    }
+
+    private func checkLoss(_ loss: Double) throws {
+        let chance = log(Double(dataset.classes.count))
+        guard loss.isFinite, loss < 20 * chance + 20 else {
+            let rate = progress.rate.map { ", which was \($0)" } ?? ""
+            throw TrainingError(
+                .diverged,
+                "the training diverged in epoch \(progress.epoch + 1), step \(progress.step + 1): the loss is \(loss). Try a smaller --lr\(rate), or --train-precision fp32."
+            )
+        }
+    }
+
+    private func hasPatienceEnded(_ phase: TrainingPhase) -> Bool {
+        guard steps.patience > 0, let bestEpoch = progress.bestEpoch, phase.epochs.upperBound >= steps.epochs else {
+            return false
+        }
+        return progress.epoch - max(bestEpoch, phase.epochs.lowerBound) >= steps.patience
+    }
+
+    // MARK: Time and checkpoints
+
+    private var elapsed: Double { secondsBefore + seconds(.now - started) }
+
+    private var isOutOfTime: Bool { steps.timeBudget.map { elapsed >= $0 } ?? false }
+
+    /// Writes a checkpoint where one is due. A full disk costs no more than the checkpoint.
+    private mutating func keep(_ session: TrainingSession, isDue: Bool) async throws {
+        guard isDue || seconds(.now - lastCheckpoint) >= steps.checkpointInterval else { return }
+        do {
+            try await write(session)
+        } catch let error as any (Error & CustomStringConvertible) {
+            report(.warning("No checkpoint was written, the training goes on: \(error.description)"))
+        }
+        lastCheckpoint = .now
+    }
+
+    private mutating func stopIfAsked(_ session: TrainingSession) async throws {
+        guard context.shouldStop(), let path = context.checkpointPath else { return }
+        try await write(session)
+        throw TrainingError(
+            .stopped,
+            "stopped after epoch \(progress.epoch), step \(progress.step) of the next; '\(path)' has it all. Go on with the same command and --resume."
+        )
+    }
+
+    private mutating func write(_ session: TrainingSession) async throws {
+        guard let path = context.checkpointPath else { return }
+        progress.seconds = elapsed
+        let checkpoint = TrainingCheckpoint(
+            fingerprint: fingerprint, progress: progress, state: await session.program.state, best: best)
+        try checkpoint.write(to: path)
+    }
+
+    // MARK: The learning rate
+
+    private mutating func findRate(_ session: TrainingSession) async throws -> Double {
+        if let rate = steps.learningRate { return rate }
+        let start = await session.program.state
+        let batch = session.program.batch
+        let order = shuffled(-1 & 0xFFFF)
+        let count = stepsPerEpoch(session)
+        let rates = RateSearch.rates(steps: max(12, min(24, 2 * count)))
+        var losses: [Double] = []
+        for (step, rate) in rates.enumerated() {
+            if context.shouldStop() { break }
+            let first = step % count * batch
+            let items = Array(order[first..<min(first + batch, order.count)])
+            let images = try await session.inputs(items, dataset, session.view(epoch: 0))
+            let result = try await session.program.evaluate(images, targets: targets(items))
+            if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
+            losses.append(result.loss)
+            await session.program.update(steps.optimizer, rate: rate)
+            report(.share(stage: "learning rate", Double(step + 1) / Double(rates.count)))
+        }
+        await session.program.restore(start)
+        let rate = RateSearch.choose(rates, losses)
+        report(
+            .note(
+                "Learning rate \(rate) (range test: \(losses.count) steps).",
+                ["rate": .number(rate), "losses": JSON(losses)]))
+        return rate
+    }
+}
+
+extension FreezePlan {
+    func learningNodes(of network: Network) -> [Node] {
+        let learning = Set(rows.filter(\.learns).map(\.stage))
+        return network.nodes.filter { learning.contains($0.stage) }
+    }
+}
+
+/// What a training may use of the world around it.
+package struct TrainingContext: Sendable {
+    /// Where its checkpoint stands; nil for a training that keeps none.
+    package var checkpointPath: String?
+    /// Whether a checkpoint that is there is where to go on.
+    package var resumes = false
+    /// The path of `finetune-read-weights`.
+    package var helper: String
+    /// Whether somebody wants the program to end.
+    package var shouldStop: @Sendable () -> Bool
+
+    package init(
+        checkpointPath: String?, resumes: Bool = false, helper: String,
+        shouldStop: @escaping @Sendable () -> Bool = { false }
+    ) {
+        self.checkpointPath = checkpointPath
+        self.resumes = resumes
+        self.helper = helper
+        self.shouldStop = shouldStop
+    }
+}

@@ -1,0 +1,102 @@
+// A training that was stopped, whole: what it needs to go on to the same bits as if it had not been.
+
+internal import FinetuneCheckpoints
+internal import FinetuneEngine
+internal import FinetuneFiles
+
+/// Where a training is.
+struct TrainingProgress: Sendable {
+    /// Epochs that are complete.
+    var epoch = 0
+    /// Steps of the next one that are done.
+    var step = 0
+    /// Sums over those steps.
+    var sums = EpochSums()
+    /// The initial learning rate; nil before it was found.
+    var rate: Double?
+    /// The best epoch so far and its score; nil before the first.
+    var bestEpoch: Int?
+    var bestScore = 0.0
+    /// Seconds of training, before this start of the program, too.
+    var seconds = 0.0
+    /// One row an epoch.
+    var epochs: [EpochRecord] = []
+    var isFinished = false
+}
+
+/// What a training keeps on disk while it runs.
+struct TrainingCheckpoint: Sendable {
+    private static let marker = (name: "finetune_checkpoint", value: "1")
+
+    /// What the training was told, on what, and by which program: all that must be the same.
+    var fingerprint: JSON
+    var progress: TrainingProgress
+    var state: TrainingProgram.State
+    /// What learned, as it was after the best epoch; nil where there is none or it is the same as `state`.
+    var best: Weights?
+
+    /// - Throws: `CheckpointError` or `FileError`, and then the last one is still there.
+    func write(to path: String) throws {
+        var groups = ["weights": state.weights, "velocity": state.velocity]
+        groups["average"] = state.average
+        groups["best"] = best
+        let document: JSON = ["fingerprint": fingerprint, "progress": progress.json]
+        try TensorFile(marker: Self.marker, documentName: "training", document: document, groups: groups)
+            .write(to: path)
+    }
+
+    init(fingerprint: JSON, progress: TrainingProgress, state: TrainingProgram.State, best: Weights?) {
+        (self.fingerprint, self.progress, self.state, self.best) = (fingerprint, progress, state, best)
+    }
+
+    /// - Throws: `CheckpointError` for a file that is damaged, `TrainingError` for one of another training.
+    init(_ path: String, fingerprint: JSON, helper: String) throws {
+        let file = try TensorFile(path, marker: Self.marker, documentName: "training", helper: helper)
+        let found = file.document["fingerprint"]
+        for member in fingerprint.members ?? [] where found?[member.key] != member.value {
+            let before = found?[member.key]?.text ?? "not there"
+            throw TrainingError(
+                .contradiction,
+                "cannot resume from '\(path)': \(member.key) was \(before), now it is \(member.value.text). Give the same arguments and images, or start anew with --force."
+            )
+        }
+        guard let progress = file.document["progress"].flatMap(TrainingProgress.init),
+            let weights = file.groups["weights"]
+        else {
+            throw TrainingError(.unusableData, "cannot resume from '\(path)': it is damaged. Start anew with --force.")
+        }
+        self.fingerprint = fingerprint
+        self.progress = progress
+        state = TrainingProgram.State(
+            weights: weights, velocity: file.groups["velocity"] ?? [:], average: file.groups["average"])
+        best = file.groups["best"]
+    }
+}
+
+extension TrainingProgress {
+    var json: JSON {
+        [
+            "epoch": .integer(epoch), "step": .integer(step), "loss_sum": .number(sums.loss),
+            "hits": .integer(sums.hits), "images": .integer(sums.images), "sum_seconds": .number(sums.seconds),
+            "rate": rate.map { .number($0) } ?? .null, "best_epoch": bestEpoch.map { .integer($0) } ?? .null,
+            "best_score": .number(bestScore), "seconds": .number(seconds), "finished": .bool(isFinished),
+            "epochs": .array(epochs.map(\.json)),
+        ]
+    }
+
+    init?(json: JSON) {
+        guard let epoch = json["epoch"]?.intValue, let step = json["step"]?.intValue,
+            let loss = json["loss_sum"]?.doubleValue, let hits = json["hits"]?.intValue,
+            let images = json["images"]?.intValue, let rows = json["epochs"]?.arrayValue
+        else { return nil }
+        self.epoch = epoch
+        self.step = step
+        sums = EpochSums(loss: loss, hits: hits, images: images, seconds: json["sum_seconds"]?.doubleValue ?? 0)
+        rate = json["rate"]?.doubleValue
+        bestEpoch = json["best_epoch"]?.intValue
+        bestScore = json["best_score"]?.doubleValue ?? 0
+        seconds = json["seconds"]?.doubleValue ?? 0
+        isFinished = json["finished"]?.boolValue ?? false
+        epochs = rows.compactMap(EpochRecord.init)
+    }
+}

@@ -1,0 +1,121 @@
+// What a training is told, all of it.
+
+package import FinetuneDatasets
+package import FinetuneEngine
+package import FinetuneFiles
+package import FinetuneModels
+package import FinetunePipeline
+
+/// How a base becomes a model.
+package enum Strategy: String, Sendable, CaseIterable {
+    /// Features once, then a head on them.
+    case frozen
+    /// A new head and everything from one stage on, together.
+    case fineTune = "fine-tune"
+    /// A head on frozen features to its optimum, then everything together from there (Kumar et al. 2022).
+    case headFirst = "lp-ft"
+    /// The head, then stage after stage from the end (Howard and Ruder 2018).
+    case gradual
+    /// Everything, from random weights.
+    case scratch
+}
+
+/// What decides which epoch was the best.
+package enum Monitor: String, Sendable, CaseIterable {
+    case accuracy
+    case logLoss = "log-loss"
+    case macroF1 = "macro-f1"
+}
+
+/// What a training is told.
+package struct TrainingSettings: Sendable {
+    package var strategy = Strategy.frozen
+    package var head = HeadKind.logistic
+    package var linear = LinearSettings()
+    /// Whether features are standardized before the head learns.
+    package var standardizes = true
+    package var steps = StepSettings()
+    /// The fraction of images that validate where the data set does not say.
+    package var validation = 0.2
+    package var test = 0.0
+    package var seed: UInt64 = 0
+    /// The arithmetic of the frozen part.
+    package var precision = Precision.native
+    /// Where the frozen part's outputs stay for later runs; nil keeps them for this run alone.
+    package var cache: FeatureCache?
+
+    package init() {}
+
+    /// Folds for choosing a head's strength.
+    static let folds = 3
+}
+
+/// What a training by steps through the network is told.
+package struct StepSettings: Sendable {
+    package var unfreezing = Unfreezing.all
+    package var normalization = NormalizationMode.frozen
+    package var precision = Precision.native
+    package var epochs = 10
+    package var batch = 32
+    /// The initial rate; nil searches one.
+    package var learningRate: Double?
+    package var optimizer = Optimizer.momentum(0.9)
+    package var schedule = Schedule.cosine
+    /// What the rate of a stage is to that of the next one.
+    package var stageRateDecay = 1.0
+    package var l2 = 0.0
+    /// Strength of L2 towards the base's weights.
+    package var pull = 0.0
+    /// The share of the head's inputs that is dropped in training.
+    package var dropout = 0.0
+    package var augmentation = Augmentation.light
+    /// Views of an image that are kept where something is frozen; nil for what suits.
+    package var views: Int?
+    /// Epochs without a better one before the training ends; 0 goes on to the end.
+    package var patience = 5
+    package var monitor = Monitor.accuracy
+    /// The fraction of a moving average of the weights that each step keeps; nil keeps no average.
+    package var averageKept: Double?
+    /// Seconds that the training may take.
+    package var timeBudget: Double?
+    /// Seconds between two checkpoints.
+    package var checkpointInterval = 30.0
+
+    package init() {}
+
+    /// What must be the same for a training to go on where another stopped.
+    package var json: JSON {
+        [
+            "unfreeze": .string(unfreezing.text), "batch-norm": .string(normalization.rawValue),
+            "train-precision": .string(precision.rawValue), "epochs": .integer(epochs), "batch": .integer(batch),
+            "lr": learningRate.map { .number($0) } ?? "auto", "optimizer": .string(optimizer.name),
+            "schedule": .string(schedule.rawValue), "stage-lr-decay": .number(stageRateDecay), "l2": .number(l2),
+            "l2-sp": .number(pull), "dropout": .number(dropout), "augment": .string(augmentation.rawValue),
+            "views": views.map { .integer($0) } ?? .null, "early-stop": .integer(patience),
+            "monitor": .string(monitor.rawValue), "ema": averageKept.map { .number($0) } ?? .null,
+            "time-budget": timeBudget.map { .number($0) } ?? .null,
+        ]
+    }
+}
+
+extension Optimizer {
+    /// As `--optimizer` says it.
+    package var name: String {
+        switch self {
+        case .sgd: "sgd"
+        case .momentum: "momentum"
+        case .nesterov: "nesterov"
+        }
+    }
+
+    package static let names = ["sgd", "momentum", "nesterov"]
+
+    package init?(name: String) {
+        switch name {
+        case "sgd": self = .sgd
+        case "momentum": self = .momentum(0.9)
+        case "nesterov": self = .nesterov(0.9)
+        default: return nil
+        }
+    }
+}
