@@ -110,6 +110,12 @@ let package = Package(
                 "FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
                 "TestSupport",
             ]),
+        tests(
+            "FinetuneTrainingTests",
+            [
+                "FinetuneTraining", "FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine",
+                "FinetuneFiles", "TestSupport",
+            ]),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ] + fuzzing
 )

@@ -43,7 +43,7 @@ package struct Health: Sendable, Equatable {
             )
         }
         // A new head says nothing: it starts from zero. Per weight, so that a stage's size alone does not count.
-        let trunk = stages.filter { $0.name != Stage.head }
+        let trunk = stages.filter { $0.name != FinetuneModels.Stage.head }
         let slopes = trunk.map { (name: $0.name, slope: $0.gradientNorm / max($0.weightNorm, 1e-30)) }
         if let last = slopes.last, last.slope > 0 {
             for stage in slopes.dropLast() where stage.slope < 1e-4 * last.slope {
