@@ -9,19 +9,24 @@ package final class LogFile: Sendable {
     private let descriptor: Int32
     private let problem = Mutex<FileError?>(nil)
 
+    /// Opens the file for this object alone.
+    ///
     /// - Parameter continuing: Whether what is there stays; a last line that was cut off goes.
-    /// - Throws: `FileError`.
+    /// - Throws: `FileError`, also where another process is writing to the file.
     package init(_ path: String, continuing: Bool) throws {
         self.path = path
+        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        guard descriptor >= 0 else { throw FileError.system(.cannotCreate, "create", path) }
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            close(descriptor)
+            throw FileError(.cannotCreate, "cannot write '\(path)': another program is writing to it")
+        }
         var kept = 0
         if continuing, FileSystem.kind(of: path) == .file {
             let bytes = try FileSystem.read(path)
             kept = (bytes.lastIndex(of: UInt8(ascii: "\n")) ?? -1) + 1
         }
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
-        guard descriptor >= 0, ftruncate(descriptor, off_t(kept)) == 0 else {
-            throw FileError.system(.cannotCreate, "create", path)
-        }
+        guard ftruncate(descriptor, off_t(kept)) == 0 else { throw FileError.system(.cannotCreate, "create", path) }
     }
 
     deinit { close(descriptor) }
