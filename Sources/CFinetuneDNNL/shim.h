@@ -300,5 +300,9 @@ static inline int finetune_has_native_bfloat16(void) {
 // The OpenMP run time that oneDNN's Debian build uses; Swift has no header for it.
 void omp_set_num_threads(int threads);
 int omp_get_num_procs(void);
+int omp_get_num_threads(void);
+int omp_get_thread_num(void);
+/// What `#pragma omp parallel` becomes: calls `function` on every thread of the caller's pool.
+void GOMP_parallel(void (*function)(void *), void *context, unsigned threads, unsigned flags);
 
 #endif

@@ -49,6 +49,7 @@ final class CompiledTraining {
     let dropout: Double
     var values: [Value]
     var tape: [() throws -> Void] = []
+    private var copies: [Int: [(layout: Layout, operand: ProgramBuilder.Operand)]] = [:]
     private(set) var units: [Units] = []
     private(set) var classes = 0
     private var program: BoundProgram?
@@ -136,9 +137,12 @@ final class CompiledTraining {
         return count
     }
 
-    /// The value in another layout; itself where it has that layout.
+    /// The value in another layout; itself where it has that layout. Two that want it in the same one share it.
     func reordered(_ value: Int, to layout: Layout, _ step: Step) throws -> ProgramBuilder.Operand {
-        try builder.reordered(step.name, values[value].operand, image(value, step).0, to: layout)
+        if let copy = copies[value]?.first(where: { $0.layout.equals(layout) }) { return copy.operand }
+        let operand = try builder.reordered(step.name, values[value].operand, image(value, step).0, to: layout)
+        copies[value, default: []].append((layout, operand))
+        return operand
     }
 
     func channelsLast(_ value: Int, _ step: Step) throws -> Layout {

@@ -33,11 +33,13 @@ struct ConvolutionParameters {
             for filter in 0..<filters { foldedBias[filter] = bias?[filter] ?? 0 }
             return
         }
-        for filter in 0..<filters {
-            let factor = Double(normalization.gamma[filter]) * normalization.inverseDeviation(filter)
-            let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
-            foldedBias[filter] = Float(shift * factor + Double(normalization.beta[filter]))
-            RowKernels.scale(weight + filter * size, by: Float(factor), size, into: foldedWeight + filter * size)
+        ParallelLoop.run(filters, grain: grain) { range in
+            for filter in range {
+                let factor = Double(normalization.gamma[filter]) * normalization.inverseDeviation(filter)
+                let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
+                foldedBias[filter] = Float(shift * factor + Double(normalization.beta[filter]))
+                RowKernels.scale(weight + filter * size, by: Float(factor), size, into: foldedWeight + filter * size)
+            }
         }
     }
 
@@ -48,17 +50,22 @@ struct ConvolutionParameters {
             if let biasGradient { biasGradient.update(from: foldedGradient, count: filters) }
             return
         }
-        for filter in 0..<filters {
-            let inverse = normalization.inverseDeviation(filter)
-            let factor = Double(normalization.gamma[filter]) * inverse
-            let slope = Double(foldedGradient[filter])
-            let gradient = weightGradient + filter * size
-            let product = RowKernels.dot(gradient, weight + filter * size, size)
-            let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
-            normalization.gammaGradient[filter] = Float((product + shift * slope) * inverse)
-            normalization.betaGradient[filter] = foldedGradient[filter]
-            biasGradient?[filter] = Float(slope * factor)
-            RowKernels.scale(gradient, by: Float(factor), size, into: gradient)
+        ParallelLoop.run(filters, grain: grain) { range in
+            for filter in range {
+                let inverse = normalization.inverseDeviation(filter)
+                let factor = Double(normalization.gamma[filter]) * inverse
+                let slope = Double(foldedGradient[filter])
+                let gradient = weightGradient + filter * size
+                let product = RowKernels.dot(gradient, weight + filter * size, size)
+                let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
+                normalization.gammaGradient[filter] = Float((product + shift * slope) * inverse)
+                normalization.betaGradient[filter] = foldedGradient[filter]
+                biasGradient?[filter] = Float(slope * factor)
+                RowKernels.scale(gradient, by: Float(factor), size, into: gradient)
+            }
         }
     }
+
+    /// Filters that one thread takes at a time: some 16,000 numbers.
+    private var grain: Int { max(1, 16384 / size) }
 }

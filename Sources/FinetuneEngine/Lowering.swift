@@ -334,10 +334,12 @@ extension FoldedConvolution {
         let size = weight.count / filters
         return Tensor(shape: weight.shape) { values in
             weight.withUnsafeBufferPointer { old in
-                for filter in 0..<filters {
-                    let factor = scaling.factor[filter]
-                    for index in filter * size..<(filter + 1) * size {
-                        values[index] = Float(Double(old[index]) * factor)
+                ParallelLoop.run(filters, grain: max(1, 16384 / size)) { range in
+                    for filter in range {
+                        let factor = scaling.factor[filter]
+                        for index in filter * size..<(filter + 1) * size {
+                            values[index] = Float(Double(old[index]) * factor)
+                        }
                     }
                 }
             }

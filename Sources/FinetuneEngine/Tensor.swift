@@ -1,7 +1,5 @@
 // Dense float32 numbers with a shape: what weights, batches and features are made of.
 
-internal import Glibc
-
 /// A dense, row-major array of 32-bit floats.
 ///
 /// A value: it never changes after it was made, so copies share their storage and cross threads freely.
@@ -156,18 +154,12 @@ package final class TensorStorage: @unchecked Sendable {
     // Unchecked: nothing writes `values` after the initializer of the one tensor that fills it.
     package let values: UnsafeBufferPointer<Float>
     private let release: () -> Void
-    private static let hugePage = 1 << 21
 
     /// Allocates `count` floats, uninitialized.
     package init(count: Int) {
-        let byteCount = max(count, 1) * 4
-        let isLarge = byteCount >= Self.hugePage
-        let bytes = UnsafeMutableRawPointer.allocate(
-            byteCount: byteCount, alignment: isLarge ? Self.hugePage : 64)
-        // Where the system gives pages of 2 MB, filling them takes a fraction of the time.
-        if isLarge { madvise(bytes, byteCount, MADV_HUGEPAGE) }
-        values = UnsafeBufferPointer(start: bytes.bindMemory(to: Float.self, capacity: count), count: count)
-        release = { bytes.deallocate() }
+        let bytes = AlignedBytes(byteCount: count * 4)
+        values = UnsafeBufferPointer(start: bytes.address.bindMemory(to: Float.self, capacity: count), count: count)
+        release = { withExtendedLifetime(bytes) {} }
     }
 
     /// Shows floats that `owner` keeps alive, without a copy.

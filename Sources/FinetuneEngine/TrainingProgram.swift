@@ -155,12 +155,15 @@ package actor TrainingProgram {
             let w = parameters.values + entry.offset
             let g = gradients.values + entry.offset
             let old = measures ? Array(UnsafeBufferPointer(start: w, count: entry.count)) : []
-            kernel.step(
-                w, g, velocity.values + entry.offset, anchor: anchor.map { UnsafePointer($0.values + entry.offset) },
-                count: entry.count)
-            if let average {
-                RowKernels.mix(
-                    average.values + entry.offset, Float(averageKept), w, Float(1 - averageKept), entry.count)
+            let v = velocity.values + entry.offset
+            let anchor = rule.pull > 0 ? anchor.map { UnsafePointer($0.values + entry.offset) } : nil
+            let mean = average.map { $0.values + entry.offset }
+            ParallelLoop.run(entry.count, grain: 16384) { range in
+                let first = range.lowerBound
+                kernel.step(w + first, g + first, v + first, anchor: anchor.map { $0 + first }, count: range.count)
+                if let mean {
+                    RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), range.count)
+                }
             }
             if measures {
                 norms[entry.name] = StepNorms(

@@ -140,14 +140,19 @@ package struct FeatureExtractor: Sendable {
     /// Decoding uses all cores between two runs of the network, which uses them all in turn; so neither waits long and
     /// nothing competes.
     ///
-    /// - Parameter items: Indices into the data set's items, any number.
-    package func values(of items: [Int], in dataset: ImageDataset, view: ImageView = .plain) async throws -> Chunk {
+    /// - Parameters:
+    ///   - items: Indices into the data set's items, any number.
+    ///   - hashes: Content hashes of items as far as they are known; what is kept of those is found without a look at
+    ///     the image.
+    package func values(
+        of items: [Int], in dataset: ImageDataset, view: ImageView = .plain, hashes: [Int: ContentHash] = [:]
+    ) async throws -> Chunk {
         var ready: [ImageLoader.Prepared] = []
         var skipped: [Skipped] = []
         let known: @Sendable (ContentHash) -> Bool = { [store] hash in
             store?.contains(view.key(for: hash), view: 0) ?? false
         }
-        for result in await loader.prepare(items, dataset, view: view, isKnown: known) {
+        for result in await loader.prepare(items, dataset, view: view, hashes: hashes, isKnown: known) {
             switch result {
             case .ready(let prepared): ready.append(prepared)
             case .skipped(let image): skipped.append(image)

@@ -36,16 +36,21 @@ struct ImageLoader: Sendable {
     ///
     /// - Parameters:
     ///   - view: How each is shown to the network.
+    ///   - hashes: Content hashes of items as far as they are known.
     ///   - isKnown: Whether what comes of an image of some content is known, which then is not decoded.
     func prepare(
-        _ items: [Int], _ dataset: ImageDataset, view: ImageView = .plain,
+        _ items: [Int], _ dataset: ImageDataset, view: ImageView = .plain, hashes: [Int: ContentHash] = [:],
         isKnown: @escaping @Sendable (ContentHash) -> Bool = { _ in false }
     ) async -> [Preparation] {
         await withTaskGroup(of: (Int, Preparation).self) { group in
-            for (place, item) in items.enumerated() {
-                group.addTask { (place, prepare(item, dataset, view, isKnown)) }
-            }
             var results = [Preparation?](repeating: nil, count: items.count)
+            for (place, item) in items.enumerated() {
+                if let hash = hashes[item], isKnown(hash) {
+                    results[place] = .ready(Prepared(item: item, hash: hash, pixels: .known))
+                } else {
+                    group.addTask { (place, prepare(item, dataset, view, isKnown)) }
+                }
+            }
             for await (place, result) in group { results[place] = result }
             return results.compactMap(\.self)
         }

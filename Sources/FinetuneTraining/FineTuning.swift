@@ -126,7 +126,8 @@ struct FineTuning {
         let total = Double(count * steps.epochs)
         let view = session.view(epoch: epoch)
         var meter = HealthMeter(session.plan.learningNodes(of: model.network))
-        let measured = max(1, count / 8)
+        // Four steps an epoch, so that looking costs little.
+        let measured = max(4, (count + 3) / 4)
         var clock = ContinuousClock.now
         while progress.step < count {
             let items = Array(order[progress.step * batch..<min((progress.step + 1) * batch, order.count)])

@@ -1,8 +1,8 @@
 // Whether a network learns as it should: gradients that reach every stage, steps of a sensible length, units alive.
 
 internal import FinetuneEngine
-internal import FinetuneModels
 package import FinetuneFiles
+internal import FinetuneModels
 
 /// What an epoch's measured steps showed.
 package struct Health: Sendable, Equatable {
@@ -166,7 +166,9 @@ extension Health {
         }
     }
 
-    package static let columns = ["epoch", "stage_or_layer", "gradient_norm", "weight_norm", "update_ratio", "units", "dead"]
+    package static let columns = [
+        "epoch", "stage_or_layer", "gradient_norm", "weight_norm", "update_ratio", "units", "dead",
+    ]
 
     /// The rows of `health.csv` for one epoch: stages, then layers.
     package func csv(epoch: Int) -> String {

@@ -178,7 +178,7 @@ package struct Trainer: Sendable {
         for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
             let session = try await TrainingSession(
                 model, learningFrom: phase.first, settings, inputShape: dataset.inputShape,
-                batch: FineTuning.batch(steps, images: training.count), imageCount: dataset.items.count, thread: thread)
+                batch: FineTuning.batch(steps, images: training.count), survey, thread: thread)
             plan = session.plan
             try await tuning.run(phase, session)
             if let problem = session.extractor.keepingProblem {

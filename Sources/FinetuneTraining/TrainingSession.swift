@@ -3,6 +3,7 @@
 internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneEvaluation
+internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
 
@@ -18,15 +19,16 @@ struct TrainingSession {
     private let model: Model
     private let settings: TrainingSettings
     private let thread: EngineThread
+    private let hashes: [Int: ContentHash]
 
     /// - Parameters:
     ///   - model: The base with its new head.
     ///   - first: The first stage that learns.
     ///   - batch: Images a step.
-    ///   - imageCount: How many images will be seen, for the forecast of what is kept.
+    ///   - survey: The images that will be seen.
     init(
         _ model: Model, learningFrom first: String, _ settings: TrainingSettings, inputShape: [Int]?, batch: Int,
-        imageCount: Int, thread: EngineThread
+        _ survey: Survey, thread: EngineThread
     ) async throws {
         let steps = settings.steps
         plan = try FreezePlan(
@@ -36,7 +38,7 @@ struct TrainingSession {
         let views = boundary == Node.image ? 1 : Self.views(steps)
         extractor = try await FeatureExtractor(
             model, node: boundary, inputShape: inputShape, precision: settings.precision,
-            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: imageCount * views),
+            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: survey.items.count * views),
             thread: thread)
         part = model.network.part(after: boundary, outputShape: extractor.outputShape)
         let shape = Self.imageShape(extractor.outputShape, boundary: boundary)
@@ -48,6 +50,7 @@ struct TrainingSession {
         self.model = model
         self.settings = settings
         self.thread = thread
+        hashes = Dictionary(zip(survey.items, survey.hashes)) { first, _ in first }
     }
 
     /// The views of an image that a training sees where they are kept.
@@ -68,7 +71,7 @@ struct TrainingSession {
 
     /// The boundary's values for some items, in the shape that the program wants.
     func inputs(_ items: [Int], _ dataset: ImageDataset, _ view: ImageView) async throws -> Tensor {
-        let chunk = try await extractor.values(of: items, in: dataset, view: view)
+        let chunk = try await extractor.values(of: items, in: dataset, view: view, hashes: hashes)
         guard chunk.skipped.isEmpty else {
             throw TrainingError(
                 .unusableData,

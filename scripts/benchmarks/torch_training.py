@@ -1,7 +1,7 @@
-"""PyTorch's time for a training step on images that are ready in memory: no files, no augmentation, no validation.
+"""PyTorch's time for training on images that are ready in memory: no files, no augmentation.
 
     python torch_training.py [--arch resnet50] [--batch 16] [--size 224] [--unfreeze all|layer4|head]
-        [--precision fp32|bf16] [--batch-norm frozen|train] [--threads 2] [--images 64] [--epochs 3]
+        [--precision fp32|bf16] [--batch-norm frozen|train] [--threads 2] [--images 64] [--validation 0] [--epochs 3]
 
 Channels last, SGD with momentum, bf16 by autocast. Frozen batch norms run in inference mode, and their scale and shift
 learn where their layer does. Prints one line of JSON; the first epoch is the warm-up, no other number has it in it.
@@ -42,6 +42,7 @@ parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
 parser.add_argument("--batch-norm", default="frozen", choices=["frozen", "train"])
 parser.add_argument("--threads", type=int, default=2)
 parser.add_argument("--images", type=int, default=64)
+parser.add_argument("--validation", type=int, default=0, help="images that are scored after each epoch")
 parser.add_argument("--epochs", type=int, default=3)
 options = parser.parse_args()
 if options.images < options.batch or options.epochs < 2:
@@ -81,7 +82,18 @@ def step(x, y):
     return loss.item()
 
 
-epochs, steps, losses = [], [], []
+def validate(images):
+    model.eval()
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+        for start in range(0, len(images), options.batch):
+            model(images[start:start + options.batch]).argmax(1)
+    model.train()
+    for module in normalizations if options.batch_norm == "frozen" else []:
+        module.eval()
+
+
+validation = torch.randn(options.validation, 3, options.size, options.size).to(memory_format=torch.channels_last)
+epochs, validations, steps, losses = [], [], [], []
 for epoch in range(options.epochs):
     if epoch == 1:
         cpu = time.process_time()
@@ -92,9 +104,13 @@ for epoch in range(options.epochs):
         if epoch > 0:
             steps.append(time.perf_counter() - moment)
     epochs.append(time.perf_counter() - began)
+    began = time.perf_counter()
+    validate(validation)
+    validations.append(time.perf_counter() - began)
 print(json.dumps(dict(
     peer="pytorch", torch=torch.__version__, torchvision=torchvision.__version__, **vars(options),
     warmup_seconds=round(epochs[0], 4), epoch_seconds=[round(seconds, 4) for seconds in epochs[1:]],
+    validation_seconds=[round(seconds, 4) for seconds in validations[1:]],
     median_step_seconds=round(statistics.median(steps), 4),
     images_per_second=round(len(steps) * options.batch / sum(epochs[1:]), 3),
     cpu_seconds=round(time.process_time() - cpu, 3), first_loss=round(losses[0], 4), last_loss=round(losses[-1], 4),
