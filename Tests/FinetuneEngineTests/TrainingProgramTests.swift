@@ -1,0 +1,305 @@
+// Every gradient of the training program against plain loops in double precision, and those against differences.
+
+import Testing
+
+@testable import FinetuneEngine
+
+/// A case made to learn: a convolution before it, so that gradients pass through all of it, and a dense layer after it.
+struct TrainingCase: CustomTestStringConvertible, Sendable {
+    let testDescription: String
+    let network: Network
+    let height: Int
+    let width: Int
+    let weights: Weights
+    private let channels: Int
+
+    static let batch = 3
+    static let classes = 3
+
+    static let all = cases.map(TrainingCase.init)
+    /// Those that plain loops evaluate a hundred times in a moment.
+    static let small = all.filter { $0.weights.values.reduce(0) { $0 + $1.count } < 1500 }
+
+    static func named(_ name: String) throws -> TrainingCase { try #require(all.first { $0.testDescription == name }) }
+
+    init(_ example: Case) {
+        testDescription = example.testDescription
+        (height, width, channels) = (example.height, example.width, example.channels)
+        var nodes = [
+            Node("in", stage: "stem", convolution(channels, channels, Window(1, 1), hasBias: true), inputs: [image])
+        ]
+        nodes += example.nodes.map { node in
+            Node(node.name, stage: "stem", node.operation, inputs: node.inputs.map { $0 == image ? "in" : $0 })
+        }
+        var network = Network(name: example.testDescription, inputChannels: channels, nodes: nodes)
+        let last = nodes.last?.name ?? image
+        let shape = network.outputShape(of: last, height: height, width: width) ?? []
+        var input = last
+        if shape.count == 3 {
+            network.nodes.append(Node("rows", stage: "pooled", .flatten, inputs: [last]))
+            input = "rows"
+        }
+        let dense = FinetuneEngine.Operation.dense(
+            inputs: shape.reduce(1, *), outputs: Self.classes, hasBias: true)
+        network.nodes.append(Node("head", stage: "head", dense, inputs: [input]))
+        self.network = network
+        weights = Case(
+            example.testDescription, channels: channels, size: (height, width),
+            network.nodes.map { ($0.name, $0.operation, $0.inputs) }
+        ).weights()
+    }
+
+    var images: Tensor {
+        var numbers = Numbers(seed: 11)
+        return Tensor(
+            shape: [Self.batch, height, width, channels],
+            values: (0..<Self.batch * height * width * channels).map { _ in numbers.next() })
+    }
+
+    /// Smoothed labels.
+    var targets: [[Double]] {
+        (0..<Self.batch).map { image in (0..<Self.classes).map { $0 == image % Self.classes ? 0.8 : 0.1 } }
+    }
+
+    var targetTensor: Tensor {
+        Tensor(shape: [Self.batch, Self.classes], values: targets.flatMap { $0 }.map { Float($0) })
+    }
+
+    var normalizations: Set<String> {
+        Set(network.nodes.filter { if case .batchNormalization = $0.operation { true } else { false } }.map(\.name))
+    }
+
+    /// Everything learns.
+    var rules: [String: ParameterRule] {
+        weights.filter { !$0.key.contains("running") }.mapValues { _ in ParameterRule(learns: true) }
+    }
+
+    func reference(live: Set<String>, _ weights: [String: [Double]]? = nil) -> ReferenceTraining {
+        ReferenceTraining(
+            network, weights ?? self.weights.mapValues { $0.values.map { Double($0) } }, live: live,
+            images: (0..<Self.batch).map { images.reference(image: $0) }, targets: targets)
+    }
+
+    func program(
+        live: Set<String> = [], rules: [String: ParameterRule]? = nil, batch: Int = batch, dropout: Double = 0,
+        averages: Bool = false, _ precision: Precision = .fp32
+    ) async throws -> TrainingProgram {
+        try await TrainingProgram(
+            network, weights, rules: rules ?? self.rules, live: live, dropout: dropout, averages: averages,
+            batch: batch, height: height, width: width, precision: precision, thread: TrainingProgramTests.thread)
+    }
+}
+
+@Suite("The training program") struct TrainingProgramTests {
+    static let thread = EngineThread(threads: 2)
+
+    @Test("has a reference whose gradients are those of differences", arguments: TrainingCase.small, [false, true])
+    func referenceMatchesDifferences(_ example: TrainingCase, _ isLive: Bool) {
+        let live = isLive ? example.normalizations : []
+        if isLive, live.isEmpty { return }
+        let weights = example.weights.mapValues { $0.values.map { Double($0) } }
+        let step = example.reference(live: live, weights)
+        let h = 1e-6
+        for (name, gradient) in step.gradients {
+            for index in stride(from: 0, to: gradient.count, by: max(1, gradient.count / 2)) {
+                var (above, below) = (weights, weights)
+                above[name]?[index] += h
+                below[name]?[index] -= h
+                let slope =
+                    (example.reference(live: live, above).loss - example.reference(live: live, below).loss) / (2 * h)
+                // The error of the difference is of order h², that of the two losses 1e-16 / h.
+                #expect(
+                    abs(slope - gradient[index]) < 1e-7, "\(name)[\(index)]: \(gradient[index]), difference \(slope)")
+            }
+        }
+    }
+
+    @Test("computes the reference's loss, logits and gradients", arguments: TrainingCase.all, [false, true])
+    func matchesReference(_ example: TrainingCase, _ isLive: Bool) async throws {
+        let live = isLive ? example.normalizations : []
+        if isLive, live.isEmpty { return }
+        let program = try await example.program(live: live)
+        let result = try await program.evaluate(example.images, targets: example.targetTensor)
+        let expected = example.reference(live: live)
+        #expect(abs(result.loss - expected.loss) < 1e-5 * expected.loss)
+        let gradients = await program.gradients
+        for (name, values) in expected.gradients {
+            let found = try #require(gradients[name]).values
+            let largest = values.map(abs).max() ?? 0
+            let difference = zip(found, values).map { abs(Double($0) - $1) }.max() ?? 0
+            // Sums of a few hundred products in fp32; Winograd's transforms cost a few more roundings.
+            #expect(difference < 1e-4 * max(largest, 1e-3), "\(name): \(difference) of \(largest)")
+        }
+        // Stored statistics move towards the batch's where they are live, and nowhere else.
+        let weights = await program.weights()
+        for node in example.network.nodes {
+            guard case .batchNormalization(let normalization) = node.operation else { continue }
+            let name = "\(node.name).running_var"
+            guard let batch = expected.statistics[node.name] else {
+                #expect(weights[name] == nil)
+                continue
+            }
+            let kept = normalization.statisticsKept
+            let shape = try #require(
+                example.network.outputShape(of: node.name, height: example.height, width: example.width))
+            let count = Double(TrainingCase.batch * shape[1] * shape[2])
+            let old = try #require(example.weights[name]).values
+            for (channel, value) in try #require(weights[name]).values.enumerated() {
+                let moved = kept * Double(old[channel]) + (1 - kept) * batch.variance[channel] * count / (count - 1)
+                #expect(abs(Double(value) - moved) < 1e-5 * max(1, moved))
+            }
+        }
+    }
+
+    @Test("stays near the reference in bfloat16", arguments: TrainingCase.all)
+    func bfloat16IsClose(_ example: TrainingCase) async throws {
+        guard Precision.bf16.isNative else { return }
+        let program = try await example.program(.bf16)
+        let result = try await program.evaluate(example.images, targets: example.targetTensor)
+        let expected = example.reference(live: [])
+        #expect(abs(result.loss - expected.loss) < 0.05 * expected.loss)
+        let gradients = await program.gradients
+        var (product, own, other) = (0.0, 0.0, 0.0)
+        for (name, values) in expected.gradients {
+            for (found, value) in zip(try #require(gradients[name]).values, values) {
+                product += Double(found) * value
+                own += Double(found) * Double(found)
+                other += value * value
+            }
+        }
+        // Eight bits of mantissa; a unit near zero may fall on its other side. The direction is what training follows.
+        #expect(product / (own * other).squareRoot() > 0.98)
+    }
+
+    @Test("gives a batch that is not full the gradients of its images alone")
+    func partialBatch() async throws {
+        let example = try TrainingCase.named("convolution, batch norm, ReLU")
+        let large = try await example.program(batch: 5)
+        let small = try await example.program()
+        let a = try await large.evaluate(example.images, targets: example.targetTensor)
+        let b = try await small.evaluate(example.images, targets: example.targetTensor)
+        #expect(abs(a.loss - b.loss) < 1e-6 && a.logits.shape == [3, 3])
+        let (first, second) = (await large.gradients, await small.gradients)
+        for (name, tensor) in first {
+            let pairs = zip(tensor.values, try #require(second[name]).values)
+            #expect(pairs.allSatisfy { abs($0 - $1) < 1e-5 }, "\(name)")
+        }
+    }
+
+    @Test("goes back no further than to what learns, and leaves the rest alone")
+    func stopsAtTheBoundary() async throws {
+        let example = try TrainingCase.named("an identity shortcut")
+        let rules = example.rules.filter { $0.key.hasPrefix("conv2") || $0.key.hasPrefix("head") }
+        let program = try await example.program(rules: rules)
+        let whole = try await example.program()
+        let (few, many) = (await program.kernels.count, await whole.kernels.count)
+        #expect(few < many)
+        _ = try await program.evaluate(example.images, targets: example.targetTensor)
+        let gradients = await program.gradients
+        #expect(Set(gradients.keys) == Set(rules.keys))
+        let expected = example.reference(live: []).gradients
+        for (name, tensor) in gradients {
+            for (found, value) in zip(tensor.values, try #require(expected[name])) {
+                #expect(abs(Double(found) - value) < 1e-5, "\(name)")
+            }
+        }
+        await program.update(.momentum(0.9), rate: 0.1)
+        #expect(Set(await program.weights().keys) == Set(rules.keys))
+    }
+
+    @Test("steps to the same bits, also from a restored state", arguments: Precision.allCases)
+    func repeats(_ precision: Precision) async throws {
+        guard precision.isNative else { return }
+        let example = try TrainingCase.named("an identity shortcut")
+        let live = example.normalizations
+        func run(_ program: TrainingProgram, _ steps: Range<Int>) async throws {
+            for step in steps {
+                _ = try await program.evaluate(
+                    example.images, targets: example.targetTensor, dropoutKey: UInt64(step))
+                await program.update(.nesterov(0.9), rate: 0.05, averageKept: 0.9)
+            }
+        }
+        let whole = try await example.program(live: live, dropout: 0.3, averages: true, precision)
+        try await run(whole, 0..<6)
+        let first = try await example.program(live: live, dropout: 0.3, averages: true, precision)
+        try await run(first, 0..<3)
+        let second = try await example.program(live: live, dropout: 0.3, averages: true, precision)
+        await second.restore(first.state)
+        try await run(second, 3..<6)
+        for isAveraged in [false, true] {
+            let (a, b) = (await whole.weights(averaged: isAveraged), await second.weights(averaged: isAveraged))
+            #expect(a.count == b.count && !a.isEmpty)
+            for (name, tensor) in a { #expect(tensor.values == b[name]?.values, "\(name)") }
+        }
+    }
+
+    @Test("drops the share of the head's inputs that it is told, and scales what it keeps")
+    func dropout() async throws {
+        var dropped = 0
+        let x = [Float](repeating: 1, count: 10_000)
+        var (y, again) = (x, x)
+        RowKernels.drop(x, x.count, 0.3, key: 7, into: &y)
+        RowKernels.drop(x, x.count, 0.3, key: 7, into: &again)
+        #expect(y == again)
+        for value in y {
+            #expect(value == 0 || abs(value - 1 / 0.7) < 1e-6)
+            dropped += value == 0 ? 1 : 0
+        }
+        let deviation = 45.8  // Of a binomial count: √(10,000 · 0.3 · 0.7).
+        #expect(abs(Double(dropped) - 3000) < 4 * deviation)
+        RowKernels.drop(x, x.count, 0.3, key: 8, into: &again)
+        #expect(y != again)
+    }
+
+    @Test("pulls towards the initial values, and towards zero, as strongly as it is told")
+    func penalties() async throws {
+        let example = try TrainingCase.named("a convolution with bias and odd channels")
+        var rules = example.rules
+        rules["conv.weight"] = ParameterRule(learns: true, rateFactor: 0.5, l2: 0.2, pull: 0.3)
+        let program = try await example.program(rules: rules)
+        let start = try #require(example.weights["conv.weight"]).values.map { Double($0) }
+        var (w, v) = (start, [Double](repeating: 0, count: start.count))
+        for _ in 0..<3 {
+            _ = try await program.evaluate(example.images, targets: example.targetTensor)
+            let g = try #require(await program.gradients["conv.weight"]).values
+            for index in w.indices {
+                v[index] = 0.9 * v[index] + Double(g[index]) + 0.2 * w[index] + 0.3 * (w[index] - start[index])
+                w[index] -= 0.5 * 0.1 * v[index]
+            }
+            await program.update(.momentum(0.9), rate: 0.1)
+            let found = try #require(await program.weights()["conv.weight"]).values
+            for index in w.indices { #expect(abs(Double(found[index]) - w[index]) < 1e-6) }
+        }
+    }
+
+    @Test("finds units that never fire")
+    func deadUnits() async throws {
+        let example = try TrainingCase.named("convolution, batch norm, ReLU")
+        var weights = example.weights
+        var beta = try #require(weights["bn.bias"]).values
+        beta[3] = -1000
+        weights["bn.bias"] = Tensor(shape: [beta.count], values: beta)
+        for live: Set<String> in [[], example.normalizations] {
+            let program = try await TrainingProgram(
+                example.network, weights, rules: example.rules, live: live, batch: TrainingCase.batch,
+                height: example.height, width: example.width, precision: .fp32, thread: Self.thread)
+            _ = try await program.evaluate(example.images, targets: example.targetTensor)
+            let units = try #require(await program.units.first)
+            #expect(units.fired.count == 16 && units.fired[3] == false)
+            let reference = ReferenceTraining(
+                example.network, weights.mapValues { $0.values.map { Double($0) } }, live: live,
+                images: (0..<TrainingCase.batch).map { example.images.reference(image: $0) },
+                targets: example.targets)
+            // A unit that never fires passes on nothing at all.
+            #expect(units.fired == reference.gradients["bn.bias"]?.map { $0 != 0 })
+        }
+    }
+}
+
+@Suite("A schedule") struct ScheduleTests {
+    @Test("follows its closed form", arguments: [(0.0, 1.0), (0.25, 0.853553390593), (0.5, 0.5), (1, 0), (2, 0)])
+    func cosine(_ share: Double, _ factor: Double) {
+        #expect(abs(Schedule.cosine.factor(share) - factor) < 1e-9)
+        #expect(Schedule.constant.factor(share) == 1)
+    }
+}
