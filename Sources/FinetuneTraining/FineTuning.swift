@@ -286,23 +286,22 @@ struct FineTuning {
         if let rate = steps.learningRate { return rate }
         let start = await session.program.state
         let batch = session.program.batch
-        let order = shuffled(-1 & 0xFFFF)
-        let count = stepsPerEpoch(session)
-        let rates = RateSearch.rates(steps: max(12, min(24, 2 * count)))
+        let order = shuffled(steps.epochs)
+        let turn = min(RateSearch.batches, stepsPerEpoch(session))
         var losses: [Double] = []
-        for (step, rate) in rates.enumerated() {
+        for (step, rate) in RateSearch.rates.enumerated() {
             if context.shouldStop() { break }
-            let first = step % count * batch
+            let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
             let images = try await session.inputs(items, dataset, session.view(epoch: 0))
             let result = try await session.program.evaluate(images, targets: targets(items))
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)
             await session.program.update(steps.optimizer, rate: rate)
-            report(.share(stage: "learning rate", Double(step + 1) / Double(rates.count)))
+            report(.share(stage: "learning rate", Double(step + 1) / Double(RateSearch.rates.count)))
         }
         await session.program.restore(start)
-        let rate = RateSearch.choose(rates, losses)
+        let rate = RateSearch.choose(losses, batches: turn)
         report(
             .note(
                 "Learning rate \(rate) (range test: \(losses.count) steps).",

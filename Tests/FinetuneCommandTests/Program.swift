@@ -16,7 +16,7 @@ struct Outcome {
 }
 
 /// A folder with the program's inputs and outputs.
-final class Workspace {
+final class Workspace: Sendable {
     let path: String
 
     init() throws { path = try Fixtures.temporaryFolder() }
@@ -31,11 +31,7 @@ final class Workspace {
     }
 
     func finetune(_ arguments: [String], input: String? = nil) throws -> Outcome {
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: Path.join(Fixtures.products, "finetune"))
-        process.arguments = arguments.map { $0.hasPrefix("@") ? file(String($0.dropFirst())) : $0 }
-        process.currentDirectoryURL = URL(fileURLWithPath: path)
-        process.environment = ["SWIFT_BACKTRACE": "enable=no", "PATH": "/usr/bin:/bin", "HOME": path]
+        let process = makeProcess(arguments)
         let names = [file(".out"), file(".err")]
         for name in names { try AtomicFile.write("", to: name) }
         process.standardOutput = FileHandle(forWritingAtPath: names[0])
@@ -53,6 +49,34 @@ final class Workspace {
             code: process.terminationReason == .uncaughtSignal
                 ? 128 + process.terminationStatus : process.terminationStatus,
             output: texts[0], errors: texts[1])
+    }
+
+    private func makeProcess(_ arguments: [String]) -> Process {
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: Path.join(Fixtures.products, "finetune"))
+        process.arguments = arguments.map { $0.hasPrefix("@") ? file(String($0.dropFirst())) : $0 }
+        process.currentDirectoryURL = URL(fileURLWithPath: path)
+        process.environment = [
+            "SWIFT_BACKTRACE": "enable=no", "PATH": "/usr/bin:/bin", "HOME": path,
+            // Many programs at once: threads that wait must not spin.
+            "OMP_WAIT_POLICY": "passive",
+        ]
+        return process
+    }
+
+    /// Runs `finetune` and sends it a signal as soon as a file is there.
+    ///
+    /// - Returns: Its exit code, 128 more than the signal where that ended it.
+    func interrupt(_ arguments: [String], by signal: Int32, when name: String) throws -> Int32 {
+        let process = makeProcess(arguments)
+        process.standardOutput = FileHandle.nullDevice
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        while process.isRunning, FileSystem.kind(of: file(name)) == nil { usleep(2000) }
+        kill(process.processIdentifier, signal)
+        process.waitUntilExit()
+        return process.terminationReason == .uncaughtSignal
+            ? 128 + process.terminationStatus : process.terminationStatus
     }
 
     func write(_ bytes: [UInt8], _ name: String) throws {

@@ -1,0 +1,210 @@
+// Training through the trunk, end to end, through the program itself.
+
+import FinetuneFiles
+import Glibc
+import TestSupport
+import Testing
+
+/// A ResNet-20 of width 4 that the program made itself: small enough for a debug build.
+private let narrow: (workspace: Workspace, path: String)? = try? {
+    let workspace = try Workspace()
+    try workspace.makeImages("images", perClass: 8)
+    _ = try workspace.finetune(
+        "--strategy", "scratch", "--architecture", "resnet20,width=4", "--data", "@images", "--out", "@run", "--epochs",
+        "2", "--lr", "0.05", "--quiet")
+    return (workspace, workspace.file("run/model.h5"))
+}()
+
+private var base: String { narrow?.path ?? "no base" }
+
+@Suite("Unfreezing", .serialized) struct UnfreezeTests {
+    /// What is asked for, and how many tensors stay frozen. A convolution is one tensor, its batch norm four; the stem
+    /// has one pair, each of three stages six. Statistics count where their stage learns and they do not.
+    struct Way: Sendable, CustomTestStringConvertible {
+        let flags: String
+        let frozenTensors: Int
+        let learnsFrom: [String]
+        var testDescription: String { flags }
+    }
+
+    static let ways = [
+        Way(flags: "--unfreeze stage3", frozenTensors: 77, learnsFrom: ["stage3"]),
+        Way(flags: "--unfreeze last --batch-norm train --precision fp32", frozenTensors: 65, learnsFrom: ["stage3"]),
+        Way(
+            flags: "--unfreeze stage2 --precision fp32 --train-precision fp32 --ema 0.9 --dropout 0.1 --l2-sp 0.01",
+            frozenTensors: 59, learnsFrom: ["stage2"]),
+        Way(flags: "--unfreeze all --l2 0.001 --optimizer nesterov", frozenTensors: 38, learnsFrom: ["stem"]),
+        Way(flags: "--strategy lp-ft --stage-lr-decay 0.5 --views 2", frozenTensors: 38, learnsFrom: ["stem"]),
+        Way(
+            flags: "--strategy gradual --unfreeze stage2", frozenTensors: 59, learnsFrom: ["head", "stage3", "stage2"]),
+        Way(flags: "--strategy fine-tune --unfreeze head --lr 0.1", frozenTensors: 95, learnsFrom: ["head"]),
+        Way(flags: "--strategy scratch --architecture resnet20,width=4", frozenTensors: 0, learnsFrom: ["stem"]),
+    ]
+
+    @Test("trains by every strategy, and the model answers as it was scored", arguments: ways)
+    func strategies(_ way: Way) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 8)
+        let flags = way.flags.split(separator: " ").map(String.init)
+        let source = flags.contains("scratch") ? [] : ["--base", base]
+        let training = try workspace.finetune(
+            source + ["--data", "@images", "--out", "@run", "--epochs", "3", "--batch", "6", "--json"] + flags)
+        #expect(training.code == 0, "\(training.errors)")
+        let epochs = training.events.filter { $0["event"] == "epoch" }
+        #expect(Set(epochs.compactMap { $0["learns_from"]?.stringValue }) == Set(way.learnsFrom))
+        #expect(epochs.count == 3)
+        let equal = training.events.compactMap { $0["frozen_tensors_equal"]?.intValue }
+        #expect((equal.first ?? 0) == way.frozenTensors)
+        for name in ["model.h5", "last.checkpoint.h5", "metrics.csv", "health.csv", "run.json"] {
+            #expect(FileSystem.kind(of: workspace.file("run/\(name)")) == .file, "\(name)")
+        }
+        let evaluation = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@images", "--json")
+        #expect(evaluation.done["metrics"] == training.done["val"], "\(evaluation.errors)")
+        let parameters = (training.done["trainable_parameters"]?.intValue, training.done["frozen_parameters"]?.intValue)
+        let inspected = try workspace.finetune("inspect", "@run/model.h5", "--json")
+        #expect((parameters.0 ?? 0) + (parameters.1 ?? 0) == inspected.done["parameters"]?.intValue)
+    }
+
+    @Test("learns what a head on frozen random features need not")
+    func learns() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 20, classes: ["a", "b", "c"])
+        let training = try workspace.finetune(
+            "--base", Path.join(Fixtures.package, "pretrained/resnet20-random.h5"), "--data", "@images", "--out",
+            "@run",
+            "--unfreeze", "stage3", "--augment", "none", "--epochs", "8", "--batch", "8", "--json")
+        let losses = training.events.compactMap { $0["train_loss"]?.doubleValue }
+        #expect(losses.count == 8 && (losses.last ?? 9) < 0.7 * (losses.first ?? 0), "\(losses)")
+        #expect((training.done["val"]?["accuracy"]?.doubleValue ?? 0) > 0.6)
+    }
+
+    private func flags(_ out: String, _ more: String...) -> [String] {
+        [
+            "--base", base, "--data", "@images", "--out", "@\(out)", "--unfreeze", "stage2", "--epochs", "6", "--batch",
+            "8", "--checkpoint-every", "0", "--early-stop", "0", "--lr", "0.01", "--quiet",
+        ] + more
+    }
+
+    private func expectSame(_ a: String, _ b: String, _ workspace: Workspace) throws {
+        for name in ["model.h5", "predictions.csv", "confusion.csv"] {
+            let files = try [a, b].map { try FileSystem.read(workspace.file("\($0)/\(name)")) }
+            #expect(files[0] == files[1], "\(name) of \(a) and \(b)")
+        }
+    }
+
+    @Test("gives the same bytes after kill -9 and after SIGTERM, and says 75 to the latter")
+    func resumes() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        #expect(try workspace.finetune(flags("whole")).code == 0)
+        let checkpoint = "last.checkpoint.h5"
+        #expect(try workspace.interrupt(flags("killed"), by: SIGKILL, when: "killed/\(checkpoint)") == 128 + SIGKILL)
+        #expect(try workspace.finetune(flags("killed", "--resume")).code == 0)
+        try expectSame("whole", "killed", workspace)
+        #expect(try workspace.interrupt(flags("asked"), by: SIGTERM, when: "asked/\(checkpoint)") == 75)
+        #expect(try workspace.finetune(flags("asked", "--resume")).code == 0)
+        try expectSame("whole", "asked", workspace)
+        // A finished run that is resumed says the same again; other settings are not the same run.
+        #expect(try workspace.finetune(flags("asked", "--resume")).code == 0)
+        try expectSame("whole", "asked", workspace)
+        let other = try workspace.finetune(flags("asked", "--resume", "--seed", "5"))
+        #expect(other.code == 64 && other.errors.contains("seed was \"0\""), "\(other.errors)")
+        try workspace.write([1, 2, 3], "asked/\(checkpoint)")
+        let damaged = try workspace.finetune(flags("asked", "--resume"))
+        #expect(damaged.code == 65 && damaged.errors.contains(checkpoint), "\(damaged.errors)")
+    }
+
+    @Test("computes what is frozen once, and gives the same bytes whether it is kept or not")
+    func keeps() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 16)
+        func run(_ out: String, _ cache: String) throws -> Outcome {
+            try workspace.finetune(
+                "--base", base, "--data", "@images", "--out", "@\(out)", "--unfreeze", "stage3", "--epochs", "2",
+                "--views", "2", "--cache", cache, "--json")
+        }
+        func computed(_ outcome: Outcome) -> Int? { outcome.events.compactMap { $0["computed"]?.intValue }.first }
+        let first = try run("first", "@cache")
+        #expect(computed(first) == 32, "\(first.errors)")
+        let kept = try FileSystem.list(workspace.file("cache"))
+        #expect(kept.count == 1 && kept[0].hasSuffix(".features"))
+        #expect(computed(try run("second", "@cache")) == 0)
+        #expect(try run("third", "off").code == 0)
+        try expectSame("first", "second", workspace)
+        try expectSame("first", "third", workspace)
+        // A damaged cache costs time and nothing else.
+        var bytes = try FileSystem.read(workspace.file("cache/\(kept[0])"))
+        for index in stride(from: 100, to: bytes.count, by: 777) { bytes[index] ^= 0x55 }
+        try workspace.write(bytes, "cache/\(kept[0])")
+        #expect(try run("fourth", "@cache").code == 0)
+        try expectSame("first", "fourth", workspace)
+    }
+
+    @Test("keeps a run's folder to one program")
+    func oneProgram() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 8)
+        try workspace.write("", "run/events.jsonl")
+        let descriptor = open(workspace.file("run/events.jsonl"), O_RDWR)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let second = try workspace.finetune(flags("run", "--force"))
+        #expect(second.code == 73 && second.errors.contains("another program"), "\(second.errors)")
+    }
+
+    @Test("says that a training diverged, and what to try")
+    func diverges() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 8)
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--unfreeze", "all", "--lr", "1e9")
+        #expect(outcome.code == 70 && outcome.errors.contains("Try a smaller --lr"), "\(outcome.errors)")
+    }
+
+    @Test("ends in time")
+    func timeBudget() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 16)
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--unfreeze", "stage3", "--epochs", "100000",
+            "--early-stop", "0", "--time-budget", "2s", "--json")
+        let seconds = outcome.done["seconds"]?["train"]?.doubleValue ?? 0
+        #expect(outcome.code == 0 && seconds >= 1.9 && (outcome.done["epochs"]?.intValue ?? 0) > 1)
+    }
+
+    @Test(
+        "refuses flags that mean nothing together, naming both",
+        arguments: [
+            ("--augment light", "--strategy frozen"), ("--unfreeze stage9", "stage9"),
+            ("--unfreeze stage2 --head ridge", "--head ridge"), ("--strategy scratch", "--architecture"),
+            ("--strategy scratch --architecture resnet19", "resnet19"),
+            ("--architecture resnet18 --unfreeze all", "--strategy scratch"),
+            ("--unfreeze all --augment none --views 3", "--views"), ("--unfreeze all --ema 1", "--ema"),
+            ("--unfreeze all --time-budget soon", "--time-budget"), ("--unfreeze all --lr fast", "--lr"),
+            ("--unfreeze all --optimizer adagrad", "--optimizer"), ("--resume --force", "--force"),
+            ("--strategy frozen --unfreeze stage2", "--unfreeze stage2"), ("--unfreeze all --dropout 1", "--dropout"),
+        ])
+    func refuses(_ flags: String, _ name: String) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 4)
+        let words = flags.split(separator: " ").map(String.init)
+        let source = flags.contains("--strategy scratch") ? [] : ["--base", base]
+        let outcome = try workspace.finetune(source + ["--data", "@images", "--out", "@run"] + words)
+        #expect(outcome.code == 64 && outcome.errors.contains(name), "\(outcome.code): \(outcome.errors)")
+        #expect(FileSystem.kind(of: workspace.file("run")) == nil)
+    }
+
+    @Test("shows the plan without training")
+    func dryRun() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 4)
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--unfreeze", "stage2", "--stage-lr-decay", "0.5", "--dry-run",
+            "--json")
+        let rows = outcome.done["plan"]?.arrayValue ?? []
+        #expect(
+            rows.compactMap { $0["stage"]?.stringValue } == ["stem", "stage1", "stage2", "stage3", "pooled", "head"])
+        #expect(rows.compactMap { $0["rate_factor"]?.doubleValue } == [0, 0, 0.25, 0.5, 0, 1])
+        #expect(rows.compactMap { $0["learns"]?.boolValue } == [false, false, true, true, false, true])
+    }
+}

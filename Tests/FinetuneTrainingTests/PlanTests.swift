@@ -1,0 +1,210 @@
+// Plans, phases, rates and health: decisions that are data.
+
+import FinetuneEngine
+import FinetuneFiles
+import FinetuneModels
+import FinetunePipeline
+import TestSupport
+import Testing
+
+@testable import FinetuneDatasets
+@testable import FinetuneTraining
+
+@Suite("An architecture by name") struct ArchitectureTests {
+    /// Parameters of torchvision's classes (their documentation, `num_params`), and of He et al. 2015, table 6, where
+    /// the head has ten outputs.
+    @Test(
+        "has the parameters of the published network",
+        arguments: [
+            ("resnet18", 1000, 11_689_512), ("resnet34", 1000, 21_797_672), ("resnet50", 1000, 25_557_032),
+            ("resnet101", 1000, 44_549_160), ("resnet152", 1000, 60_192_808), ("resnet20", 10, 269_722),
+            ("resnet56", 10, 853_018),
+        ])
+    func parameters(_ name: String, _ outputs: Int, _ count: Int) throws {
+        #expect(try Architecture(name, outputs: outputs).resNet.network().parameterCount == count)
+    }
+
+    @Test("takes a width and a stem, and refuses other words")
+    func words() throws {
+        let narrow = try Architecture("resnet18,width=32,stem=3x3", outputs: 5)
+        #expect(narrow.imageSize == 64 && narrow.resNet.stemFilters == 32 && narrow.resNet.stem == .small)
+        for text in ["resnet19", "vgg16", "resnet18,width=0", "resnet18,depth=3", "resnet18,stem", ""] {
+            #expect(throws: ArchitectureError.self, "\(text)") { try Architecture(text, outputs: 5) }
+        }
+    }
+
+    /// Kaiming et al. 2015 with the fan out: variance 2/(filters·height·width).
+    @Test("starts from filters of the right variance")
+    func variance() throws {
+        let model = try Architecture("resnet18", outputs: 5).model(seed: 3)
+        for (name, fan) in [("conv1", 64 * 49), ("layer3.0.conv2", 256 * 9)] {
+            let values = try #require(model.weights["\(name).weight"]).values.map { Double($0) }
+            let mean = values.reduce(0, +) / Double(values.count)
+            let variance = values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)
+            let expected = 2 / Double(fan)
+            #expect(abs(mean) < 4 * (expected / Double(values.count)).squareRoot())
+            #expect(abs(variance / expected - 1) < 4 * (2 / Double(values.count)).squareRoot())
+        }
+        let again = try Architecture("resnet18", outputs: 5).model(seed: 3)
+        #expect(again.weights["conv1.weight"]?.values == model.weights["conv1.weight"]?.values)
+    }
+}
+
+@Suite("A freeze plan") struct FreezePlanTests {
+    private let network = try? Architecture("resnet18,width=8", outputs: 4).resNet.network()
+
+    @Test("covers every parameter, and learns from the named stage on")
+    func rows() throws {
+        let network = try #require(network)
+        let plan = try FreezePlan(
+            network, learningFrom: "stage3", normalization: .train, stageRateDecay: 0.5)
+        #expect(plan.learningParameters + plan.frozenParameters == network.parameterCount)
+        #expect(plan.rows.map(\.stage) == ["stem", "stage1", "stage2", "stage3", "stage4", "pooled", "head"])
+        #expect(plan.rows.map(\.rateFactor) == [0, 0, 0, 0.25, 0.5, 0, 1])
+        #expect(plan.rows.map(\.normalization) == [.frozen, .frozen, .frozen, .train, .train, nil, nil])
+        let rules = plan.rules(for: network, l2: 0.1, pull: 0.2)
+        #expect(rules["layer2.0.conv1.weight"] == nil)
+        #expect(rules["layer3.0.conv1.weight"] == ParameterRule(learns: true, rateFactor: 0.25, l2: 0.1, pull: 0.2))
+        #expect(rules["layer3.0.bn1.weight"] == ParameterRule(learns: true, rateFactor: 0.25))
+        #expect(rules["fc.weight"] == ParameterRule(learns: true, rateFactor: 1, l2: 0.1))
+        #expect(rules["fc.bias"] == ParameterRule(learns: true, rateFactor: 1))
+        let live = plan.liveNormalizations(of: network)
+        #expect(live.contains("layer4.1.bn2") && !live.contains("layer2.1.bn2"))
+    }
+
+    @Test("knows the words for stages, and refuses others by name")
+    func words() throws {
+        let network = try #require(network)
+        #expect(try Unfreezing("all").firstStage(of: network) == "stem")
+        #expect(try Unfreezing("last").firstStage(of: network) == "stage4")
+        #expect(try Unfreezing("head").firstStage(of: network) == "head")
+        #expect(try Unfreezing("stage2").firstStage(of: network) == "stage2")
+        let error = #expect(throws: FreezeError.self) { try Unfreezing("stage7").firstStage(of: network) }
+        #expect(error?.description.contains("stem, stage1, stage2, stage3, stage4, head") == true)
+    }
+
+    @Test("cuts the network where everything after passes, and the two parts are the whole")
+    func cut() throws {
+        let network = try #require(network)
+        #expect(try network.boundary(before: "stem") == Node.image)
+        #expect(try network.boundary(before: "stage3") == "layer2.1.relu")
+        #expect(try network.boundary(before: "head") == "avgpool")
+        let shape = try #require(network.outputShape(of: "layer2.1.relu", height: 64, width: 64))
+        #expect(shape == [16, 8, 8])
+        let part = network.part(after: "layer2.1.relu", outputShape: shape)
+        #expect(part.inputChannels == 16 && part.nodes.first?.inputs == [Node.image])
+        #expect(
+            part.nodes.count + network.ancestors(of: "layer2.1.relu").subtracting([Node.image]).count
+                == network.nodes.count)
+        let head = network.part(after: "avgpool", outputShape: [64])
+        #expect(head.nodes.count == 2 && head.nodes.last?.name == "fc")
+    }
+}
+
+@Suite("Phases") struct PhaseTests {
+    private let network = try? Architecture("resnet20,width=8", outputs: 4).resNet.network()
+
+    @Test("of gradual unfreezing go from the end to the named stage, one epoch each where they are few")
+    func gradual() throws {
+        let network = try #require(network)
+        func plan(_ epochs: Int) -> [TrainingPhase] {
+            TrainingPhase.plan(.gradual, from: "stage2", of: network, epochs: epochs)
+        }
+        #expect(
+            plan(10) == [
+                TrainingPhase(first: "head", epochs: 0..<3), TrainingPhase(first: "stage3", epochs: 3..<6),
+                TrainingPhase(first: "stage2", epochs: 6..<10),
+            ])
+        #expect(plan(2).map(\.epochs) == [0..<1, 1..<2])
+        #expect(TrainingPhase.plan(.fineTune, from: "stage2", of: network, epochs: 4).map(\.epochs) == [0..<4])
+    }
+}
+
+@Suite("The range test") struct RateSearchTests {
+    /// A loss that falls the faster the larger the rate, up to a rate at which it explodes; batches differ by much more.
+    @Test("finds a fifth of the rate at which the loss was lowest, whatever the batches' own differences")
+    func finds() {
+        var (loss, losses) = (2.0, [Double]())
+        for (step, rate) in RateSearch.rates.enumerated() {
+            losses.append(loss + [0.9, -0.3, 0.2, -0.8][step % 4])
+            loss += rate < 0.05 ? -rate * 5 : rate * 40
+        }
+        let chosen = RateSearch.choose(losses, batches: 4)
+        #expect(chosen > 0.05 / 5 / 2 && chosen < 0.05 / 5 * 2, "\(chosen)")
+        #expect(RateSearch.hasBlownUp(.nan, lowest: 1) && RateSearch.hasBlownUp(4, lowest: 1))
+        #expect(!RateSearch.hasBlownUp(2.5, lowest: 1))
+        #expect(RateSearch.choose([], batches: 4) == RateSearch.rates[0])
+    }
+}
+
+@Suite("The network's health") struct HealthTests {
+    private func health(_ slopes: [Double], dead: Int = 0, update: Double = 1e-3) -> Health {
+        var health = Health()
+        health.stages = slopes.enumerated().map {
+            .init(name: "stage\($0 + 1)", gradientNorm: $1, weightNorm: 1, updateNorm: update)
+        }
+        health.layers = [.init(name: "layer1.0", units: 10, dead: dead)]
+        return health
+    }
+
+    @Test("names what is wrong, and is silent where nothing is")
+    func findings() {
+        #expect(health([0.5, 1]).findings.isEmpty)
+        #expect(health([1e-6, 1]).findings.first?.contains("vanishes on its way to 'stage1'") == true)
+        #expect(health([1e6, 1]).findings.first?.contains("explodes on its way to 'stage1'") == true)
+        #expect(health([1, 1], dead: 5).findings.first?.contains("5 of 10 units of 'layer1.0' never fire") == true)
+        #expect(health([1, 1], dead: 4).findings.isEmpty)
+        #expect(health([1, 1], update: 0.5).findings.first?.contains("steps move the weights") == true)
+    }
+
+    @Test("survives a checkpoint")
+    func json() {
+        let health = health([0.5, 1], dead: 3)
+        #expect(Health(json: health.json) == health)
+    }
+}
+
+@Suite("Augmentation") struct AugmentationTests {
+    @Test("draws parts of 70 to 100 % of the area, mirrors half of them, and depends on image, view and seed alone")
+    func light() {
+        let (width, height) = (200, 120)
+        var mirrored = 0
+        var areas: [Double] = []
+        for image in 0..<2000 {
+            let hash = ContentHash(of: "image \(image)")
+            let view = ImageView(.light, number: 1, seed: 4)
+            guard let drawn = view.parameters(for: hash, width: width, height: height) else {
+                Issue.record("nothing was drawn")
+                return
+            }
+            #expect(drawn == view.parameters(for: hash, width: width, height: height))
+            #expect(drawn.columns.lowerBound >= 0 && drawn.columns.upperBound <= width)
+            #expect(drawn.rows.lowerBound >= 0 && drawn.rows.upperBound <= height)
+            areas.append(Double(drawn.columns.count * drawn.rows.count) / Double(width * height))
+            mirrored += drawn.isMirrored ? 1 : 0
+        }
+        // Rounding to whole pixels moves an area by about a percent.
+        #expect(areas.min() ?? 0 > 0.68 && areas.max() ?? 2 <= 1)
+        #expect(abs(mirrored - 1000) < 90)  // Four standard deviations.
+        let hash = ContentHash(of: "image 1")
+        let views = [(1, 4), (2, 4), (1, 5)].map { ImageView(.light, number: $0.0, seed: UInt64($0.1)) }
+        #expect(Set(views.map { $0.key(for: hash) }).count == 3)
+        #expect(Set(views.map { "\($0.parameters(for: hash, width: width, height: height)!)" }).count == 3)
+        #expect(ImageView(.light, number: 0, seed: 4).parameters(for: hash, width: width, height: height) == nil)
+        #expect(ImageView(.light, number: 0, seed: 4).key(for: hash) == hash)
+    }
+
+    @Test("crops and mirrors the pixels that it says")
+    func pixels() throws {
+        let picture = Picture(
+            width: 4, height: 2, channels: 3, bytes: (0..<24).map { UInt8($0) })
+        #expect(
+            picture.mirrored.bytes == [
+                9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2, 21, 22, 23, 18, 19, 20, 15, 16, 17, 12, 13, 14,
+            ])
+        let recipe = InputRecipe(height: 2, width: 2, pixels: .raw, fit: .squash)
+        let part = Augmentation.Parameters(columns: 1..<3, rows: 0..<2, isMirrored: true)
+        let crop = try Preprocessor(recipe).crop(picture, part)
+        #expect(crop.bytes == [6, 7, 8, 3, 4, 5, 18, 19, 20, 15, 16, 17])
+    }
+}
