@@ -7,9 +7,9 @@ internal import FinetuneModels
 /// How pictures are varied while a network learns.
 package enum Augmentation: String, Sendable, CaseIterable {
     case none
-    /// A part of the picture, 70 to 100 % of its area with sides up to 10 % longer or shorter, resized to the
-    /// network's input, and in half of the cases mirrored: torchvision's `RandomResizedCrop(scale=(0.7, 1),
-    /// ratio=(0.9, 1.1))` and `RandomHorizontalFlip`.
+    /// A part of the picture, resized to the network's input and in half of the cases mirrored. The part has 70 to
+    /// 100 % of the area that is seen without augmentation, its shape but for 10 %, and any place. For a picture of the
+    /// input's shape: torchvision's `RandomResizedCrop(scale=(0.7, 1), ratio=(0.9, 1.1))` and `RandomHorizontalFlip`.
     case light
 
     /// What is drawn for one picture.
@@ -24,14 +24,20 @@ package enum Augmentation: String, Sendable, CaseIterable {
     ///
     /// - Parameters:
     ///   - width: Pixels of a row of the picture.
+    ///   - aspect: Width by height of what is seen without augmentation: the input's where the picture's middle is cut
+    ///     out, the picture's own where it is squashed or padded.
     ///   - random: Numbers that depend on the run's seed, the image and the view alone.
-    package func draw(width: Int, height: Int, _ random: inout RandomNumbers) -> Parameters? {
+    package func draw(width: Int, height: Int, aspect: Double, _ random: inout RandomNumbers) -> Parameters? {
         guard self == .light else { return nil }
-        var part = (columns: 0..<width, rows: 0..<height)
-        // As torchvision: ten tries to fit a part of the drawn area and shape, then the whole.
+        let seen = (
+            width: min(Double(width), Double(height) * aspect), height: min(Double(height), Double(width) / aspect)
+        )
+        let (left, top) = ((width - Int(seen.width)) / 2, (height - Int(seen.height)) / 2)
+        var part = (columns: left..<left + max(1, Int(seen.width)), rows: top..<top + max(1, Int(seen.height)))
+        // As torchvision: ten tries to fit a part of the drawn area and shape, then the middle.
         for _ in 0..<10 {
-            let area = Double(width * height) * (0.7 + 0.3 * random.nextUnit())
-            let ratio = 0.9 + 0.2 * random.nextUnit()
+            let area = seen.width * seen.height * (0.7 + 0.3 * random.nextUnit())
+            let ratio = aspect * (0.9 + 0.2 * random.nextUnit())
             let wide = Int((area * ratio).squareRoot().rounded())
             let high = Int((area / ratio).squareRoot().rounded())
             guard wide > 0, wide <= width, high > 0, high <= height else { continue }
@@ -62,11 +68,13 @@ package struct ImageView: Sendable, Equatable {
 
     package var isPlain: Bool { augmentation == .none || number == 0 }
 
-    /// What is drawn for an image of this content.
-    package func parameters(for hash: ContentHash, width: Int, height: Int) -> Augmentation.Parameters? {
+    /// What is drawn for an image of this content; see `Augmentation.draw`.
+    package func parameters(for hash: ContentHash, width: Int, height: Int, aspect: Double)
+        -> Augmentation.Parameters?
+    {
         guard !isPlain else { return nil }
         var random = RandomNumbers(seed: seed ^ hash.low, stream: hash.high &+ UInt64(number))
-        return augmentation.draw(width: width, height: height, &random)
+        return augmentation.draw(width: width, height: height, aspect: aspect, &random)
     }
 
     /// The name under which what comes of this view of an image is kept.
@@ -92,6 +100,12 @@ extension Picture {
 }
 
 extension Preprocessor {
+    /// Width by height of what of a picture is seen without augmentation.
+    package func aspect(of picture: Picture) -> Double {
+        recipe.fit == .crop
+            ? Double(recipe.width) / Double(recipe.height) : Double(picture.width) / Double(picture.height)
+    }
+
     /// Brings a part of a picture to the network's size and channels.
     ///
     /// - Returns: A picture of exactly the recipe's width, height and channels, red first.

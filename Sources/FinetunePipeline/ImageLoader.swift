@@ -80,10 +80,9 @@ struct ImageLoader: Sendable {
 
     private func crop(_ picture: Picture, _ hash: ContentHash, _ view: ImageView) -> Picture {
         guard let preprocessor else { return picture }
-        guard let parameters = view.parameters(for: hash, width: picture.width, height: picture.height) else {
-            return preprocessor.crop(picture)
-        }
-        return preprocessor.crop(picture, parameters)
+        let parameters = view.parameters(
+            for: hash, width: picture.width, height: picture.height, aspect: preprocessor.aspect(of: picture))
+        return parameters.map { preprocessor.crop(picture, $0) } ?? preprocessor.crop(picture)
     }
 
     /// The input of a batch.
