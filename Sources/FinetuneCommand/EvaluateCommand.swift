@@ -64,10 +64,9 @@ struct EvaluateCommand: AsyncParsableCommand {
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
         dataset = try dataset.relabelled(classes: classes)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
+        let precision = compute.precision(for: &loaded, console)
         let predictor = try await Predictor(
-            loaded, classes: classes, inputShape: dataset.inputShape,
-            precision: compute.precision(for: loaded, console),
-            thread: thread)
+            loaded, classes: classes, inputShape: dataset.inputShape, precision: precision, thread: thread)
         let score = try await predictor.evaluate(dataset) { done, total in
             console.report(.progress(stage: "images", done: done, total: total))
         }

@@ -58,7 +58,7 @@ struct ExtractCommand: AsyncParsableCommand {
         var dataset = try data.load()
         dataset = dataset.selecting(try split.items(dataset))
         model = try await recipe.resolve(model, dataset, thread, console)
-        let precision = compute.precision(for: model, console)
+        let precision = compute.precision(for: &model, console)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
             thread: thread)

@@ -35,16 +35,24 @@ struct ComputeOptions: ParsableArguments {
 
     func makeThread() -> EngineThread { EngineThread(threads: threads ?? Machine.availableProcessors) }
 
-    /// The precision asked for, or the one that a model was adapted in, or the fastest.
-    func precision(for model: Model, _ console: Console) -> Precision {
-        if let precision { return precision }
-        let wanted = model.precision ?? .native
-        guard wanted.isNative else {
-            console.report(
-                .warning("This processor has no \(wanted.rawValue); computing in fp32, results may differ slightly."))
-            return .fp32
+    /// The precision asked for, or the one that a model was adapted in, or the fastest. A part of the model that was
+    /// trained in what this processor lacks runs in fp32.
+    func precision(for model: inout Model, _ console: Console) -> Precision {
+        var lacking: Precision?
+        if let trained = model.trainedPart?.precision, !trained.isNative {
+            lacking = trained
+            model.trainedPart?.precision = .fp32
         }
-        return wanted
+        var chosen = precision ?? model.precision ?? .native
+        if precision == nil, !chosen.isNative {
+            lacking = chosen
+            chosen = .fp32
+        }
+        if let lacking {
+            console.report(
+                .warning("This processor has no \(lacking.rawValue); computing in fp32, results may differ slightly."))
+        }
+        return chosen
     }
 }
 

@@ -44,10 +44,9 @@ struct PredictCommand: AsyncParsableCommand {
         let classes =
             try model.classes.map(classNames) ?? loaded.classes
             ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
+        let precision = compute.precision(for: &loaded, console)
         let predictor = try await Predictor(
-            loaded, classes: classes, precision: compute.precision(for: loaded, console),
-            imageCount: dataset.items.count,
-            thread: thread)
+            loaded, classes: classes, precision: precision, imageCount: dataset.items.count, thread: thread)
         var rows: [JSON] = []
         var count = 0
         if format == .csv, !output.json {
