@@ -21,7 +21,7 @@ struct RunRecord {
     let result: TrainingResult
     let settings: TrainingSettings
     let base: Model
-    /// Nil where a run has no base, or the bundled one.
+    /// Nil where a run has no base.
     let basePath: String?
     let threads: Int
 

@@ -99,7 +99,7 @@ struct TrainCommand: AsyncParsableCommand {
         Interruption.watch()
         let result = try await trainer.run(log.report)
         let record = RunRecord(
-            result: result, settings: settings, base: model, basePath: self.base.map { _ in basePath },
+            result: result, settings: settings, base: model, basePath: steps.architecture == nil ? basePath : nil,
             threads: thread.count)
         try record.writeTables(to: folder)
         try ModelFile.write(result.model, to: folder.file("model.h5"))

@@ -6,8 +6,6 @@
 //
 //     dw = dw'·s      db = db'·s      dβ = db'      dγ = (⟨dw', w⟩ + (b − μ)·db') / √(σ² + ε)
 
-internal import Glibc
-
 /// Addresses of one convolution's tensors, and the arithmetic between them.
 struct ConvolutionParameters {
     let filters: Int

@@ -1,7 +1,5 @@
 // The numbers that a training changes, in one block: values, gradients, and what optimizers remember of each.
 
-internal import Glibc
-
 /// Named tensors one after the other in one block of floats. Lives on the engine's thread.
 final class ParameterMemory {
     /// A tensor's place.

@@ -35,6 +35,11 @@ package actor TrainingProgram {
     package struct Units: Sendable {
         package let layer: String
         package let fired: [Bool]
+
+        package init(layer: String, fired: [Bool]) {
+            self.layer = layer
+            self.fired = fired
+        }
     }
 
     /// Images a step.

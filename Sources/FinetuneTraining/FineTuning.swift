@@ -137,7 +137,7 @@ struct FineTuning {
                 dropoutKey: settings.seed &+ UInt64(epoch * count + progress.step) << 32)
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
-            let measures = progress.step % measured == 0
+            let measures = (progress.step + 1) % measured == 0 || progress.step + 1 == count
             let norms = await session.program.update(
                 steps.optimizer, rate: rate(done / total), averageKept: averageKept(after: done), measures: measures)
             if measures { meter.add(norms, await session.program.units) }

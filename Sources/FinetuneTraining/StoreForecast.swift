@@ -9,16 +9,16 @@ struct StoreForecast {
     private let store: FeatureStore?
     private let node: String
     private let images: Int
-    private let views: Int
+    private let rows: Int
     private let found: Int
     private let started = ContinuousClock.now
     private var isForecast = false
 
-    init(_ extractor: FeatureExtractor, boundary: String, images: Int, views: Int) {
+    init(_ extractor: FeatureExtractor, boundary: String, images: Int, rows: Int) {
         store = extractor.store
         node = boundary
         self.images = images
-        self.views = views
+        self.rows = rows
         found = extractor.store?.count ?? 0
     }
 
@@ -26,13 +26,13 @@ struct StoreForecast {
     mutating func advance(to done: Int, of total: Int, _ report: EventHandler) {
         guard let store, !isForecast else { return }
         isForecast = true
-        let bytes = images * views * store.bytesPerRow
+        let bytes = rows * store.bytesPerRow
         let time = seconds(.now - started) / Double(max(done, 1)) * Double(total)
         report(
             .note(
-                "Outputs of '\(node)' are kept: \(images) images × \(views) views of \(store.bytesPerRow) bytes, \(bytes >> 20) MiB in all, \(found) there already. The first view takes about \(Int(time.rounded(.up))) s.",
+                "Outputs of '\(node)' are kept: \(rows) views of \(images) images, \(store.bytesPerRow) bytes each, \(bytes >> 20) MiB in all; \(found) are there already. The first view takes about \(Int(time.rounded(.up))) s.",
                 [
-                    "node": .string(node), "images": .integer(images), "views": .integer(views),
+                    "node": .string(node), "images": .integer(images), "rows": .integer(rows),
                     "row_bytes": .integer(store.bytesPerRow), "forecast_bytes": .integer(bytes),
                     "forecast_seconds": .number(time), "found": .integer(found),
                 ]))

@@ -208,12 +208,12 @@ package struct Trainer: Sendable {
         survey: Survey, skipped: [FeatureExtractor.Skipped]
     ) {
         let boundary = try model.network.boundary(before: first)
-        let views = boundary == Node.image ? 1 : TrainingSession.views(settings.steps)
+        let rows = forecastRows
         let extractor = try await FeatureExtractor(
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: dataset.items.count * views),
+            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows),
             thread: thread)
-        var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, views: views)
+        var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: rows)
         var items: [Int] = []
         var hashes: [ContentHash] = []
         let skipped = try await extractor.run(dataset) { done, total in
@@ -228,6 +228,17 @@ package struct Trainer: Sendable {
         for image in skipped { report(.skipped(name: image.name, reason: image.reason)) }
         try PipelineError.check(skipped, of: dataset.items.count)
         return (try Survey(items, hashes, of: dataset, settings, report: report), skipped)
+    }
+
+    /// How many outputs of the frozen part there will be: of every image one, of those that learn one a view. Who learns
+    /// is decided when all have been read; so far the fractions say how many.
+    private var forecastRows: Int {
+        let parts = dataset.items.map(\.part)
+        let free = Double(parts.count { $0 == nil || $0 == .train })
+        let validation = parts.contains(.validation) ? 0 : settings.validation
+        let test = parts.contains(.test) ? 0 : settings.test
+        let learning = Int((free * (1 - test) * (1 - validation)).rounded())
+        return parts.count + (TrainingSession.views(settings.steps) - 1) * learning
     }
 
     /// The head of `lp-ft`: logistic regression to its optimum on the base's features.

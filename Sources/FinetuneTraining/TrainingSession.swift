@@ -35,10 +35,10 @@ struct TrainingSession {
             model.network, learningFrom: first, normalization: steps.normalization,
             stageRateDecay: steps.stageRateDecay)
         boundary = try model.network.boundary(before: first)
-        let views = boundary == Node.image ? 1 : Self.views(steps)
+        let rows = survey.items.count + (Self.views(steps) - 1) * survey.places(.train).count
         extractor = try await FeatureExtractor(
             model, node: boundary, inputShape: inputShape, precision: settings.precision,
-            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: survey.items.count * views),
+            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows),
             thread: thread)
         part = model.network.part(after: boundary, outputShape: extractor.outputShape)
         let shape = Self.imageShape(extractor.outputShape, boundary: boundary)

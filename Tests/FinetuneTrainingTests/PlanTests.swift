@@ -213,3 +213,23 @@ import Testing
         #expect(crop.bytes == [6, 7, 8, 3, 4, 5, 18, 19, 20, 15, 16, 17])
     }
 }
+
+@Suite("The health of an epoch") struct HealthMeterTests {
+    @Test("counts a unit as dead that fired in no measured step, and passes over steps that say nothing")
+    func units() {
+        var meter = HealthMeter([Node("fc", stage: "head", .dense(inputs: 1, outputs: 1, hasBias: true), inputs: ["x"])]
+        )
+        func add(_ fired: [Bool], gradient: Double) {
+            meter.add(
+                ["fc.weight": StepNorms(gradient: gradient, value: 4, update: 0.01)],
+                [.init(layer: "relu", fired: fired)])
+        }
+        add([false, false, false], gradient: 0)
+        add([true, false, false], gradient: 1)
+        add([false, true, false], gradient: 2)
+        let health = meter.health
+        #expect(health.layers == [.init(name: "relu", units: 3, dead: 1)])
+        #expect(health.stages.first?.gradientNorm == 1 && health.stages.first?.weightNorm == 2)
+        #expect(abs((health.stages.first?.updateRatio ?? 0) - 0.05) < 1e-12)
+    }
+}
