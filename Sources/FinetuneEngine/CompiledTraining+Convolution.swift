@@ -8,42 +8,17 @@ extension CompiledTraining {
         -> Value
     {
         let (_, channels, height, width) = try image(step.input, step)
-        let window = convolution.window
-        let edges = window.edges(height: height, width: width)
-        let size = try step.outputSize(window, height, width)
+        let size = try step.outputSize(convolution.window, height, width)
         let filters = convolution.filters
         let shapes = convolution.shapes(precision)
         let biasLayout = try shapes.bias()
-        let anySource = try Layout([batch, channels, height, width], precision.dataType, .any)
-        let anyDestination = try Layout([batch, filters, size.height, size.width], precision.dataType, .any)
-
-        func create(_ algorithm: dnnl_alg_kind_t, _ post: PostOperations) throws -> Primitive {
-            try Primitive.convolution(
-                library, for: dnnl_forward_training, algorithm: algorithm, source: anySource,
-                weights: try shapes.packed(), bias: biasLayout, destination: anyDestination, window: window,
-                edges: edges, post: post)
-        }
-        var algorithm = dnnl_convolution_direct
-        var primitive: Primitive?
-        if convolution.suitsWinograd(precision, height: size.height, width: size.width) {
-            primitive = try? create(
-                dnnl_convolution_winograd, PostOperations(addsDestination: residual != nil, activation: activation))
-            if primitive != nil { algorithm = dnnl_convolution_winograd }
-        }
-        // What the direct kernels add, they read from where it is; Winograd's add to a copy.
-        var addsCopy = primitive != nil
-        if primitive == nil, let residual {
-            let plain = try create(algorithm, PostOperations(activation: activation))
-            let layout = try plain.layout(dnnl_query_dst_md)
-            if try image(residual, step).0.equals(layout) {
-                primitive = try? create(algorithm, PostOperations(added: layout, activation: activation))
-            }
-            if primitive == nil || primitive?.isSlow == true {
-                primitive = try create(algorithm, PostOperations(addsDestination: true, activation: activation))
-                addsCopy = true
-            }
-        }
-        let forward = try primitive ?? create(algorithm, PostOperations(activation: activation))
+        let needsInput = values[step.input].needsGradient
+        let needsResidual = residual.map { values[$0].needsGradient } ?? false
+        let kernels = try ConvolutionKernels(
+            library, convolution, input: [batch, channels, height, width], precision,
+            residual: try residual.map { try image($0, step).0 }, activation, learns: learns(convolution),
+            needsInput: needsInput)
+        let forward = kernels.forward
         let sourceLayout = try forward.layout(dnnl_query_src_md)
         let weightLayout = try forward.layout(dnnl_query_weights_md)
         let layout = try forward.layout(dnnl_query_dst_md)
@@ -58,7 +33,7 @@ extension CompiledTraining {
         ]
         if let residual {
             let found = try image(residual, step).0
-            if addsCopy {
+            if kernels.addsCopy {
                 y = try builder.copied(step.name, values[residual].operand, found, to: layout)
             } else {
                 let argument = DNNL_ARG_ATTR_MULTIPLE_POST_OP_BASE | DNNL_ARG_SRC_1
@@ -67,17 +42,12 @@ extension CompiledTraining {
         }
         builder.add(step.name, forward, arguments + [(DNNL_ARG_DST, y, layout)])
 
-        let needsInput = values[step.input].needsGradient
-        let needsResidual = residual.map { values[$0].needsGradient } ?? false
         tape.append { [self] in
             guard let own = gradient(step.output) else { return }
             let dy = try backward(activation, own, y: y, layout, step)
             if let parameters = filterSet.parameters {
                 let db = builder.newFixed(filters * 4)
-                let primitive = try Primitive.convolutionBackwardWeights(
-                    library, of: forward, algorithm: algorithm, source: sourceLayout,
-                    weights: try shapes.packed(dnnl_f32), bias: biasLayout, destination: layout, window: window,
-                    edges: edges)
+                let primitive = try kernels.backwardWeights()
                 let gradientLayout = try primitive.layout(dnnl_query_diff_weights_md)
                 let packed = builder.newBuffer(gradientLayout.byteCount)
                 builder.add(
@@ -92,9 +62,7 @@ extension CompiledTraining {
                 if activation == .relu, case .fixed(let address) = db { addUnits(step.name, filters, address.floats) }
             }
             if needsInput {
-                let primitive = try Primitive.convolutionBackwardData(
-                    library, of: forward, algorithm: algorithm, source: sourceLayout, weights: try shapes.packed(),
-                    destination: layout, window: window, edges: edges)
+                let primitive = try kernels.backwardData()
                 let weightLayout = try primitive.layout(dnnl_query_weights_md)
                 let dx = builder.newBuffer(sourceLayout.byteCount)
                 builder.add(
@@ -171,9 +139,4 @@ extension CompiledTraining {
             bias: bias.map { parameters.values + $0.offset }, biasGradient: bias.map { gradients.values + $0.offset },
             normalization: normalization)
     }
-}
-
-extension Primitive {
-    /// Whether oneDNN fell back to a kernel that is written for being right rather than fast.
-    var isSlow: Bool { kernel.hasPrefix("ref") }
 }
