@@ -207,6 +207,24 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
         #expect(Set(await program.weights().keys) == Set(rules.keys))
     }
 
+    @Test(
+        "needs no reference kernel of oneDNN for a few channels, where the processor has better", arguments: [4, 8, 12])
+    func narrowKernels(_ channels: Int) async throws {
+        guard Precision.bf16.isNative else { return }
+        let example = TrainingCase(
+            Case(
+                "narrow", channels: channels, size: (16, 16),
+                [
+                    (
+                        "wide", convolution(channels, channels * 2, Window(3, 3, stride: 2, padding: .edges(.all(1)))),
+                        [image]
+                    )
+                ]))
+        let program = try await example.program(.bf16)
+        let kernels = await program.kernels
+        #expect(kernels.contains { $0.step == "wide" } && !kernels.contains { $0.kernel.hasPrefix("ref") })
+    }
+
     @Test("steps to the same bits, also from a restored state", arguments: Precision.allCases)
     func repeats(_ precision: Precision) async throws {
         guard precision.isNative else { return }
