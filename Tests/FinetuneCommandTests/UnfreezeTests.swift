@@ -169,7 +169,8 @@ private var base: String { narrow?.path ?? "no base" }
             "--base", base, "--data", "@images", "--out", "@run", "--unfreeze", "stage3", "--epochs", "100000",
             "--early-stop", "0", "--time-budget", "2s", "--json")
         let seconds = outcome.done["seconds"]?["train"]?.doubleValue ?? 0
-        #expect(outcome.code == 0 && seconds >= 1.9 && (outcome.done["epochs"]?.intValue ?? 0) > 1)
+        #expect(
+            outcome.code == 0 && seconds >= 1.9 && (outcome.done["epochs"]?.intValue ?? 0) > 1, "\(outcome.errors)")
     }
 
     @Test(
