@@ -167,7 +167,7 @@ private var base: String { narrow?.path ?? "no base" }
         try workspace.makeImages("images", perClass: 16)
         let outcome = try workspace.finetune(
             "--base", base, "--data", "@images", "--out", "@run", "--unfreeze", "stage3", "--epochs", "100000",
-            "--early-stop", "0", "--time-budget", "2s", "--json")
+            "--lr", "0.001", "--early-stop", "0", "--time-budget", "2s", "--json")
         let seconds = outcome.done["seconds"]?["train"]?.doubleValue ?? 0
         #expect(
             outcome.code == 0 && seconds >= 1.9 && (outcome.done["epochs"]?.intValue ?? 0) > 1, "\(outcome.errors)")
