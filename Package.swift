@@ -92,7 +92,7 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["FinetuneFiles"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("FinetuneFilesTests", ["FinetuneFiles", "TestSupport"]),
-        tests("FinetuneEngineTests", fixtures: false, ["FinetuneEngine"]),
+        tests("FinetuneEngineTests", ["FinetuneEngine", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneModelsTests", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
         tests(
             "FinetuneCheckpointsTests",

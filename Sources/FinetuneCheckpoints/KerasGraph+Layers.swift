@@ -51,6 +51,16 @@ extension KerasGraph {
                 }
             }
             return (try activation(name, layer).map { .activation($0) }, channels)
+        case "LeakyReLU":
+            let slope = config["negative_slope"]?.doubleValue ?? config["alpha"]?.doubleValue ?? 0.3
+            guard Float(slope) == Activation.leakySlope else {
+                throw refuse(layer, "has a slope of \(slope), only \(Activation.leakySlope) is read here")
+            }
+            return (.activation(.leakyReLU), channels)
+        case "UnitNormalization":
+            let axis = config["axis"]?.intValue ?? config["axis"]?.arrayValue?.first?.intValue ?? -1
+            guard axis == -1 || axis == 1 else { throw refuse(layer, "normalizes axis \(axis), the last was expected") }
+            return (.rowNormalization, channels)
         case "Add": return (.addition, channels)
         case "Multiply": return (.channelScaling, channels)
         case "Reshape":
@@ -98,7 +108,7 @@ extension KerasGraph {
         default:
             throw refuse(
                 layer,
-                "is of a class that is not read. Known are Conv2D, BatchNormalization, Activation, ReLU, Add, Multiply, pooling, ZeroPadding2D, Flatten, Dense, Dropout, Rescaling, Normalization, Resizing and augmentation"
+                "is of a class that is not read. Known are Conv2D, BatchNormalization, Activation, ReLU, LeakyReLU, UnitNormalization, Add, Multiply, pooling, ZeroPadding2D, Flatten, Dense, Dropout, Rescaling, Normalization, Resizing and augmentation"
             )
         }
     }
@@ -136,6 +146,7 @@ extension KerasGraph {
         switch name {
         case "linear": nil
         case "relu": .relu
+        case "elu", "selu", "gelu", "tanh": Activation(rawValue: name)
         case "sigmoid" where layer.name != output: .sigmoid
         case "softmax" where layer.name == output: nil
         default: throw refuse(layer, "applies '\(name)', which is not read here")

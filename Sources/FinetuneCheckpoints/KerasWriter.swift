@@ -163,8 +163,13 @@ private struct KerasLayers {
                     weight("moving_variance", "\(node.name).running_var"),
                 ].compactMap(\.self))
         case .activation(let function):
-            append(node, name, "Activation", [.init("activation", .string(function.rawValue))], from: sources)
-            isNonnegative.insert(node.name)
+            if function == .leakyReLU {
+                // Keras 3 knows the slope by its old name too.
+                append(node, name, "LeakyReLU", [.init("alpha", .number(Double(Activation.leakySlope)))], from: sources)
+            } else {
+                append(node, name, "Activation", [.init("activation", .string(function.rawValue))], from: sources)
+            }
+            if function == .relu || function == .sigmoid { isNonnegative.insert(node.name) }
         case .addition:
             // The shortcut first, as keras.applications adds: the order of equally distant layers depends on it.
             let order = node.inputs.sorted { (depthOfNode[$0] ?? 0) < (depthOfNode[$1] ?? 0) }
@@ -198,6 +203,7 @@ private struct KerasLayers {
                 node, name, "MaxPooling2D", window.members("pool_size") + [.init("padding", "valid")], from: sources)
         case .channelPadding(let before, let after): try addChannelPadding(node, name, sources, before, after)
         case .flatten: append(node, name, "Flatten", [], from: sources)
+        case .rowNormalization: append(node, name, "UnitNormalization", [.init("axis", -1)], from: sources)
         case .dense(_, let outputs, let hasBias):
             let isClassifier = node.name == output && node.stage == Stage.head
             append(

@@ -113,6 +113,7 @@ extension FinetuneEngine.Operation {
         case .channelPadding(let before, let after):
             [.init("operation", "channel_padding"), .init("before", .integer(before)), .init("after", .integer(after))]
         case .flatten: [.init("operation", "flatten")]
+        case .rowNormalization: [.init("operation", "row_normalization")]
         case .dense(let inputs, let outputs, let hasBias):
             [
                 .init("operation", "dense"), .init("channels", .integer(inputs)), .init("outputs", .integer(outputs)),
@@ -150,6 +151,7 @@ extension FinetuneEngine.Operation {
             self = .channelPadding(
                 before: try json.whole("before", in: 0...1_000_000), after: try json.whole("after", in: 0...1_000_000))
         case "flatten": self = .flatten
+        case "row_normalization": self = .rowNormalization
         case "dense":
             self = .dense(
                 inputs: try json.whole("channels", in: 1...100_000_000), outputs: try json.whole("outputs"),

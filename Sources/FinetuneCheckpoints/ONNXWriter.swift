@@ -131,8 +131,7 @@ private struct ONNXGraph {
             return emit("BatchNormalization", inputs + tensors(roles), name) {
                 $0.float("epsilon", Float(normalization.epsilon))
             }
-        case .activation(.relu): return emit("Relu", inputs, name)
-        case .activation(.sigmoid): return emit("Sigmoid", inputs, name)
+        case .activation(let function): return add(function, inputs, name)
         case .addition: return emit("Add", inputs, name)
         case .channelScaling:
             let axes = addIntegers("\(name):axes", [2, 3])
@@ -160,10 +159,36 @@ private struct ONNXGraph {
             // Channels fastest, as Keras flattens.
             let planes = emit("Transpose", inputs, "\(name):pixels") { $0.integers("perm", [0, 2, 3, 1]) }
             return emit("Flatten", [planes], name) { $0.integer("axis", 1) }
+        case .rowNormalization:
+            return emit("LpNormalization", inputs, name) {
+                $0.integer("axis", 1)
+                $0.integer("p", 2)
+            }
         case .dense(_, _, let hasBias):
             return emit("Gemm", inputs + tensors(["weight"] + (hasBias ? ["bias"] : [])), name) {
                 $0.integer("transB", 1)
             }
+        }
+    }
+
+    private mutating func add(_ function: Activation, _ inputs: [String], _ name: String) -> String {
+        switch function {
+        case .relu: return emit("Relu", inputs, name)
+        case .leakyReLU: return emit("LeakyRelu", inputs, name) { $0.float("alpha", Activation.leakySlope) }
+        case .elu: return emit("Elu", inputs, name)
+        case .selu: return emit("Selu", inputs, name)
+        case .tanh: return emit("Tanh", inputs, name)
+        case .sigmoid: return emit("Sigmoid", inputs, name)
+        case .gelu:
+            // Opset 13 has no Gelu: x·½·(1 + erf(x/√2)).
+            func constant(_ role: String, _ value: Float) -> String {
+                addFloats("\(name):\(role)", Tensor(shape: [1], repeating: value))
+                return "\(name):\(role)"
+            }
+            let scaled = emit("Mul", inputs + [constant("root", Float(0.5.squareRoot()))], "\(name):scaled")
+            let share = emit("Add", [emit("Erf", [scaled], "\(name):erf"), constant("one", 1)], "\(name):share")
+            let half = emit("Mul", [share, constant("half", 0.5)], "\(name):halved")
+            return emit("Mul", inputs + [half], name)
         }
     }
 

@@ -52,6 +52,17 @@ struct StepOptions: ParsableArguments {
     @Option(name: .customLong("l2-sp"), help: "Strength of L2 towards the base's weights. (default: 0)")
     var l2sp: Double?
     @Option(help: "The share of the head's inputs that is dropped in training. (default: 0)") var dropout: Double?
+    @Option(help: "The share of each target that is spread over all classes. (default: 0)")
+    var labelSmoothing: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Mix pairs of images, their shares from Beta(A, A). Common is 0.2. (default: 0)", valueName: "A"))
+    var mixup: Double?
+    @Option(
+        help: ArgumentHelp(
+            "Paste a box of one image into another, its share from Beta(A, A). Common is 1. (default: 0)",
+            valueName: "A"))
+    var cutmix: Double?
     @Option(help: "none, or light: parts of the picture, mirrored or not. (default: light)")
     var augment: Augmentation?
     @Option(help: "Views of each image that are kept where something is frozen. (default: 4, or 1 without --augment)")
@@ -84,6 +95,7 @@ struct StepOptions: ParsableArguments {
             ("--batch-norm", batchNorm != nil), ("--train-precision", trainPrecision != nil),
             ("--optimizer", optimizer != nil), ("--schedule", schedule != nil),
             ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil), ("--dropout", dropout != nil),
+            ("--label-smoothing", labelSmoothing != nil), ("--mixup", mixup != nil), ("--cutmix", cutmix != nil),
             ("--augment", augment != nil), ("--views", views != nil), ("--early-stop", earlyStop != nil),
             ("--monitor", monitor != nil), ("--ema", ema != nil), ("--time-budget", timeBudget != nil),
             ("--checkpoint-every", checkpointEvery != nil),
@@ -149,6 +161,9 @@ struct StepOptions: ParsableArguments {
         try check("--l2", l2, "not negative") { $0 >= 0 }
         try check("--l2-sp", l2sp, "not negative") { $0 >= 0 }
         try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
+        try check("--label-smoothing", labelSmoothing, "a share from 0 up to 1") { (0..<1).contains($0) }
+        try check("--mixup", mixup, "not negative") { $0 >= 0 }
+        try check("--cutmix", cutmix, "not negative") { $0 >= 0 }
         try check("--ema", ema, "a fraction from 0 up to 1") { (0..<1).contains($0) }
         try check("--checkpoint-every", checkpointEvery, "not negative") { $0 >= 0 }
     }
@@ -176,6 +191,8 @@ struct StepOptions: ParsableArguments {
         steps.l2 = l2 ?? steps.l2
         steps.pull = l2sp ?? steps.pull
         steps.dropout = dropout ?? steps.dropout
+        steps.labelSmoothing = labelSmoothing ?? steps.labelSmoothing
+        steps.mixing = Mixing(mixup: mixup ?? 0, cutmix: cutmix ?? 0)
         steps.augmentation = augment ?? steps.augmentation
         steps.views = views
         steps.patience = earlyStop ?? steps.patience

@@ -102,6 +102,13 @@ final class CompiledProgram {
         case .flatten:
             let (_, channels, height, width) = try image(step.input, step)
             return (.rows(channels * height * width), try channelsLast(step.input, step))
+        case .rowNormalization:
+            let (count, source) = try rowsOf(step.input, step)
+            let target = builder.newBuffer(batch * count * 4)
+            builder.addLoop([source, target]) { [batch] addresses in
+                RowKernels.normalize(addresses[0].floats, rows: batch, columns: count, into: addresses[1].floats)
+            }
+            return (.rows(count), target)
         case .dense(let weight, let bias):
             let (rows, source) = try rowsOf(step.input, step)
             guard rows == weight.shape[1] else {
@@ -209,7 +216,13 @@ final class CompiledProgram {
                 RowKernels.apply(activation, addresses[0].floats, batch * count, into: addresses[1].floats)
             }
             return (.rows(count), target)
-        case .image(let layout, _, _, _):
+        case .image(let layout, let channels, let height, let width):
+            guard activation.algorithm != nil else {
+                let plain = try Layout([batch, channels, height, width], dnnl_f32, .channelsLast)
+                let (x, count) = (try channelsLast(step.input, step), batch * channels * height * width)
+                builder.addLoop([x]) { RowKernels.apply(activation, $0[0].floats, count, into: $0[0].floats) }
+                return (values[step.input].form, try builder.reordered(step.name, x, plain, to: layout))
+            }
             let primitive = try Primitive.activation(library, activation, layout: layout)
             let target = builder.newBuffer(layout.byteCount)
             builder.add(step.name, primitive, [(DNNL_ARG_SRC, source, layout), (DNNL_ARG_DST, target, layout)])

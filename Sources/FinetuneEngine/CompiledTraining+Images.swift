@@ -176,10 +176,39 @@ extension CompiledTraining {
             needsGradient: values[step.input].needsGradient || values[other].needsGradient)
     }
 
+    /// Counts rectified units of rows by the sum of their arguments' gradients over the batch, which is what a bias
+    /// before them would get.
+    private func countUnits(_ name: String, _ count: Int, _ gradient: ProgramBuilder.Operand) {
+        let sums = builder.newFixed(count * 4)
+        builder.addLoop([gradient, sums]) { [batch] addresses in
+            RowKernels.sumRows(addresses[0].floats, rows: batch, columns: count, into: addresses[1].floats)
+        }
+        if case .fixed(let address) = sums { addUnits(name, count, address.floats) }
+    }
+
     func compile(_ activation: Activation, _ step: Step) throws -> Value {
         let x = values[step.input].operand
         let form = values[step.input].form
         switch form {
+        case .image(let layout, _, _, _) where activation.algorithm == nil:
+            let plain = try channelsLast(step.input, step)
+            let count = plain.byteCount / 4
+            let argument = try builder.copied(step.name, x, layout, to: plain)
+            let result = builder.newBuffer(plain.byteCount)
+            builder.addLoop([argument, result]) {
+                RowKernels.apply(activation, $0[0].floats, count, into: $0[1].floats)
+            }
+            tape.append { [self] in
+                guard let own = gradient(step.output) else { return }
+                let dx = try builder.copied(step.name, own.operand, layout, to: plain)
+                builder.addLoop([argument, result, dx]) {
+                    RowKernels.applyBackward(
+                        activation, $0[0].floats, $0[1].floats, $0[2].floats, count, into: $0[2].floats)
+                }
+                try contribute(dx, plain, to: step.input, step)
+            }
+            let y = try builder.copied(step.name, result, plain, to: layout)
+            return Value(form: form, operand: y, needsGradient: values[step.input].needsGradient)
         case .image(let layout, _, _, _):
             let y = builder.newBuffer(layout.byteCount)
             let forward = try Primitive.activation(library, for: dnnl_forward_training, activation, layout: layout)
@@ -197,9 +226,11 @@ extension CompiledTraining {
             tape.append { [self] in
                 guard let dy = gradient(step.output) else { return }
                 let dx = builder.newBuffer(count * 4)
-                builder.addLoop([y, dy.operand, dx]) {
-                    RowKernels.applyBackward(activation, $0[0].floats, $0[1].floats, count, into: $0[2].floats)
+                builder.addLoop([x, y, dy.operand, dx]) {
+                    RowKernels.applyBackward(
+                        activation, $0[0].floats, $0[1].floats, $0[2].floats, count, into: $0[3].floats)
                 }
+                if activation == .relu { countUnits(step.name, size, dx) }
                 try contribute(dx, nil, to: step.input, step)
             }
             return Value(form: form, operand: y, needsGradient: values[step.input].needsGradient)

@@ -36,10 +36,29 @@ extension CompiledTraining {
             form: .rows(channels * height * width), operand: y, needsGradient: values[step.input].needsGradient)
     }
 
+    func compileRowNormalization(_ step: Step) throws -> Value {
+        let (x, columns) = (values[step.input].operand, try rows(step.input, step))
+        let y = builder.newBuffer(batch * columns * 4)
+        builder.addLoop([x, y]) { [batch] addresses in
+            RowKernels.normalize(addresses[0].floats, rows: batch, columns: columns, into: addresses[1].floats)
+        }
+        tape.append { [self] in
+            guard values[step.input].needsGradient, let dy = gradient(step.output) else { return }
+            let dx = builder.newBuffer(batch * columns * 4)
+            builder.addLoop([x, y, dy.operand, dx]) { [batch] addresses in
+                RowKernels.normalizeBackward(
+                    addresses[0].floats, addresses[1].floats, addresses[2].floats, rows: batch, columns: columns,
+                    into: addresses[3].floats)
+            }
+            try contribute(dx, nil, to: step.input, step)
+        }
+        return Value(form: .rows(columns), operand: y, needsGradient: values[step.input].needsGradient)
+    }
+
     /// `y = x·Wᵀ + b`, `dW = dyᵀ·x`, `db = Σ dy`, `dx = dy·W`
     ///
-    /// - Parameter drops: Whether dropout is applied to `x` first.
-    func compileDense(_ step: Step, drops: Bool) throws -> Value {
+    /// Dropout, where there is some, is applied to `x` first.
+    func compileDense(_ step: Step) throws -> Value {
         guard let weight = parameters["\(step.name).weight"] else {
             throw EngineError.missingTensor("\(step.name).weight")
         }
@@ -50,12 +69,14 @@ extension CompiledTraining {
             throw EngineError.unsupported(step.name, "it reads \(inputs) features and is given \(found)")
         }
         var x = values[step.input].operand
-        let rate = dropout
-        if drops {
+        let dropout = dropout[step.name]
+        // Another sequence of random numbers for each layer.
+        let stream = UInt64(step.output) &* 0xD1B5_4A32_D192_ED03
+        if let dropout {
             let kept = builder.newBuffer(batch * inputs * 4)
             builder.addLoop([x, kept]) { [batch, feed] addresses in
-                RowKernels.drop(
-                    addresses[0].floats, batch * inputs, rate, key: feed.dropoutKey, into: addresses[1].floats)
+                dropout.apply(
+                    addresses[0].floats, batch * inputs, key: feed.dropoutKey ^ stream, into: addresses[1].floats)
             }
             x = kept
         }
@@ -85,7 +106,7 @@ extension CompiledTraining {
                 let dx = addresses[1].floats
                 LinearAlgebra.multiplyPlain(
                     addresses[0].floats, w, rows: batch, inner: outputs, columns: inputs, into: dx)
-                if drops { RowKernels.drop(dx, batch * inputs, rate, key: feed.dropoutKey, into: dx) }
+                dropout?.applyBackward(dx, batch * inputs, key: feed.dropoutKey ^ stream)
             }
             try contribute(dx, nil, to: step.input, step)
         }

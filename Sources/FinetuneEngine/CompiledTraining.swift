@@ -46,7 +46,7 @@ final class CompiledTraining {
     /// Means and variances of batch norms.
     let statistics: ParameterMemory
     let live: Set<String>
-    let dropout: Double
+    let dropout: [String: Dropout]
     var values: [Value]
     var tape: [() throws -> Void] = []
     private var copies: [Int: [(layout: Layout, operand: ProgramBuilder.Operand)]] = [:]
@@ -59,10 +59,12 @@ final class CompiledTraining {
 
     /// - Parameters:
     ///   - live: Names of batch norms that normalize by the batch's own statistics.
-    ///   - dropout: The share of inputs of the last dense layer that is dropped.
+    ///   - dropout: How inputs of dense layers are dropped, by the layers' names.
+    ///   - classWeights: The factor of each class's part of the loss; empty for none.
     init(
         _ network: Network, _ lowering: Lowering, parameters: ParameterMemory, statistics: ParameterMemory,
-        live: Set<String>, dropout: Double, input: ImageBatchShape, precision: Precision
+        live: Set<String>, dropout: [String: Dropout], classWeights: [Float], input: ImageBatchShape,
+        precision: Precision
     ) throws {
         self.precision = precision
         self.parameters = parameters
@@ -81,10 +83,14 @@ final class CompiledTraining {
             throw EngineError.unsupported(network.name, "a network that learns ends in a dense layer")
         }
         classes = outputs
-        feed = TrainingFeed(batch: input.batch, classes: outputs)
+        precondition(
+            classWeights.isEmpty || classWeights.count == outputs, "\(classWeights.count) weights of \(outputs) classes"
+        )
+        feed = TrainingFeed(
+            batch: input.batch,
+            classWeights: classWeights.isEmpty ? [Float](repeating: 1, count: outputs) : classWeights)
         for step in lowering.steps {
-            let value = try compile(step, isLast: step.output == lowering.result)
-            values.append(value)
+            values.append(try compile(step))
         }
         try compileLoss(lowering.result)
         while let backward = tape.popLast() { try backward() }
@@ -100,7 +106,7 @@ final class CompiledTraining {
         dnnl_stream_wait(library.stream)
     }
 
-    private func compile(_ step: Step, isLast: Bool) throws -> Value {
+    private func compile(_ step: Step) throws -> Value {
         switch step.kind {
         case .convolution(let convolution, let residual, let activation):
             try compile(convolution, residual: residual, activation, step)
@@ -117,7 +123,8 @@ final class CompiledTraining {
         case .channelScaling(let other): try compile(scalingBy: other, step)
         case .globalAverage: try compileGlobalAverage(step)
         case .flatten: try compileFlatten(step)
-        case .dense: try compileDense(step, drops: isLast && dropout > 0)
+        case .rowNormalization: try compileRowNormalization(step)
+        case .dense: try compileDense(step)
         }
     }
 
@@ -256,6 +263,8 @@ final class TrainingFeed {
     var targets: [Float]
     /// The factor of each image's loss; 0 for what only fills the batch.
     var imageWeights: [Float]
+    /// The factor of each class's part of the loss.
+    let classWeights: [Float]
     /// The key of the random numbers of dropout.
     var dropoutKey: UInt64 = 0
     /// The sum of the images' weighted losses.
@@ -264,15 +273,18 @@ final class TrainingFeed {
     private(set) var hits = 0
     private(set) var logits: [Float]
 
-    init(batch: Int, classes: Int) {
+    init(batch: Int, classWeights: [Float]) {
+        let classes = classWeights.count
         self.batch = batch
+        self.classWeights = classWeights
         self.classes = classes
         targets = [Float](repeating: 0, count: batch * classes)
         imageWeights = [Float](repeating: 0, count: batch)
         logits = targets
     }
 
-    /// `−Σ tₖ·ln softmax(z)ₖ` and its gradient `softmax(z)·Σt − t`, in double precision.
+    /// `−Σ tₖ·ln softmax(z)ₖ` with `tₖ` the weighted target, and its gradient `softmax(z)·Σt − t`, in double precision:
+    /// `torch.nn.CrossEntropyLoss` with probabilities for targets.
     func computeLoss(_ z: UnsafePointer<Float>, gradient: UnsafeMutablePointer<Float>) {
         (loss, hits) = (0, 0)
         var powers = [Double](repeating: 0, count: classes)
@@ -292,9 +304,10 @@ final class TrainingFeed {
                 sum += powers[k]
             }
             let weight = Double(imageWeights[image])
-            let mass = targets[start..<start + classes].reduce(0) { $0 + Double($1) }
+            func target(_ k: Int) -> Double { Double(targets[start + k]) * Double(classWeights[k]) }
+            let mass = (0..<classes).reduce(0) { $0 + target($1) }
             for k in 0..<classes {
-                let target = Double(targets[start + k])
+                let target = target(k)
                 if target != 0, weight != 0 { loss += weight * target * (log(sum) + largest - Double(z[start + k])) }
                 gradient[start + k] = weight == 0 ? 0 : Float(weight * (powers[k] / sum * mass - target))
             }

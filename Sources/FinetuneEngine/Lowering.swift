@@ -22,6 +22,8 @@ struct Step {
         case globalAverage
         /// An image to one row, channels fastest.
         case flatten
+        /// Rows to rows of length 1.
+        case rowNormalization
         /// Rows to rows.
         case dense(weight: Tensor, bias: Tensor?)
     }
@@ -180,6 +182,8 @@ struct Lowering {
             emit(node, .globalAverage, input, channels: channels)
         case .flatten:
             emit(node, .flatten, input, channels: channels)
+        case .rowNormalization:
+            emit(node, .rowNormalization, input, channels: channels)
         case .dense(let inputs, let outputs, let hasBias):
             let weight = try tensor("\(node.name).weight", [outputs, inputs])
             let bias = hasBias ? try tensor("\(node.name).bias", [outputs]) : nil
@@ -237,7 +241,7 @@ struct Lowering {
 
     private mutating func absorbActivation(after last: inout Node, only kind: Activation? = nil) -> Activation? {
         guard let next = soleReader(of: last), case .activation(let function) = next.operation,
-            kind == nil || kind == function
+            kind == nil || kind == function, function.algorithm != nil
         else { return nil }
         last = absorb(next)
         return function

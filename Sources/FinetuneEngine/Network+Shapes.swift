@@ -31,6 +31,7 @@ extension Operation {
         case .batchNormalization, .activation, .addition, .channelScaling: return input
         case .globalAveragePooling: return [input[0]]
         case .flatten: return [input.reduce(1, *)]
+        case .rowNormalization: return input.count == 1 ? input : nil
         case .dense(_, let outputs, _): return [outputs]
         case .zeroPadding(let edges):
             return input.count == 3

@@ -64,6 +64,8 @@ package enum Operation: Sendable, Equatable {
     case channelPadding(before: Int, after: Int)
     /// `[batch, channels, height, width]` to one row an image, channels fastest, as Keras flattens.
     case flatten
+    /// Each row divided by its Euclidean length: `torch.nn.functional.normalize`.
+    case rowNormalization
     /// Tensors `weight` `[outputs, inputs]` and, with a bias, `bias` `[outputs]`.
     case dense(inputs: Int, outputs: Int, hasBias: Bool)
 }
@@ -176,7 +178,23 @@ package struct Edges: Sendable, Equatable {
 
 /// Element-wise functions between layers.
 package enum Activation: String, Sendable, Equatable, CaseIterable {
+    /// `max(x, 0)`
     case relu
+    /// `x` above 0, `0.01·x` below: the slope of `torch.nn.LeakyReLU`.
+    case leakyReLU = "leaky-relu"
+    /// `x` above 0, `exp(x) − 1` below (Clevert et al. 2015, α = 1).
+    case elu
+    /// `λx` above 0, `λα(exp(x) − 1)` below (Klambauer et al. 2017).
+    case selu
+    /// `x·Φ(x)` with the normal distribution's Φ (Hendrycks and Gimpel 2016), not its approximation by tanh.
+    case gelu
+    case tanh
     /// `1 / (1 + exp(−x))`
     case sigmoid
+
+    /// The slope of a leaky ReLU below 0.
+    package static let leakySlope: Float = 0.01
+    /// The fixed point of SELU: mean 0 and variance 1 go on to the next layer.
+    package static let seluScale = 1.0507009873554804934193349852946
+    package static let seluAlpha = 1.6732632423543772848170429916717
 }

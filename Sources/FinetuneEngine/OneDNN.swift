@@ -171,7 +171,9 @@ final class Primitive {
         _ library: OneDNN, for purpose: dnnl_prop_kind_t = dnnl_forward_inference, _ activation: Activation,
         layout: Layout
     ) throws -> Primitive {
-        let function = activation.algorithm
+        guard let function = activation.algorithm else {
+            throw EngineError.library("compile \(activation)", status: -1)
+        }
         return try Primitive("compile an activation", library) { description, attributes in
             finetune_elementwise(
                 &description, library.engine, attributes, purpose, function.kind, layout.handle, function.alpha)
@@ -208,10 +210,15 @@ extension Window {
 }
 
 extension Activation {
-    var algorithm: (kind: dnnl_alg_kind_t, alpha: Float) {
+    /// Nil where oneDNN has no such function, or none whose gradient can be told from its result.
+    var algorithm: (kind: dnnl_alg_kind_t, alpha: Float)? {
         switch self {
         case .relu: (dnnl_eltwise_relu, 0)
+        case .leakyReLU: (dnnl_eltwise_relu, Self.leakySlope)
+        case .elu: (dnnl_eltwise_elu, 1)
+        case .tanh: (dnnl_eltwise_tanh, 0)
         case .sigmoid: (dnnl_eltwise_logistic, 0)
+        case .selu, .gelu: nil
         }
     }
 }

@@ -106,37 +106,6 @@ enum RowKernels {
             }
         }
     }
-
-    /// Inverted dropout (Srivastava et al. 2014): what is kept is scaled by `1/(1 − rate)`. The same key drops the same.
-    static func drop(
-        _ x: UnsafePointer<Float>, _ count: Int, _ rate: Double, key: UInt64, into y: UnsafeMutablePointer<Float>
-    ) {
-        let threshold = UInt64(rate * 0x1p53)
-        let factor = Float(1 / (1 - rate))
-        for index in 0..<count {
-            y[index] = RandomNumbers.number(index, key: key) >> 11 < threshold ? 0 : x[index] * factor
-        }
-    }
-
-    static func apply(
-        _ activation: Activation, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
-    ) {
-        switch activation {
-        case .relu: for index in 0..<count { y[index] = Float.maximum(x[index], 0) }
-        case .sigmoid: for index in 0..<count { y[index] = 1 / (1 + exp(-x[index])) }
-        }
-    }
-
-    /// The gradient by the argument of an activation whose result was `y`.
-    static func applyBackward(
-        _ activation: Activation, _ y: UnsafePointer<Float>, _ dy: UnsafePointer<Float>, _ count: Int,
-        into dx: UnsafeMutablePointer<Float>
-    ) {
-        switch activation {
-        case .relu: for index in 0..<count { dx[index] = y[index] > 0 ? dy[index] : 0 }
-        case .sigmoid: for index in 0..<count { dx[index] = dy[index] * y[index] * (1 - y[index]) }
-        }
-    }
 }
 
 /// `y = W·x + b` for one row, on one thread, so that a row's result depends on nothing else in its batch.

@@ -64,12 +64,14 @@ package actor TrainingProgram {
     ///   - rules: What may happen to each parameter, by its tensor's name; what is not named is frozen.
     ///   - live: Names of the batch norms that normalize by each batch's own statistics and move the stored ones; the
     ///     others use the stored ones and leave them alone.
-    ///   - dropout: The share of the last dense layer's inputs that is dropped in training.
+    ///   - dropout: How inputs of dense layers are dropped in training, by the layers' names.
+    ///   - classWeights: The factor of each class's part of the loss; empty for none.
     ///   - averages: Whether a moving average of the weights is kept.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
         _ network: Network, _ weights: Weights, rules: [String: ParameterRule], live: Set<String> = [],
-        dropout: Double = 0, averages: Bool = false, batch: Int, height: Int, width: Int,
+        dropout: [String: Dropout] = [:], classWeights: [Float] = [], averages: Bool = false, batch: Int, height: Int,
+        width: Int,
         order: ImageOrder = .channelsLast, precision: Precision, thread: EngineThread
     ) async throws {
         self.batch = batch
@@ -100,6 +102,7 @@ package actor TrainingProgram {
             network, weights, output: network.nodes.last?.name ?? Node.image, for: .training(live: live))
         training = try CompiledTraining(
             network, lowering, parameters: parameters, statistics: statistics, live: live, dropout: dropout,
+            classWeights: classWeights,
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
             precision: precision)
@@ -110,7 +113,8 @@ package actor TrainingProgram {
 
     // MARK: Steps
 
-    /// Computes the loss of some images and its gradients.
+    /// Computes the loss of some images and its gradients: the mean over the images, whose targets' parts the classes'
+    /// weights scale.
     ///
     /// - Parameters:
     ///   - images: Shape `inputShape` with at most `batch` images. Where they are fewer, the rest of the batch is

@@ -80,6 +80,9 @@ struct FineTuning {
         }
     }
 
+    /// Apart from the streams that shuffle epochs.
+    private static let mixingStream: UInt64 = 1 << 40
+
     /// Images a step: no more than there are.
     static func batch(_ steps: StepSettings, images: Int) -> Int { max(1, min(steps.batch, images)) }
 
@@ -131,9 +134,12 @@ struct FineTuning {
         var clock = ContinuousClock.now
         while progress.step < count {
             let items = Array(order[progress.step * batch..<min((progress.step + 1) * batch, order.count)])
-            let images = try await session.inputs(items, dataset, view)
+            var random = RandomNumbers(
+                seed: settings.seed, stream: Self.mixingStream &+ UInt64(epoch * count + progress.step))
+            let mixed = steps.mixing.apply(
+                try await session.inputs(items, dataset, view), session.order, targets(items), &random)
             let result = try await session.program.evaluate(
-                images, targets: targets(items),
+                mixed.images, targets: mixed.targets,
                 dropoutKey: settings.seed &+ UInt64(epoch * count + progress.step) << 32)
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
@@ -209,11 +215,15 @@ struct FineTuning {
         return isLive ? training.count / batch : (training.count + batch - 1) / batch
     }
 
+    /// What is wanted of some items: their labels, smoothed as `torch.nn.CrossEntropyLoss(label_smoothing=…)` does.
     private func targets(_ items: [Int]) -> Tensor {
         let classes = dataset.classes.count
+        let spread = steps.labelSmoothing / Double(classes)
         return Tensor(shape: [items.count, classes]) { values in
-            values.update(repeating: 0)
-            for (row, item) in items.enumerated() { values[row * classes + (dataset.items[item].label ?? 0)] = 1 }
+            values.update(repeating: Float(spread))
+            for (row, item) in items.enumerated() {
+                values[row * classes + (dataset.items[item].label ?? 0)] = Float(1 - steps.labelSmoothing + spread)
+            }
         }
     }
 

@@ -44,7 +44,8 @@ struct TrainingSession {
         let shape = Self.imageShape(extractor.outputShape, boundary: boundary)
         program = try await TrainingProgram(
             part, model.weights, rules: plan.rules(for: model.network, l2: steps.l2, pull: steps.pull),
-            live: plan.liveNormalizations(of: part), dropout: steps.dropout, averages: steps.averageKept != nil,
+            live: plan.liveNormalizations(of: part), dropout: Self.dropout(steps.dropout, part),
+            averages: steps.averageKept != nil,
             batch: batch, height: shape.height, width: shape.width, order: shape.order, precision: steps.precision,
             thread: thread)
         self.model = model
@@ -56,10 +57,26 @@ struct TrainingSession {
     /// The views of an image that a training sees where they are kept.
     static func views(_ steps: StepSettings) -> Int { steps.augmentation == .none ? 1 : steps.views ?? 4 }
 
+    /// Which dense layers of the head drop inputs: each that reads another layer's units, by their activation, or the
+    /// only one.
+    static func dropout(_ rate: Double, _ network: Network) -> [String: Dropout] {
+        guard rate > 0 else { return [:] }
+        let head = network.nodes.filter { $0.stage == Stage.head }
+        let dense = head.filter { if case .dense = $0.operation { true } else { false } }
+        return Dictionary(
+            uniqueKeysWithValues: (dense.count > 1 ? Array(dense.dropFirst()) : dense).map { node in
+                let source = head.first { $0.name == node.inputs.first }
+                return (node.name, Dropout(source?.operation == .activation(.selu) ? .alpha : .inverted, rate: rate))
+            })
+    }
+
     private static func imageShape(_ shape: [Int], boundary: String) -> (order: ImageOrder, height: Int, width: Int) {
         if boundary == Node.image { return (.channelsLast, shape[0], shape[1]) }
         return shape.count == 1 ? (.channelsFirst, 1, 1) : (.channelsFirst, shape[1], shape[2])
     }
+
+    /// The memory order of what `inputs` gives.
+    var order: ImageOrder { boundary == Node.image ? .channelsLast : .channelsFirst }
 
     /// How images are shown to the network in an epoch, counted from 0: one of the kept views, the plain one among
     /// them; or, where nothing is frozen, one that was never shown before.
@@ -86,11 +103,11 @@ struct TrainingSession {
     /// - Parameter weights: Tensors that take the place of the model's.
     func evaluate(_ weights: Weights, on items: [Int], of dataset: ImageDataset) async throws -> Evaluation {
         let batch = program.batch
-        let order: ImageOrder = boundary == Node.image ? .channelsLast : .channelsFirst
         let shape = Self.imageShape(extractor.outputShape, boundary: boundary)
         let inference = try await InferenceProgram(
             part, model.weights.merging(weights) { _, new in new }, output: part.nodes.last?.name ?? Node.image,
-            batch: batch, height: shape.height, width: shape.width, order: order, precision: settings.steps.precision,
+            batch: batch, height: shape.height, width: shape.width, order: shape.order,
+            precision: settings.steps.precision,
             thread: thread)
         var probabilities: [[Double]] = []
         for start in stride(from: 0, to: items.count, by: batch) {

@@ -68,6 +68,9 @@ package struct StepSettings: Sendable {
     package var pull = 0.0
     /// The share of the head's inputs that is dropped in training.
     package var dropout = 0.0
+    /// The share of a target that is spread over all classes (Szegedy et al. 2016).
+    package var labelSmoothing = 0.0
+    package var mixing = Mixing()
     package var augmentation = Augmentation.light
     /// Views of an image that are kept where something is frozen; nil for what suits.
     package var views: Int?
@@ -90,7 +93,8 @@ package struct StepSettings: Sendable {
             "train-precision": .string(precision.rawValue), "epochs": .integer(epochs), "batch": .integer(batch),
             "lr": learningRate.map { .number($0) } ?? "auto", "optimizer": .string(optimizer.name),
             "schedule": .string(schedule.rawValue), "stage-lr-decay": .number(stageRateDecay), "l2": .number(l2),
-            "l2-sp": .number(pull), "dropout": .number(dropout), "augment": .string(augmentation.rawValue),
+            "l2-sp": .number(pull), "dropout": .number(dropout), "label-smoothing": .number(labelSmoothing),
+            "mixup": .number(mixing.mixup), "cutmix": .number(mixing.cutmix), "augment": .string(augmentation.rawValue),
             "views": views.map { .integer($0) } ?? .null, "early-stop": .integer(patience),
             "monitor": .string(monitor.rawValue), "ema": averageKept.map { .number($0) } ?? .null,
             "time-budget": timeBudget.map { .number($0) } ?? .null,

@@ -66,10 +66,11 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
             results[node.name] = x.mapped(x.channels, x.height, x.width) { c, y, xx in
                 (x[c, y, xx] - mean[c]) / (variance[c] + normalization.epsilon).squareRoot() * gamma[c] + beta[c]
             }
-        case .activation(.relu):
-            results[node.name] = x.mapped(x.channels, x.height, x.width) { max(x[$0, $1, $2], 0) }
-        case .activation(.sigmoid):
-            results[node.name] = x.mapped(x.channels, x.height, x.width) { 1 / (1 + exp(-x[$0, $1, $2])) }
+        case .activation(let activation):
+            results[node.name] = x.mapped(x.channels, x.height, x.width) { activation.reference(x[$0, $1, $2]) }
+        case .rowNormalization:
+            let length = x.values.reduce(0) { $0 + $1 * $1 }.squareRoot()
+            results[node.name] = x.mapped(x.channels, 1, 1) { c, _, _ in x[c, 0, 0] / length }
         case .channelScaling:
             let factors = results[node.inputs[1]] ?? image
             results[node.name] = x.mapped(x.channels, x.height, x.width) { x[$0, $1, $2] * factors[$0, 0, 0] }
@@ -114,6 +115,34 @@ func evaluateReference(_ network: Network, _ weights: Weights, output: String, o
         }
     }
     return results[output] ?? image
+}
+
+extension Activation {
+    /// The definition.
+    func reference(_ x: Double) -> Double {
+        switch self {
+        case .relu: max(x, 0)
+        case .leakyReLU: x > 0 ? x : 0.01 * x
+        case .elu: x > 0 ? x : expm1(x)
+        case .selu: 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x))
+        case .gelu: x * 0.5 * (1 + erf(x / 2.squareRoot()))
+        case .tanh: Glibc.tanh(x)
+        case .sigmoid: 1 / (1 + exp(-x))
+        }
+    }
+
+    /// Its derivative.
+    func referenceSlope(_ x: Double) -> Double {
+        switch self {
+        case .relu: x > 0 ? 1 : 0
+        case .leakyReLU: x > 0 ? 1 : 0.01
+        case .elu: x > 0 ? 1 : exp(x)
+        case .selu: 1.0507009873554805 * (x > 0 ? 1 : 1.6732632423543772 * exp(x))
+        case .gelu: 0.5 * (1 + erf(x / 2.squareRoot())) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+        case .tanh: 1 - Glibc.tanh(x) * Glibc.tanh(x)
+        case .sigmoid: reference(x) * (1 - reference(x))
+        }
+    }
 }
 
 private func pooled(_ x: ReferenceValue, _ window: Window, _ combine: ([Double]) -> Double) -> ReferenceValue {

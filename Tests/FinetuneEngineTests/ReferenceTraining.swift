@@ -69,13 +69,18 @@ struct ReferenceTraining {
         case .convolution(let convolution): convolve(node, convolution, x)
         case .batchNormalization(let normalization): normalize(node, normalization, x)
         case .activation(let activation):
-            let y = x.map { x in
-                x.mapped { activation == .relu ? max($0, 0) : 1 / (1 + exp(-$0)) }
+            push(name, x.map { $0.mapped(activation.reference) }) { step, dy in
+                step.contribute(
+                    zip(x, dy).map { x, dy in x.combined(dy) { activation.referenceSlope($0) * $1 } }, to: input)
             }
+        case .rowNormalization:
+            let lengths = x.map { $0.values.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+            let y = zip(x, lengths).map { x, length in x.mapped { $0 / length } }
             push(name, y) { step, dy in
                 step.contribute(
-                    zip(y, dy).map { y, dy in
-                        y.combined(dy) { activation == .relu ? ($0 > 0 ? $1 : 0) : $1 * $0 * (1 - $0) }
+                    zip(zip(y, dy), lengths).map { pair, length in
+                        let along = zip(pair.0.values, pair.1.values).reduce(0) { $0 + $1.0 * $1.1 }
+                        return pair.0.combined(pair.1) { ($1 - $0 * along) / length }
                     }, to: input)
             }
         case .addition:

@@ -81,7 +81,8 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
     }
 
     func program(
-        live: Set<String> = [], rules: [String: ParameterRule]? = nil, batch: Int = batch, dropout: Double = 0,
+        live: Set<String> = [], rules: [String: ParameterRule]? = nil, batch: Int = batch,
+        dropout: [String: Dropout] = [:],
         averages: Bool = false, _ precision: Precision = .fp32
     ) async throws -> TrainingProgram {
         try await TrainingProgram(
@@ -237,11 +238,14 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
                 await program.update(.nesterov(0.9), rate: 0.05, averageKept: 0.9)
             }
         }
-        let whole = try await example.program(live: live, dropout: 0.3, averages: true, precision)
+        let whole = try await example.program(
+            live: live, dropout: ["head": Dropout(.inverted, rate: 0.3)], averages: true, precision)
         try await run(whole, 0..<6)
-        let first = try await example.program(live: live, dropout: 0.3, averages: true, precision)
+        let first = try await example.program(
+            live: live, dropout: ["head": Dropout(.inverted, rate: 0.3)], averages: true, precision)
         try await run(first, 0..<3)
-        let second = try await example.program(live: live, dropout: 0.3, averages: true, precision)
+        let second = try await example.program(
+            live: live, dropout: ["head": Dropout(.inverted, rate: 0.3)], averages: true, precision)
         await second.restore(first.state)
         try await run(second, 3..<6)
         for isAveraged in [false, true] {
@@ -256,8 +260,9 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
         var dropped = 0
         let x = [Float](repeating: 1, count: 10_000)
         var (y, again) = (x, x)
-        RowKernels.drop(x, x.count, 0.3, key: 7, into: &y)
-        RowKernels.drop(x, x.count, 0.3, key: 7, into: &again)
+        let dropout = Dropout(.inverted, rate: 0.3)
+        dropout.apply(x, x.count, key: 7, into: &y)
+        dropout.apply(x, x.count, key: 7, into: &again)
         #expect(y == again)
         for value in y {
             #expect(value == 0 || abs(value - 1 / 0.7) < 1e-6)
@@ -265,8 +270,32 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
         }
         let deviation = 45.8  // Of a binomial count: √(10,000 · 0.3 · 0.7).
         #expect(abs(Double(dropped) - 3000) < 4 * deviation)
-        RowKernels.drop(x, x.count, 0.3, key: 8, into: &again)
+        dropout.apply(x, x.count, key: 8, into: &again)
         #expect(y != again)
+        // The gradient of what was kept is scaled alike.
+        var slope = x
+        dropout.applyBackward(&slope, x.count, key: 7)
+        #expect(slope == y)
+    }
+
+    @Test("alpha dropout keeps the mean and the variance of what SELU passes on", arguments: [0.1, 0.5])
+    func alphaDropout(rate: Double) {
+        var numbers = RandomNumbers(seed: 3, stream: 0)
+        let x = (0..<200_000).map { _ in Float(numbers.nextNormal()) }
+        var y = x
+        let dropout = Dropout(.alpha, rate: rate)
+        dropout.apply(x, x.count, key: 5, into: &y)
+        let mean = y.reduce(0) { $0 + Double($1) } / Double(y.count)
+        let variance = y.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(y.count)
+        #expect(abs(mean) < 0.01 && abs(variance - 1) < 0.02, "\(mean) \(variance)")
+        let lowest = y.min() ?? 0
+        let dropped = y.count { $0 == y.first { $0 == dropout.constants.dropped } }
+        #expect(abs(Double(dropped) / Double(y.count) - rate) < 0.01 && lowest < 0)
+        var slope = [Float](repeating: 1, count: x.count)
+        dropout.applyBackward(&slope, x.count, key: 5)
+        for index in x.indices {
+            #expect(slope[index] == (y[index] == dropout.constants.dropped ? 0 : dropout.constants.factor))
+        }
     }
 
     @Test("pulls towards the initial values, and towards zero, as strongly as it is told")

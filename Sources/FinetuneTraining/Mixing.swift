@@ -1,0 +1,98 @@
+// Pairs of images made one, with the share of each as its target: mixup and cutmix.
+
+internal import FinetuneEngine
+
+/// How the images of a batch are mixed with one another.
+///
+/// What is mixed is what enters the part that learns: pictures where everything learns (Zhang et al. 2018), else what
+/// the frozen part makes of them (manifold mixup, Verma et al. 2019).
+package struct Mixing: Sendable, Equatable {
+    /// `a` of the distribution Beta(a, a) of the shares of mixup; 0 for none.
+    package var mixup = 0.0
+    /// The same of cutmix (Yun et al. 2019). Where both are wanted, each has half of the batches.
+    package var cutmix = 0.0
+
+    package init(mixup: Double = 0, cutmix: Double = 0) {
+        (self.mixup, self.cutmix) = (mixup, cutmix)
+    }
+
+    /// Mixes each image with another one of the batch.
+    ///
+    /// - Parameters:
+    ///   - images: Shape `[images, …]` in `order`.
+    ///   - targets: Probabilities, shape `[images, classes]`.
+    ///   - random: Numbers that depend on the run's seed and the step alone.
+    func apply(
+        _ images: Tensor, _ order: ImageOrder, _ targets: Tensor, _ random: inout RandomNumbers
+    ) -> (images: Tensor, targets: Tensor) {
+        guard mixup > 0 || cutmix > 0, images.shape[0] > 1 else { return (images, targets) }
+        let cuts = cutmix > 0 && (mixup == 0 || random.nextUnit() < 0.5)
+        var partners = Array(0..<images.shape[0])
+        partners.shuffle(using: &random)
+        let share = random.nextBeta(cuts ? cutmix : mixup, cuts ? cutmix : mixup)
+        guard cuts else {
+            return (images.mixed(with: partners, share: share), targets.mixed(with: partners, share: share))
+        }
+        let size = order == .channelsLast ? Array(images.shape[1...2]) : Array(images.shape[2...3])
+        let box = Box(share: share, height: size[0], width: size[1], &random)
+        let kept = 1 - Double(box.rows.count * box.columns.count) / Double(size[0] * size[1])
+        return (images.pasting(box, from: partners, order), targets.mixed(with: partners, share: kept))
+    }
+
+    /// A part of an image.
+    struct Box: Equatable {
+        let rows: Range<Int>
+        let columns: Range<Int>
+
+        /// A box of `1 − share` of the area around any pixel, as far as it lies in the image.
+        init(share: Double, height: Int, width: Int, _ random: inout RandomNumbers) {
+            let ratio = (1 - share).squareRoot()
+            func side(_ length: Int) -> Range<Int> {
+                let center = Int(random.next(upperBound: UInt64(length)))
+                let half = Int(Double(length) * ratio) / 2
+                return max(0, center - half)..<min(length, center + half)
+            }
+            rows = side(height)
+            columns = side(width)
+        }
+    }
+}
+
+extension Tensor {
+    /// `share` of each row and the rest of its partner's.
+    fileprivate func mixed(with partners: [Int], share: Double) -> Tensor {
+        let size = shape.dropFirst().reduce(1, *)
+        let (own, other) = (Float(share), Float(1 - share))
+        return Tensor(shape: shape) { result in
+            withUnsafeBufferPointer { values in
+                for (row, partner) in partners.enumerated() {
+                    let (a, b) = (row * size, partner * size)
+                    for index in 0..<size { result[a + index] = own * values[a + index] + other * values[b + index] }
+                }
+            }
+        }
+    }
+
+    /// Each image with a box of its partner's.
+    fileprivate func pasting(_ box: Mixing.Box, from partners: [Int], _ order: ImageOrder) -> Tensor {
+        let size = shape.dropFirst().reduce(1, *)
+        let isLast = order == .channelsLast
+        let (planes, height) = isLast ? (1, shape[1]) : (shape[1], shape[2])
+        let (width, depth) = isLast ? (shape[2], shape[3]) : (shape[3], 1)
+        return Tensor(shape: shape) { result in
+            withUnsafeBufferPointer { values in
+                for (image, partner) in partners.enumerated() {
+                    for index in 0..<size { result[image * size + index] = values[image * size + index] }
+                    for plane in 0..<planes {
+                        for y in box.rows {
+                            let start = ((plane * height + y) * width + box.columns.lowerBound) * depth
+                            for index in start..<start + box.columns.count * depth {
+                                result[image * size + index] = values[partner * size + index]
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
