@@ -48,12 +48,7 @@ struct RunRecord {
         guard result.epochs.isEmpty else {
             return CSV.line(EpochRecord.columns) + result.epochs.map(\.csvLine).joined()
         }
-        let record = result.headRecord ?? .null
-        if let losses = record["losses"]?.arrayValue {
-            return CSV.line(["epoch", "train_loss"])
-                + losses.enumerated().map { CSV.line(["\($0 + 1)", $1.text]) }.joined()
-        }
-        let trials = record["cross_validation"]?.arrayValue ?? []
+        let trials = result.headRecord?["cross_validation"]?.arrayValue ?? []
         let columns = ["strength", "accuracy", "log_loss"]
         return CSV.line(columns) + trials.map { trial in CSV.line(columns.map { trial[$0]?.text ?? "" }) }.joined()
     }
@@ -61,14 +56,12 @@ struct RunRecord {
     /// The keys of the command's last JSON line.
     func summary(_ folder: RunFolder, _ times: RunTimes) -> JSON {
         func score(_ part: Split.Part) -> JSON { result.scores.first { $0.part == part }?.evaluation.json ?? [:] }
-        let epochs =
-            settings.strategy == .frozen && settings.head == .linear ? settings.linear.epochs : result.epochs.count
         return [
             "model": .string(folder.file("model.h5")), "run": .string(folder.path),
             "classes": JSON(result.model.classes ?? []),
             "train_images": .integer(result.trainImages),
             "val_images": .integer(result.scores.first { $0.part == .validation }?.evaluation.count ?? 0),
-            "skipped": .integer(result.skipped.count), "epochs": .integer(epochs),
+            "skipped": .integer(result.skipped.count), "epochs": .integer(result.epochs.count),
             "best_epoch": result.bestEpoch.map { .integer($0) } ?? .null,
             "trainable_parameters": .integer(result.plan.learningParameters),
             "frozen_parameters": .integer(result.plan.frozenParameters),
@@ -94,9 +87,8 @@ struct RunRecord {
             "seed": .integer(Int(clamping: settings.seed)), "threads": .integer(threads),
             "machine": .string(Machine.arithmetic),
             "strategy": .string(settings.strategy.rawValue), "precision": .string(settings.precision.rawValue),
-            "head": .string(settings.head.rawValue),
-            "feature_scaling": .string(settings.standardizes ? "standardize" : "none"),
-            "steps": settings.strategy == .frozen ? .null : settings.steps.json,
+            "head": settings.head.json, "feature_scaling": result.scalingRecord ?? .null,
+            "class_weights": .string(settings.classWeights.rawValue), "steps": settings.steps.json,
             "learning_rate": result.rate.map { .number($0) } ?? .null, "head_record": result.headRecord ?? .null,
             "plan": result.plan.json, "frozen_tensors_equal": .integer(frozenTensors),
             "epochs": .array(result.epochs.map(\.json)), "result": summary,

@@ -37,12 +37,12 @@ struct StepOptions: ParsableArguments {
     var batchNorm: NormalizationMode?
     @Option(help: "Arithmetic of what learns: fp32 or bf16. (default: bf16 where the processor computes it natively)")
     var trainPrecision: Precision?
-    @Option(help: "Passes over the training images. (default: 10; 50 for a linear head on frozen features)")
+    @Option(help: "Passes over the training images. (default: 10; 50 for a head on frozen features)")
     var epochs: Int?
     @Option(help: "Images a step. (default: 32)") var batch: Int?
     @Option(
         help: ArgumentHelp(
-            "Initial learning rate, or auto: a range test. (default: auto; 0.01 for a linear head on frozen features)",
+            "Initial learning rate, or auto: a range test. (default: auto)",
             valueName: "x|auto"))
     var lr: String?
     @Option(help: "sgd, momentum or nesterov; the last two with 0.9. (default: momentum)") var optimizer: String?
@@ -63,13 +63,13 @@ struct StepOptions: ParsableArguments {
             "Paste a box of one image into another, its share from Beta(A, A). Common is 1. (default: 0)",
             valueName: "A"))
     var cutmix: Double?
-    @Option(help: "none, or light: parts of the picture, mirrored or not. (default: light)")
+    @Option(help: "none, or light: parts of the picture, mirrored or not. (default: light; none for frozen features)")
     var augment: Augmentation?
     @Option(help: "Views of each image that are kept where something is frozen. (default: 4, or 1 without --augment)")
     var views: Int?
     @Option(
         help: ArgumentHelp(
-            "End after so many epochs without a better one; 0 never. The best one is the model. (default: 5)",
+            "End after so many epochs without a better one; 0 never. The best one is the model. (default: 5; 0 for frozen features)",
             valueName: "epochs"))
     var earlyStop: Int?
     @Option(help: "What decides the best epoch: accuracy, log-loss or macro-f1. (default: accuracy)")
@@ -89,37 +89,34 @@ struct StepOptions: ParsableArguments {
         return unfreeze == nil || unfreeze == "head" ? .frozen : .fineTune
     }
 
-    func validate(head: HeadKind?, base: String?, scales: Bool) throws {
+    func validate(head: HeadKind, base: String?) throws {
         let strategy = chosenStrategy
-        let steps: [(String, Bool)] = [
+        let trunk: [(String, Bool)] = [
             ("--batch-norm", batchNorm != nil), ("--train-precision", trainPrecision != nil),
-            ("--optimizer", optimizer != nil), ("--schedule", schedule != nil),
-            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil), ("--dropout", dropout != nil),
+            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil),
+        ]
+        let steps: [(String, Bool)] = [
+            ("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l2", l2 != nil),
+            ("--optimizer", optimizer != nil), ("--schedule", schedule != nil), ("--dropout", dropout != nil),
             ("--label-smoothing", labelSmoothing != nil), ("--mixup", mixup != nil), ("--cutmix", cutmix != nil),
-            ("--augment", augment != nil), ("--views", views != nil), ("--early-stop", earlyStop != nil),
+            ("--early-stop", earlyStop != nil),
             ("--monitor", monitor != nil), ("--ema", ema != nil), ("--time-budget", timeBudget != nil),
             ("--checkpoint-every", checkpointEvery != nil),
         ]
-        let common = [("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l2", l2 != nil)]
         if strategy == .frozen {
-            if let flag = steps.first(where: \.1)?.0 {
+            if let flag = trunk.first(where: \.1)?.0 {
                 throw ValidationError("\(flag) is not used by --strategy frozen. Add --unfreeze or another --strategy.")
             }
             if let unfreeze, unfreeze != "head" {
                 throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy frozen.")
             }
-            let kind = head ?? .logistic
-            if kind != .linear, let flag = common.first(where: \.1)?.0 {
-                throw ValidationError("\(flag) is not used by --head \(kind.rawValue).")
+            if case .convex(let convex) = head, let flag = steps.first(where: \.1)?.0 {
+                throw ValidationError("\(flag) is not used by --head \(convex.rawValue), which is solved, not stepped.")
             }
-            if lr == "auto" { throw ValidationError("--lr auto is not used by --head linear on frozen features.") }
-        } else {
-            if let head, head != .linear {
-                throw ValidationError("--head \(head.rawValue) is not used by --strategy \(strategy.rawValue).")
-            }
-            if scales, strategy != .headFirst {
-                throw ValidationError("--feature-scaling is not used by --strategy \(strategy.rawValue).")
-            }
+        }
+        if (cutmix ?? 0) > 0, strategy == .frozen || strategy == .gradual || unfreeze == "head" {
+            let flag = strategy == .fineTune ? "--unfreeze head" : "--strategy \(strategy.rawValue)"
+            throw ValidationError("--cutmix is not used by \(flag): a row of features has no box to paste. Try --mixup.")
         }
         if strategy == .scratch {
             guard architecture != nil else { throw ValidationError("--strategy scratch needs an --architecture.") }
@@ -134,7 +131,7 @@ struct StepOptions: ParsableArguments {
         } else if architecture != nil {
             throw ValidationError("--architecture is used by --strategy scratch alone.")
         }
-        if augment == Augmentation.none, (views ?? 1) > 1 {
+        if (augment ?? (strategy == .frozen ? Augmentation.none : .light)) == .none, (views ?? 1) > 1 {
             throw ValidationError("--views is not used by --augment none: all views would be the same.")
         }
         try checkRanges()
@@ -179,10 +176,11 @@ struct StepOptions: ParsableArguments {
     var settings: StepSettings {
         var steps = StepSettings()
         let isScratch = chosenStrategy == .scratch
+        let isFrozen = chosenStrategy == .frozen
         steps.unfreezing = Unfreezing(unfreeze ?? "all")
         steps.normalization = batchNorm ?? (isScratch ? .train : .frozen)
         steps.precision = trainPrecision ?? .native
-        steps.epochs = epochs ?? steps.epochs
+        steps.epochs = epochs ?? (isFrozen ? 50 : steps.epochs)
         steps.batch = batch ?? steps.batch
         steps.learningRate = lr.flatMap { Double($0) }
         steps.optimizer = optimizer.flatMap { Optimizer(name: $0) } ?? steps.optimizer
@@ -193,9 +191,9 @@ struct StepOptions: ParsableArguments {
         steps.dropout = dropout ?? steps.dropout
         steps.labelSmoothing = labelSmoothing ?? steps.labelSmoothing
         steps.mixing = Mixing(mixup: mixup ?? 0, cutmix: cutmix ?? 0)
-        steps.augmentation = augment ?? steps.augmentation
+        steps.augmentation = augment ?? (isFrozen ? .none : steps.augmentation)
         steps.views = views
-        steps.patience = earlyStop ?? steps.patience
+        steps.patience = earlyStop ?? (isFrozen ? 0 : steps.patience)
         steps.monitor = monitor ?? steps.monitor
         steps.averageKept = ema
         steps.timeBudget = budget

@@ -9,8 +9,6 @@ internal import FinetuneModels
 internal import FinetunePipeline
 internal import FinetuneTraining
 
-extension HeadKind: ExpressibleByArgument {}
-
 struct TrainCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
@@ -47,13 +45,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Flag(help: "Go on where a run in that folder, or the last one of this base and data, was stopped.")
     var resume = false
     @Flag(help: "Check the base and the data, say what would be done, and stop.") var dryRun = false
-    @Option(
-        help:
-            "The head: logistic (to its optimum), ridge (closed form) or linear (by steps). (default: logistic; linear where more than the head learns)"
-    )
-    var head: HeadKind?
-    @Option(help: "Scaling of frozen features before the head: none or standardize. (default: standardize)")
-    var featureScaling: FeatureScaling?
+    @OptionGroup(title: "Head") var head: HeadOptions
     @OptionGroup(title: "Learning") var steps: StepOptions
     @Option(
         help: ArgumentHelp(
@@ -64,10 +56,9 @@ struct TrainCommand: AsyncParsableCommand {
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    enum FeatureScaling: String, ExpressibleByArgument, CaseIterable { case none, standardize }
-
     func validate() throws {
-        try steps.validate(head: head, base: base, scales: featureScaling != nil)
+        try head.check(for: steps.chosenStrategy)
+        try steps.validate(head: head.kind(steps.chosenStrategy), base: base)
         if resume, force { throw ValidationError("--resume goes on with a run, --force overwrites it: choose one.") }
         for (flag, value) in [("--val", val), ("--test", test ?? "0")] {
             if let fraction = Double(value), !(0..<1).contains(fraction) {
@@ -149,8 +140,9 @@ struct TrainCommand: AsyncParsableCommand {
     private var settings: TrainingSettings {
         var settings = TrainingSettings()
         settings.strategy = steps.chosenStrategy
-        settings.head = head ?? (settings.strategy == .frozen ? .logistic : .linear)
-        settings.standardizes = featureScaling != FeatureScaling.none
+        settings.head = head.kind(settings.strategy)
+        settings.scaling = head.featureScaling ?? settings.scaling
+        settings.classWeights = head.classWeights ?? settings.classWeights
         settings.validation = Double(val) ?? 0
         settings.test = test.flatMap { Double($0) } ?? 0
         settings.seed = data.seed
@@ -158,11 +150,6 @@ struct TrainCommand: AsyncParsableCommand {
         settings.cache = Installation.cacheFolder(cache).map { FeatureCache(folder: $0) }
         // An earlier run's precision belongs to its head, which is replaced.
         settings.precision = compute.precision ?? .native
-        settings.linear.seed = data.seed
-        settings.linear.epochs = steps.epochs ?? settings.linear.epochs
-        settings.linear.batch = steps.batch ?? settings.linear.batch
-        settings.linear.learningRate = steps.lr.flatMap { Double($0) } ?? settings.linear.learningRate
-        settings.linear.l2 = steps.l2 ?? settings.linear.l2
         return settings
     }
 
@@ -180,7 +167,7 @@ struct TrainCommand: AsyncParsableCommand {
             .note(
                 "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes",
                 ["images": .integer(dataset.items.count)]))
-        let head = "Head: \(settings.head.rawValue), new."
+        let head = "Head: \(settings.head.text), new."
         let text =
             settings.strategy == .frozen
             ? "Frozen: everything but the head, in \(settings.precision.rawValue). \(head)"
@@ -189,7 +176,7 @@ struct TrainCommand: AsyncParsableCommand {
             .note(
                 text,
                 [
-                    "precision": .string(settings.precision.rawValue), "head": .string(settings.head.rawValue),
+                    "precision": .string(settings.precision.rawValue), "head": .string(settings.head.text),
                     "strategy": .string(settings.strategy.rawValue), "plan": plan.json,
                 ]))
         if let outputs = model.headOutputs, steps.architecture == nil {

@@ -12,30 +12,12 @@ package struct DenseHead: Sendable {
     package var bias: Tensor
     /// How it was fitted, for the record.
     package var record: JSON
-}
 
-/// The ways to fit a head.
-package enum HeadKind: String, Sendable, CaseIterable {
-    /// Multinomial logistic regression to its optimum, the strength of L2 chosen by cross-validation.
-    case logistic
-    /// Ridge regression on the classes' indicators in closed form, the strength chosen likewise.
-    case ridge
-    /// Softmax regression by stochastic gradient descent with momentum and cosine decay.
-    case linear
-}
-
-/// What stochastic gradient descent is told.
-package struct LinearSettings: Sendable {
-    package var epochs = 50
-    package var batch = 32
-    /// The initial rate; it falls to 0 by half a cosine.
-    package var learningRate = 0.01
-    package var momentum = 0.9
-    /// Added to the loss as `½·l2·‖W‖²`; biases are free.
-    package var l2 = 0.0
-    package var seed: UInt64 = 0
-
-    package init() {}
+    package init(weight: Tensor, bias: Tensor, record: JSON) {
+        self.weight = weight
+        self.bias = bias
+        self.record = record
+    }
 }
 
 /// Training features with all that fitting a head needs.
@@ -75,32 +57,6 @@ package struct StrengthTrial: Sendable {
     package var strength: Double
     package var accuracy: Double
     package var logLoss: Double
-}
-
-extension HeadKind {
-    /// Fits a head.
-    ///
-    /// - Parameters:
-    ///   - features: Raw features of the training images, shape `[images, features]`.
-    ///   - standardizes: Whether each feature is brought to mean 0 and variance 1 first; the scaling is folded into the
-    ///     head, which works on raw features.
-    ///   - progress: Told how much is done, 0 to 1, with a word on what happened.
-    package func fit(
-        features: Tensor, labels: [Int], classCount: Int, folds: [Int]?, standardizes: Bool = true,
-        linear: LinearSettings = LinearSettings(), threads: Int, progress: (Double, String) -> Void
-    ) -> DenseHead {
-        let scaling = standardizes ? Standardization(fitting: features) : nil
-        let problem = HeadProblem(
-            features: scaling?.apply(features) ?? features, labels: labels, classCount: classCount, folds: folds)
-        let head = LinearAlgebra.withThreads(threads) {
-            switch self {
-            case .logistic: LogisticHead.fit(problem, progress)
-            case .ridge: RidgeHead.fit(problem, progress)
-            case .linear: LinearHead.fit(problem, linear, progress)
-            }
-        }
-        return scaling?.folded(into: head) ?? head
-    }
 }
 
 /// Cross-validation over a list of strengths.

@@ -97,26 +97,19 @@ extension Model {
         return nil
     }
 
-    /// The same network with a new linear head on its pooled features.
-    ///
-    /// - Parameters:
-    ///   - weight: Shape `[classes, features]`.
-    ///   - bias: Shape `[classes]`.
-    package func adapted(weight: Tensor, bias: Tensor, classes: [String]) -> Model {
+    /// The name of the layer that gives the outputs: whoever loads adapted weights expects the head where the base had
+    /// it.
+    package var headName: String { network.nodes.last { $0.stage == Stage.head }?.name ?? "fc" }
+
+    /// The same network with another head on its pooled features.
+    package func adapted(_ head: Head, classes: [String]) -> Model {
         var model = self
-        // Whoever loads the adapted weights expects the head where the base had it.
-        let head = model.network.nodes.last { $0.stage == Stage.head }?.name ?? "fc"
         model.network.nodes.removeAll { $0.stage == Stage.head }
-        let features = model.network.featureNode
         model.weights = model.weights.filter { name, _ in
             model.network.nodes.contains { name.hasPrefix($0.name + ".") }
         }
-        model.network.nodes.append(
-            Node(
-                head, stage: Stage.head,
-                .dense(inputs: weight.shape[1], outputs: weight.shape[0], hasBias: true), inputs: [features]))
-        model.weights["\(head).weight"] = weight
-        model.weights["\(head).bias"] = bias
+        model.network.nodes += head.nodes
+        model.weights.merge(head.weights) { _, new in new }
         model.classes = classes
         model.trainedPart = nil
         return model

@@ -24,6 +24,8 @@ package struct FeatureExtractor: Sendable {
     }
 
     package let precision: Precision
+    /// The node whose output is wanted.
+    package let node: String
     /// The shape of one image's values: `[features]`, `[channels, height, width]`, or `[height, width, channels]` where
     /// the node is the image itself.
     package let outputShape: [Int]
@@ -58,6 +60,7 @@ package struct FeatureExtractor: Sendable {
         keeping: FeatureKeeping? = nil, thread: EngineThread
     ) async throws {
         self.precision = precision
+        self.node = node
         let channels = model.network.inputChannels
         var shape = inputShape ?? []
         if let inputShape {
@@ -230,37 +233,6 @@ extension Tensor {
             withUnsafeBufferPointer { _ = target.update(from: $0) }
             FeatureStore.round(target, to: element)
         }
-    }
-}
-
-/// Features of a whole data set in memory.
-package struct FeatureTable: Sendable {
-    /// Indices into the data set's items, ascending; what could not be read is not among them.
-    package var items: [Int] = []
-    package var hashes: [ContentHash] = []
-    /// Shape `[items, features]`.
-    package var features: Tensor
-    package var skipped: [FeatureExtractor.Skipped] = []
-
-    /// Runs the extractor over the data set and keeps what it gives.
-    package init(
-        _ extractor: FeatureExtractor, _ dataset: ImageDataset,
-        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
-    ) async throws {
-        var items: [Int] = []
-        var hashes: [ContentHash] = []
-        var values: [Float] = []
-        let size = extractor.outputShape.reduce(1, *)
-        values.reserveCapacity(dataset.items.count * size)
-        skipped = try await extractor.run(dataset, progress: progress) { chunk in
-            items += chunk.items
-            hashes += chunk.hashes
-            chunk.values.withUnsafeBufferPointer { values.append(contentsOf: $0) }
-        }
-        try PipelineError.check(skipped, of: dataset.items.count)
-        self.items = items
-        self.hashes = hashes
-        features = Tensor(shape: [items.count, size], values: values)
     }
 }
 

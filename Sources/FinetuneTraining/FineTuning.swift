@@ -137,7 +137,7 @@ struct FineTuning {
             var random = RandomNumbers(
                 seed: settings.seed, stream: Self.mixingStream &+ UInt64(epoch * count + progress.step))
             let mixed = steps.mixing.apply(
-                try await session.inputs(items, dataset, view), session.order, targets(items), &random)
+                try await session.inputs(items, view), session.order, targets(items), &random)
             let result = try await session.program.evaluate(
                 mixed.images, targets: mixed.targets,
                 dropoutKey: settings.seed &+ UInt64(epoch * count + progress.step) << 32)
@@ -175,7 +175,7 @@ struct FineTuning {
         let clock = ContinuousClock.now
         let weights = await session.program.weights(averaged: steps.averageKept != nil)
         let evaluation =
-            validation.isEmpty ? nil : try await session.evaluate(weights, on: validation, of: dataset)
+            validation.isEmpty ? nil : try await session.evaluate(weights, on: validation)
         let sums = progress.sums
         let images = Double(max(sums.images, 1))
         let record = EpochRecord(
@@ -303,7 +303,7 @@ struct FineTuning {
             if context.shouldStop() { break }
             let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
-            let images = try await session.inputs(items, dataset, session.view(epoch: 0))
+            let images = try await session.inputs(items, session.view(epoch: 0))
             let result = try await session.program.evaluate(images, targets: targets(items))
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)

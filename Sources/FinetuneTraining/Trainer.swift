@@ -20,6 +20,8 @@ package struct TrainingResult: Sendable {
     package let plan: FreezePlan
     /// How the head was fitted, where that was done to its optimum or on features alone.
     package let headRecord: JSON?
+    /// How features were scaled before the head, where they were.
+    package let scalingRecord: JSON?
     package let epochs: [EpochRecord]
     /// From 1; nil where nothing validated.
     package let bestEpoch: Int?
@@ -67,7 +69,7 @@ package struct Trainer: Sendable {
     ///
     /// - Throws: `FreezeError` for a stage that the base does not have.
     package func plan() throws -> FreezePlan {
-        let model = try withNewHead(nil)
+        let model = try withNewHead()
         guard settings.strategy != .frozen else {
             return try FreezePlan(model.network, learningFrom: Stage.head, normalization: .frozen)
         }
@@ -78,135 +80,16 @@ package struct Trainer: Sendable {
 
     /// Looks at the images, divides them, trains and scores.
     package func run(_ report: @escaping EventHandler) async throws -> TrainingResult {
-        settings.strategy == .frozen ? try await runFrozen(report) : try await runSteps(report)
+        if settings.strategy == .frozen, case .convex(let head) = settings.head {
+            return try await runConvex(head, report)
+        }
+        return try await runSteps(report)
     }
 
-    // MARK: A head on frozen features
-
-    private func runFrozen(_ report: @escaping EventHandler) async throws -> TrainingResult {
-        let started = ContinuousClock.now
-        let table = try await features(of: dataset, report)
-        for image in table.skipped { report(.skipped(name: image.name, reason: image.reason)) }
-        let extracted = ContinuousClock.now
-        let survey = try Survey(table.items, table.hashes, of: dataset, settings, report: report)
-        let head = try fit(settings.head, table, survey, report)
-        var model = try withNewHead(head)
-        model.precision = settings.precision
-        model.trainingImages = survey.trainingHashes
-        let scores = scoredParts(survey).map { part in
-            let places = survey.places(part)
-            let logits = table.features.rows(places).dense(weight: head.weight, bias: head.bias)
-            return SplitScore(
-                part: part,
-                evaluation: Evaluation(
-                    probabilities: Softmax.probabilities(logits), labels: places.map { survey.labels[$0] },
-                    classes: dataset.classes),
-                images: places.map { dataset.items[survey.items[$0]].name })
-        }
-        return TrainingResult(
-            model: model, plan: try plan(), headRecord: head.record, epochs: [], bestEpoch: nil, rate: nil,
-            scores: scores, parts: parts(survey), skipped: table.skipped, trainImages: survey.places(.train).count,
-            featureSeconds: seconds(extracted - started), trainSeconds: seconds(.now - extracted))
-    }
-
-    /// The features of images under the frozen base, kept for the next run.
-    private func features(of dataset: ImageDataset, _ report: EventHandler) async throws -> FeatureTable {
-        let extractor = try await FeatureExtractor(
-            base, node: base.network.featureNode, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: settings.cache.map { FeatureKeeping($0, rows: dataset.items.count) }, thread: thread)
-        let table = try await FeatureTable(extractor, dataset) { done, total in
-            try stopBeforeSteps()
-            report(.progress(stage: "features", done: done, total: total))
-        }
-        if let problem = extractor.keepingProblem {
-            report(.warning("Features are not kept for later runs: \(problem)."))
-        }
-        return table
-    }
-
-    private func fit(_ kind: HeadKind, _ table: FeatureTable, _ survey: Survey, _ report: EventHandler) throws
-        -> DenseHead
-    {
-        let training = survey.places(.train)
-        let head = kind.fit(
-            features: table.features.rows(training), labels: training.map { survey.labels[$0] },
-            classCount: dataset.classes.count, folds: folds(training, survey.labels),
-            standardizes: settings.standardizes, linear: settings.linear, threads: thread.count
-        ) { done, _ in report(.share(stage: "head", done)) }
-        guard head.weight.values.allSatisfy(\.isFinite), head.bias.values.allSatisfy(\.isFinite) else {
-            throw TrainingError(
-                .diverged, "the training diverged: the head's weights are no longer numbers. Try a smaller --lr.")
-        }
-        return head
-    }
-
-    /// Folds over the training images; nil where there are too few to choose a strength by.
-    private func folds(_ training: [Int], _ labels: [Int]) -> [Int]? {
-        guard training.count >= 2 * TrainingSettings.folds else { return nil }
-        let hasGroups = dataset.items.contains { $0.group != nil }
-        return StratifiedFolds.assign(
-            labels: training.map { labels[$0] },
-            groups: hasGroups ? training.map { dataset.items[$0].group ?? dataset.items[$0].name } : nil,
-            count: TrainingSettings.folds)
-    }
-
-    // MARK: Steps through the network
-
-    private func runSteps(_ report: @escaping EventHandler) async throws -> TrainingResult {
-        let started = ContinuousClock.now
-        let steps = settings.steps
-        let start = try withNewHead(nil)
-        let first = try steps.unfreezing.firstStage(of: start.network)
-        let phases = TrainingPhase.plan(settings.strategy, from: first, of: start.network, epochs: steps.epochs)
-        let fingerprint = try fingerprint()
-        let checkpoint = try loadCheckpoint(fingerprint)
-
-        let looked = try await look(at: start, phases[0].first, report)
-        let survey = looked.survey
-        let training = survey.items(.train)
-        var head: DenseHead?
-        if settings.strategy == .headFirst, checkpoint == nil {
-            head = try await fitHeadFirst(survey, report)
-        }
-        let extracted = ContinuousClock.now
-
-        let model = try withNewHead(head)
-        var tuning = FineTuning(
-            model, dataset, training: training, validation: survey.items(.validation), settings, context,
-            fingerprint: fingerprint, from: checkpoint, thread: thread, report: report)
-        var plan = try self.plan()
-        for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
-            let session = try await TrainingSession(
-                model, learningFrom: phase.first, settings, inputShape: dataset.inputShape,
-                batch: FineTuning.batch(steps, images: training.count), survey, thread: thread)
-            plan = session.plan
-            try await tuning.run(phase, session)
-            if let problem = session.extractor.keepingProblem {
-                report(.warning("The frozen part's outputs are not kept for later runs: \(problem)."))
-            }
-            if tuning.progress.isFinished { break }
-        }
-        let trained = ContinuousClock.now
-
-        var result = tuning.result
-        result.precision = settings.precision
-        let boundary = try result.network.boundary(before: first)
-        if boundary != result.network.featureNode {
-            result.trainedPart = TrainedPart(boundary: boundary, precision: steps.precision)
-        }
-        let scores = try await score(result, survey, report)
-        result.trainingImages = survey.trainingHashes
-        return TrainingResult(
-            model: result, plan: plan, headRecord: head?.record, epochs: tuning.progress.epochs,
-            bestEpoch: tuning.progress.bestEpoch, rate: tuning.progress.rate, scores: scores, parts: parts(survey),
-            skipped: looked.skipped, trainImages: training.count, featureSeconds: seconds(extracted - started),
-            trainSeconds: seconds(trained - extracted))
-    }
+    // MARK: The images, once
 
     /// Reads every image once. Where something is frozen, what it makes of them is kept on the way.
-    private func look(at model: Model, _ first: String, _ report: EventHandler) async throws -> (
-        survey: Survey, skipped: [FeatureExtractor.Skipped]
-    ) {
+    func look(at model: Model, _ first: String, _ report: EventHandler) async throws -> Look {
         let boundary = try model.network.boundary(before: first)
         let rows = forecastRows
         let extractor = try await FeatureExtractor(
@@ -216,9 +99,10 @@ package struct Trainer: Sendable {
         var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: rows)
         var items: [Int] = []
         var hashes: [ContentHash] = []
+        let stage = boundary == base.network.featureNode ? "features" : "images"
         let skipped = try await extractor.run(dataset) { done, total in
             try stopBeforeSteps()
-            report(.progress(stage: "images", done: done, total: total))
+            report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
         } consume: { chunk in
             items += chunk.items
@@ -227,7 +111,16 @@ package struct Trainer: Sendable {
         forecast.finish(report)
         for image in skipped { report(.skipped(name: image.name, reason: image.reason)) }
         try PipelineError.check(skipped, of: dataset.items.count)
-        return (try Survey(items, hashes, of: dataset, settings, report: report), skipped)
+        let survey = try Survey(items, hashes, of: dataset, settings, report: report)
+        return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: skipped)
+    }
+
+    /// What a first look at the images gave.
+    struct Look {
+        let survey: Survey
+        /// The values at the boundary before the first stage that learns.
+        let values: BoundaryValues
+        let skipped: [FeatureExtractor.Skipped]
     }
 
     /// How many outputs of the frozen part there will be: of every image one, of those that learn one a view. Who learns
@@ -241,34 +134,23 @@ package struct Trainer: Sendable {
         return parts.count + (TrainingSession.views(settings.steps) - 1) * learning
     }
 
-    /// The head of `lp-ft`: logistic regression to its optimum on the base's features.
-    private func fitHeadFirst(_ survey: Survey, _ report: EventHandler) async throws -> DenseHead {
-        let table = try await features(of: dataset, report)
-        return try fit(.logistic, table, survey, report)
+    /// The warning where what was computed is not kept for later runs.
+    func warnOfKeeping(_ values: BoundaryValues, _ report: EventHandler) {
+        guard let problem = values.extractor.keepingProblem else { return }
+        report(.warning("The frozen part's outputs are not kept for later runs: \(problem)."))
     }
 
-    /// Scores the finished model as `evaluate` would.
-    private func score(_ model: Model, _ survey: Survey, _ report: EventHandler) async throws -> [SplitScore] {
-        let predictor = try await Predictor(
-            model, classes: dataset.classes, inputShape: dataset.inputShape, precision: settings.precision,
-            thread: thread)
-        var scores: [SplitScore] = []
-        for part in scoredParts(survey) {
-            let part0 = dataset.selecting(survey.items(part))
-            let score = try await predictor.evaluate(part0) { done, total in
-                report(.progress(stage: "score", done: done, total: total))
-            }
-            scores.append(SplitScore(part: part, evaluation: score.evaluation, images: score.images))
-        }
-        return scores
+    // MARK: The model
+
+    /// The base with a head for the data set's classes that has learned nothing yet.
+    ///
+    /// - Parameter inputs: What the head reads, where that is not the base's features as they are.
+    func withNewHead(inputs: Int? = nil) throws -> Model {
+        let design = if case .layers(let design) = settings.head { design } else { HeadDesign() }
+        return base.adapted(try newHead(design, inputs), classes: dataset.classes)
     }
 
-    // MARK: What both share
-
-    /// The base with a head for the data set's classes: the given one, or zeros.
-    private func withNewHead(_ head: DenseHead?) throws -> Model {
-        let classes = dataset.classes
-        if let head { return base.adapted(weight: head.weight, bias: head.bias, classes: classes) }
+    private func newHead(_ design: HeadDesign, _ inputs: Int?) throws -> Head {
         let size = dataset.inputShape ?? base.recipe.map { [$0.height, $0.width] } ?? [224, 224]
         let node = base.network.featureNode
         guard let shape = base.network.outputShape(of: node, height: size[0], width: size[1]), shape.count == 1 else {
@@ -277,20 +159,22 @@ package struct Trainer: Sendable {
                 "cannot give the network a new head: '\(node)' makes no row of features of an image of \(size[0])×\(size[1]) pixels. Try a larger --size."
             )
         }
-        return base.adapted(
-            weight: Tensor(shape: [classes.count, shape[0]], repeating: 0),
-            bias: Tensor(shape: [classes.count], repeating: 0), classes: classes)
+        return design.head(
+            named: base.headName, reading: node, inputs: inputs ?? shape[0], outputs: dataset.classes.count,
+            seed: settings.seed)
     }
 
-    private func scoredParts(_ survey: Survey) -> [Split.Part] {
+    // MARK: What came out
+
+    func scoredParts(_ survey: Survey) -> [Split.Part] {
         Split.Part.allCases.filter { $0 != .train && !survey.places($0).isEmpty }
     }
 
-    private func parts(_ survey: Survey) -> [(name: String, part: Split.Part, group: String?)] {
+    func parts(_ survey: Survey) -> [(name: String, part: Split.Part, group: String?)] {
         zip(survey.items, survey.parts).map { (dataset.items[$0].name, $1, dataset.items[$0].group) }
     }
 
-    private func stopBeforeSteps() throws {
+    func stopBeforeSteps() throws {
         guard context.shouldStop() else { return }
         throw TrainingError(
             .interrupted, "interrupted before the training began. What was computed of the images is kept in the cache."
@@ -300,14 +184,16 @@ package struct Trainer: Sendable {
     // MARK: Going on
 
     /// Everything that decides the result.
-    private func fingerprint() throws -> JSON {
+    func fingerprint() throws -> JSON {
         let names = dataset.items.map { "\($0.name)\t\($0.label ?? -1)\t\($0.part?.rawValue ?? "")\t\($0.group ?? "")" }
         let weights = base.weights.sorted { $0.key < $1.key }.map { name, tensor in
             name + tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text }
         }
         return .object(
             [
-                .init("strategy", .string(settings.strategy.rawValue)),
+                .init("strategy", .string(settings.strategy.rawValue)), .init("head", settings.head.json),
+                .init("feature-scaling", .string(settings.scaling.text)),
+                .init("class-weights", .string(settings.classWeights.rawValue)),
                 .init("base", .string(ContentHash(of: weights.joined(separator: "\n")).text)),
                 .init("data", .string(ContentHash(of: names.joined(separator: "\n")).text)),
                 .init("recipe", base.recipe.map { .string("\($0)") } ?? .null),
@@ -317,7 +203,7 @@ package struct Trainer: Sendable {
             ] + (settings.steps.json.members ?? []))
     }
 
-    private func loadCheckpoint(_ fingerprint: JSON) throws -> TrainingCheckpoint? {
+    func loadCheckpoint(_ fingerprint: JSON) throws -> TrainingCheckpoint? {
         guard context.resumes, let path = context.checkpointPath, FileSystem.kind(of: path) == .file else { return nil }
         return try TrainingCheckpoint(path, fingerprint: fingerprint, helper: context.helper)
     }

@@ -31,9 +31,9 @@ package enum Monitor: String, Sendable, CaseIterable {
 package struct TrainingSettings: Sendable {
     package var strategy = Strategy.frozen
     package var head = HeadKind.logistic
-    package var linear = LinearSettings()
-    /// Whether features are standardized before the head learns.
-    package var standardizes = true
+    /// What is done to frozen features before the head learns.
+    package var scaling = FeatureScaling.standardize
+    package var classWeights = ClassWeights.none
     package var steps = StepSettings()
     /// The fraction of images that validate where the data set does not say.
     package var validation = 0.2

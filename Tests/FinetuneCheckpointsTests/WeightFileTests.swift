@@ -277,9 +277,11 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         let width = try #require(
             model.network.nodes.last.flatMap { if case .dense(let inputs, _, _) = $0.operation { inputs } else { nil } }
         )
-        model = model.adapted(
+        let head = DenseHead(
             weight: Tensor(shape: [2, width], values: (0..<2 * width).map { Float($0) / 7 }),
-            bias: Tensor(shape: [2], values: [0.5, -1]), classes: ["one", "two \"quoted\""])
+            bias: Tensor(shape: [2], values: [0.5, -1]), record: .null)
+        model = model.adapted(
+            Head(head, named: model.headName, reading: model.network.featureNode), classes: ["one", "two \"quoted\""])
         model.precision = .fp32
         model.trainingImages = ["00ff", "11aa"]
         try ModelFile.write(model, to: folder + "/a.h5")

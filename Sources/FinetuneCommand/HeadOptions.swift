@@ -1,0 +1,78 @@
+// The flags of what takes the place of the base's head.
+
+internal import ArgumentParser
+internal import FinetuneEngine
+internal import FinetuneModels
+internal import FinetuneTraining
+
+extension Activation: ExpressibleByArgument {}
+extension Initialization: ExpressibleByArgument {}
+extension ClassWeights: ExpressibleByArgument {}
+
+extension HeadKind: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+extension FeatureScaling: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+}
+
+/// The new head.
+struct HeadOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "On frozen features, to its optimum: logistic (its strength by cross-validation) or ridge. By steps, with every strategy: linear, or mlp:512,256 with the units of its hidden layers. (default: logistic; linear where more than the head learns)",
+            valueName: "head"))
+    var head: HeadKind?
+    @Option(
+        help: "Between the layers of an mlp: relu, leaky-relu, elu, selu, gelu, tanh or sigmoid. (default: relu)")
+    var activation: Activation?
+    @Option(
+        name: .customLong("init"),
+        help:
+            "How the head's weights begin: kaiming, xavier, lecun or zero. (default: a linear head at zero, hidden layers as their activation wants it)"
+    )
+    var initialization: Initialization?
+    @Option(
+        help: ArgumentHelp(
+            "What is done to frozen features first, fitted on training images: none, standardize, l2, pca:K (K dimensions), whiten or whiten:K. (default: standardize)",
+            valueName: "scaling"))
+    var featureScaling: FeatureScaling?
+    @Option(help: "none, or balanced: rare classes count as much as common ones. (default: none)")
+    var classWeights: ClassWeights?
+
+    /// The head that the flags amount to.
+    func kind(_ strategy: Strategy) -> HeadKind {
+        let kind = head ?? (strategy == .frozen ? .logistic : .linear)
+        guard case .layers(var design) = kind else { return kind }
+        design.activation = activation ?? design.activation
+        design.initialization = initialization
+        return .layers(design)
+    }
+
+    func check(for strategy: Strategy) throws {
+        switch kind(strategy) {
+        case .convex(let convex):
+            let name = convex.rawValue
+            guard strategy == .frozen else {
+                throw ValidationError("--head \(name) is not used by --strategy \(strategy.rawValue).")
+            }
+            if activation != nil { throw ValidationError("--activation is not used by --head \(name).") }
+            if initialization != nil { throw ValidationError("--init is not used by --head \(name).") }
+        case .layers(let design):
+            if design.hidden.isEmpty, activation != nil {
+                throw ValidationError("--activation is not used by --head linear, which has no hidden layer.")
+            }
+            if !design.hidden.isEmpty, initialization == .zero {
+                throw ValidationError("--init zero is not used by --head mlp: no hidden layer would ever learn.")
+            }
+            if strategy == .headFirst, !design.hidden.isEmpty || initialization != nil {
+                let flag = design.hidden.isEmpty ? "--init" : "--head mlp"
+                throw ValidationError("\(flag) is not used by --strategy lp-ft, which begins with logistic regression.")
+            }
+        }
+        if featureScaling != nil, strategy != .frozen, strategy != .headFirst {
+            throw ValidationError("--feature-scaling is not used by --strategy \(strategy.rawValue).")
+        }
+    }
+}

@@ -1,0 +1,114 @@
+// Training by steps, from the head alone to the whole network: the phases of a strategy, one session each.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+
+extension Trainer {
+    func runSteps(_ report: @escaping EventHandler) async throws -> TrainingResult {
+        let started = ContinuousClock.now
+        let steps = settings.steps
+        let isFrozen = settings.strategy == .frozen
+        let start = try withNewHead()
+        let first = isFrozen ? Stage.head : try steps.unfreezing.firstStage(of: start.network)
+        let phases = TrainingPhase.plan(settings.strategy, from: first, of: start.network, epochs: steps.epochs)
+        let fingerprint = try fingerprint()
+        let checkpoint = try loadCheckpoint(fingerprint)
+
+        let looked = try await look(at: start, phases[0].first, report)
+        let survey = looked.survey
+        let training = survey.items(.train)
+        let labels = training.map { dataset.items[$0].label ?? 0 }
+        var model = start
+        var scaling: FittedScaling?
+        var headRecord: JSON?
+        if isFrozen {
+            let fitted = try fitScaling(try await looked.values.rows(training) { _, _ in try stopBeforeSteps() })
+            model = try withNewHead(inputs: fitted.outputs)
+            scaling = fitted
+        } else if settings.strategy == .headFirst, checkpoint == nil {
+            let features = try await self.values(before: Stage.head, start, survey, known: looked.values)
+            (model, headRecord) = try await withHeadFirst(features, training, labels, report)
+        }
+        let extracted = ContinuousClock.now
+
+        var tuning = FineTuning(
+            model, dataset, training: training, validation: survey.items(.validation), settings, context,
+            fingerprint: fingerprint, from: checkpoint, thread: thread, report: report)
+        var plan = try self.plan()
+        var values = looked.values
+        for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
+            values = try await self.values(before: phase.first, model, survey, known: values)
+            let session = try await TrainingSession(
+                model, learningFrom: phase.first, settings, values, scaling: scaling, labels: labels,
+                batch: FineTuning.batch(steps, images: training.count), thread: thread)
+            if !isFrozen { plan = session.plan }
+            try await tuning.run(phase, session)
+            warnOfKeeping(values, report)
+            if tuning.progress.isFinished { break }
+        }
+        let trained = ContinuousClock.now
+
+        var result = tuning.result
+        if let scaling { result = result.adapted(Head(of: result).folding(scaling), classes: dataset.classes) }
+        result.precision = settings.precision
+        let boundary = try result.network.boundary(before: first)
+        if boundary != result.network.featureNode {
+            result.trainedPart = TrainedPart(boundary: boundary, precision: steps.precision)
+        }
+        let scores =
+            isFrozen
+            ? try await scoreOnFeatures(result, values, survey) : try await score(result, survey, report)
+        result.trainingImages = survey.trainingHashes
+        return TrainingResult(
+            model: result, plan: plan, headRecord: headRecord, scalingRecord: scaling?.record,
+            epochs: tuning.progress.epochs, bestEpoch: tuning.progress.bestEpoch, rate: tuning.progress.rate,
+            scores: scores, parts: parts(survey), skipped: looked.skipped, trainImages: training.count,
+            featureSeconds: seconds(extracted - started), trainSeconds: seconds(trained - extracted))
+    }
+
+    /// The values at the boundary before a stage: those that are known, or others.
+    private func values(before first: String, _ model: Model, _ survey: Survey, known: BoundaryValues) async throws
+        -> BoundaryValues
+    {
+        let boundary = try model.network.boundary(before: first)
+        guard boundary != known.node else { return known }
+        let rows = survey.items.count + (TrainingSession.views(settings.steps) - 1) * survey.places(.train).count
+        let extractor = try await FeatureExtractor(
+            model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
+            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows), thread: thread)
+        return BoundaryValues(extractor, dataset, survey)
+    }
+
+    /// The model with the head of `lp-ft`: logistic regression to its optimum on the base's features.
+    private func withHeadFirst(
+        _ values: BoundaryValues, _ training: [Int], _ labels: [Int], _ report: EventHandler
+    ) async throws -> (Model, JSON?) {
+        let features = try await values.rows(training) { done, total in
+            try stopBeforeSteps()
+            report(.progress(stage: "features", done: done, total: total))
+        }
+        let scaling = try fitScaling(features)
+        let head = try fit(.logistic, scaling.apply(features), labels, folds(training, labels), report)
+        let layers = Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling)
+        return (base.adapted(layers, classes: dataset.classes), head.record)
+    }
+
+    /// Scores the finished model as `evaluate` would.
+    private func score(_ model: Model, _ survey: Survey, _ report: EventHandler) async throws -> [SplitScore] {
+        let predictor = try await Predictor(
+            model, classes: dataset.classes, inputShape: dataset.inputShape, precision: settings.precision,
+            thread: thread)
+        var scores: [SplitScore] = []
+        for part in scoredParts(survey) {
+            let part0 = dataset.selecting(survey.items(part))
+            let score = try await predictor.evaluate(part0) { done, total in
+                report(.progress(stage: "score", done: done, total: total))
+            }
+            scores.append(SplitScore(part: part, evaluation: score.evaluation, images: score.images))
+        }
+        return scores
+    }
+}
