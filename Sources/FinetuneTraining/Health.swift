@@ -38,8 +38,9 @@ package struct Health: Sendable, Equatable {
     package var findings: [String] {
         var findings: [String] = []
         if let layer = layers.max(by: { $0.deadShare < $1.deadShare }), layer.deadShare > 0.4 {
+            let other = layer.isHidden ? " or --activation leaky-relu" : ""
             findings.append(
-                "\(layer.dead) of \(layer.units) units of '\(layer.name)' never fire, so they cannot learn. Try a smaller --lr."
+                "\(layer.dead) of \(layer.units) units of '\(layer.name)' never fire, so they cannot learn. Try a smaller --lr\(other)."
             )
         }
         // A new head says nothing: it starts from zero. Per weight, so that a stage's size alone does not count.
@@ -67,6 +68,9 @@ package struct Health: Sendable, Equatable {
 }
 
 extension Health.Layer {
+    /// Whether it is one of the head's own, whose activation is the user's choice.
+    fileprivate var isHidden: Bool { name.contains(".hidden") }
+
     var deadShare: Double { Double(dead) / Double(max(units, 1)) }
 }
 

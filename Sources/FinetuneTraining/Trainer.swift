@@ -80,6 +80,7 @@ package struct Trainer: Sendable {
 
     /// Looks at the images, divides them, trains and scores.
     package func run(_ report: @escaping EventHandler) async throws -> TrainingResult {
+        for note in settings.advice { report(.note(note, ["advice": .string(note)])) }
         if settings.strategy == .frozen, case .convex(let head) = settings.head {
             return try await runConvex(head, report)
         }

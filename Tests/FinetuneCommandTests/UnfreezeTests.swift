@@ -176,7 +176,7 @@ private var base: String { narrow?.path ?? "no base" }
     @Test(
         "refuses flags that mean nothing together, naming both",
         arguments: [
-            ("--augment light", "--strategy frozen"), ("--unfreeze stage9", "stage9"),
+            ("--batch-norm train", "--strategy frozen"), ("--unfreeze stage9", "stage9"),
             ("--unfreeze stage2 --head ridge", "--head ridge"), ("--strategy scratch", "--architecture"),
             ("--strategy scratch --architecture resnet19", "resnet19"),
             ("--architecture resnet18 --unfreeze all", "--strategy scratch"),

@@ -1,0 +1,92 @@
+// The choices of the textbook, end to end: each trains, is on record, and gives a model that answers as it was scored.
+
+import FinetuneFiles
+import TestSupport
+import Testing
+
+private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
+
+@Suite("Choices", .serialized) struct ChoiceTests {
+    static let onFeatures = [
+        "--head mlp:8,4 --activation gelu --dropout 0.2", "--head mlp:8 --activation selu --dropout 0.3 --init lecun",
+        "--head mlp:8 --activation leaky-relu --init xavier", "--head mlp:8 --activation elu --l2 0.001",
+        "--head linear --label-smoothing 0.1 --mixup 0.4", "--head linear --init kaiming --feature-scaling none",
+        "--head linear --augment light --views 2 --early-stop 3", "--augment light --views 3",
+        "--head linear --schedule constant --lr 0.01 --ema 0.9",
+    ]
+
+    @Test("on frozen features", arguments: onFeatures)
+    func features(_ flags: String) throws {
+        try train("\(flags)", perClass: 16)
+    }
+
+    static let throughTheNetwork = [
+        "--unfreeze stage3 --head mlp:8 --activation tanh --cutmix 1 --mixup 0.4 --label-smoothing 0.1",
+        "--unfreeze stage3 --head mlp:8 --activation sigmoid --dropout 0.1 --cutmix 0.5",
+        "--strategy gradual --unfreeze stage3 --mixup 0.2 --head mlp:6",
+    ]
+
+    @Test("through the network", arguments: throughTheNetwork)
+    func network(_ flags: String) throws {
+        try train("\(flags) --epochs 2 --batch 8", perClass: 8)
+    }
+
+    /// Trains twice to the same bytes, evaluates, and converts.
+    private func train(_ flags: String, perClass: Int) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: perClass)
+        let words = ["--base", base, "--data", "@images", "--json"] + flags.split(separator: " ").map(String.init)
+        let training = try workspace.finetune(words + ["--out", "@run"])
+        #expect(training.code == 0, "\(training.errors)")
+        let again = try workspace.finetune(words + ["--out", "@again"])
+        #expect(again.code == 0)
+        #expect(
+            try FileSystem.read(workspace.file("run/model.h5")) == FileSystem.read(workspace.file("again/model.h5")))
+        let evaluation = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@images", "--json")
+        #expect(evaluation.done["metrics"] == training.done["val"], "\(evaluation.errors)")
+        for name in ["model.onnx", "keras.h5"] {
+            let format = name == "keras.h5" ? ["--to", "keras"] : []
+            let converted = try workspace.finetune(["convert", "@run/model.h5", "@\(name)"] + format)
+            #expect(converted.code == 0, "\(converted.errors)")
+        }
+        let back = try workspace.finetune(
+            "evaluate", "--model", "@keras.h5", "--data", "@images", "--precision", "fp32", "--json")
+        #expect(back.code == 0, "\(back.errors)")
+    }
+
+    @Test("earn a word where the textbook has one")
+    func advice() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 8)
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--head", "mlp:4", "--activation", "sigmoid",
+            "--epochs", "2")
+        #expect(outcome.code == 0 && outcome.errors.contains("sigmoid is flat at both ends"), "\(outcome.errors)")
+    }
+
+    @Test(
+        "that mean nothing together are refused, both by name",
+        arguments: [
+            ("--head mlp:8 --init zero", "--init zero", "--head mlp"),
+            ("--head linear --activation gelu", "--activation", "--head linear"),
+            ("--activation gelu", "--activation", "--head logistic"), ("--init zero", "--init", "--head logistic"),
+            ("--head ridge --epochs 3", "--epochs", "--head ridge"), ("--mixup 0.2", "--mixup", "--head logistic"),
+            ("--head linear --cutmix 1", "--cutmix", "--strategy frozen"),
+            ("--unfreeze all --strategy gradual --cutmix 1", "--cutmix", "--strategy gradual"),
+            ("--head linear --stage-lr-decay 0.5", "--stage-lr-decay", "--strategy frozen"),
+            ("--unfreeze all --feature-scaling none", "--feature-scaling", "--strategy fine-tune"),
+            ("--strategy lp-ft --head mlp:8", "--head mlp", "--strategy lp-ft"),
+            ("--unfreeze all --head logistic", "--head logistic", "--strategy fine-tune"),
+            ("--head mlp:0", "--head", "mlp:0"), ("--head mlp:8, ", "--head", "mlp:8,"),
+            ("--views 3", "--views", "--augment none"),
+        ])
+    func refusals(_ flags: String, _ first: String, _ second: String) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 4)
+        let outcome = try workspace.finetune(
+            ["--base", base, "--data", "@images", "--out", "@run"] + flags.split(separator: " ").map(String.init))
+        #expect(
+            outcome.code == 64 && outcome.errors.contains(first) && outcome.errors.contains(second),
+            "\(outcome.code): \(outcome.errors)")
+    }
+}
