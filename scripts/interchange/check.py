@@ -20,6 +20,7 @@ import safetensors
 
 warnings.filterwarnings("ignore", "The structure of `inputs`")
 TOLERANCE = 1e-4
+ACTIVATIONS = ("relu", "leaky-relu", "elu", "selu", "gelu", "tanh", "sigmoid")
 program = os.path.abspath(sys.argv[1])
 worst = []
 
@@ -117,7 +118,7 @@ def check_base(base, model, saved, x, expected, folder):
     report(base, "onnx: onnxruntime, onnx.checker", logits, from_onnx(out, pixels))
 
 
-def check_adapted(name, base, model, folder):
+def check_adapted(name, base, model, folder, flags=()):
     """A model that `train` adapted, as the pixels of a crop in each library, against `predict`."""
     data, side = f"{folder}/data", None
     draw = np.random.default_rng(3)
@@ -132,7 +133,7 @@ def check_adapted(name, base, model, folder):
             picture[..., 2 if label == "blue" else 1] |= 128
             Image.fromarray(picture).resize((side, side)).save(f"{data}/{label}/{index}.png")
     result = finetune("train", "--base", base, "--data", data, "--out", run, "--precision", "fp32", "--fit", "squash",
-                      "--force")
+                      "--force", *flags)
     assert result.returncode == 0, result.stderr
     paths = sorted(f"{data}/{label}/{index}.png" for label in ("blue", "green") for index in range(10))
     lines = finetune("predict", "--model", f"{run}/model.h5", *paths, "--format", "csv", "--top", "2").stdout
@@ -176,6 +177,12 @@ def main():
             check_base(base, model, saved, x, expected, folder)
             if base == "torchvision resnet18":
                 check_adapted(base, saved, make(num_classes=2).eval(), folder)
+                for activation in ACTIVATIONS:
+                    flags = ("--head", "mlp:16,8", "--activation", activation, "--epochs", "5")
+                    check_adapted(f"{base}, mlp, {activation}", saved, None, folder, flags)
+                check_adapted(f"{base}, rows of length 1", saved, None, folder, ("--feature-scaling", "l2"))
+                refused(f"{base}, rows of length 1", "torch",
+                        finetune("convert", f"{folder}/run/model.h5", f"{folder}/t.safetensors"))
         for base, (make, size) in KERAS.items():
             model, x, expected = keras_network(make, size)
             saved = f"{folder}/base.keras"
