@@ -116,7 +116,8 @@ struct StepOptions: ParsableArguments {
         }
         if (cutmix ?? 0) > 0, strategy == .frozen || strategy == .gradual || unfreeze == "head" {
             let flag = strategy == .fineTune ? "--unfreeze head" : "--strategy \(strategy.rawValue)"
-            throw ValidationError("--cutmix is not used by \(flag): a row of features has no box to paste. Try --mixup.")
+            throw ValidationError(
+                "--cutmix is not used by \(flag): a row of features has no box to paste. Try --mixup.")
         }
         if strategy == .scratch {
             guard architecture != nil else { throw ValidationError("--strategy scratch needs an --architecture.") }

@@ -63,6 +63,53 @@ package enum LinearAlgebra {
     }
 }
 
+extension LinearAlgebra {
+    /// The inner products of a matrix's columns with one another, `xᵀ·x`, or of its rows, `x·xᵀ`.
+    ///
+    /// - Parameter x: Shape `[rows, columns]`.
+    package static func gram(_ x: [Double], rows: Int, columns: Int, ofColumns: Bool) -> [Double] {
+        let (size, inner) = ofColumns ? (columns, rows) : (rows, columns)
+        var result = [Double](repeating: 0, count: size * size)
+        cblas_dsyrk(
+            CblasRowMajor, CblasLower, ofColumns ? CblasTrans : CblasNoTrans, Int32(size), Int32(inner), 1, x,
+            Int32(columns), 0, &result, Int32(size))
+        for row in 0..<size { for column in 0..<row { result[column * size + row] = result[row * size + column] } }
+        return result
+    }
+
+    /// The eigenvalues of a symmetric matrix, ascending, and its eigenvectors, one a row.
+    ///
+    /// - Parameter a: Shape `[n, n]`, finite numbers.
+    /// - Returns: Nil where the algorithm does not converge.
+    package static func eigenvectors(_ a: [Double], n: Int) -> (values: [Double], vectors: [Double])? {
+        var (vectors, values) = (a, [Double](repeating: 0, count: n))
+        var (size, info) = (Int32(n), Int32(0))
+        var (bestWork, bestIndices) = (0.0, Int32(0))
+        var (workCount, indexCount) = (Int32(-1), Int32(-1))
+        var leading = size
+        dsyevd_(
+            "V", "L", &size, &vectors, &leading, &values, &bestWork, &workCount, &bestIndices, &indexCount, &info, 1, 1)
+        guard info == 0 else { return nil }
+        (workCount, indexCount) = (Int32(bestWork), bestIndices)
+        var work = [Double](repeating: 0, count: Int(workCount))
+        var indices = [Int32](repeating: 0, count: Int(indexCount))
+        dsyevd_(
+            "V", "L", &size, &vectors, &leading, &values, &work, &workCount, &indices, &indexCount, &info, 1, 1)
+        return info == 0 ? (values, vectors) : nil
+    }
+
+    /// The sum of a matrix's rows, each times its weight.
+    ///
+    /// - Parameter x: Shape `[weights, columns]`.
+    package static func weightedSum(ofRows x: [Double], _ weights: [Double], columns: Int) -> [Double] {
+        var sum = [Double](repeating: 0, count: columns)
+        cblas_dgemv(
+            CblasRowMajor, CblasTrans, Int32(weights.count), Int32(columns), 1, x, Int32(columns), weights, 1, 0, &sum,
+            1)
+        return sum
+    }
+}
+
 extension Tensor {
     /// The head's product for each row by itself, with the same arithmetic as a program's dense layer.
     ///

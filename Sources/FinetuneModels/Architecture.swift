@@ -1,6 +1,6 @@
 // Networks by name, for training from nothing: torchvision's ResNets, and those of small images (He et al. 2015).
 
-package import FinetuneEngine
+internal import FinetuneEngine
 internal import Glibc
 
 /// A ResNet as `--architecture` says it: `resnet18`, or with changes `resnet18,width=32,stem=3x3`.
@@ -76,8 +76,8 @@ package struct Architecture: Sendable, Equatable {
                 let shape = [
                     convolution.filters, convolution.channels / convolution.groups, window.height, window.width,
                 ]
-                let deviation = (2 / Double(convolution.filters * window.height * window.width)).squareRoot()
-                weights["\(node.name).weight"] = .normal(shape, deviation: deviation, seed: seed, stream: index)
+                var random = RandomNumbers(seed: seed, stream: UInt64(index))
+                weights["\(node.name).weight"] = Initialization.kaiming.tensor(shape, fan: .outputs, &random)
             case .batchNormalization(let normalization):
                 fill("weight", [normalization.channels], 1)
                 fill("bias", [normalization.channels], 0)
@@ -93,19 +93,6 @@ package struct Architecture: Sendable, Equatable {
         return Model(
             network: network, weights: weights, recipe: recipe, recipeSource: "the convention of torchvision",
             dialect: "random weights")
-    }
-}
-
-extension Tensor {
-    /// Independent normal numbers (Box and Muller 1958).
-    package static func normal(_ shape: [Int], deviation: Double, seed: UInt64, stream: Int) -> Tensor {
-        var random = RandomNumbers(seed: seed, stream: UInt64(stream))
-        return Tensor(shape: shape) { values in
-            for index in values.indices {
-                let radius = (-2 * log(1 - random.nextUnit())).squareRoot()
-                values[index] = Float(radius * cos(2 * .pi * random.nextUnit()) * deviation)
-            }
-        }
     }
 }
 

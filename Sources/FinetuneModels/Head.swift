@@ -22,16 +22,22 @@ package struct DenseHead: Sendable {
 
 /// Training features with all that fitting a head needs.
 package struct HeadProblem: Sendable {
-    /// Shape `[images, features]`, standardized.
+    /// Shape `[images, features]`, scaled.
     package var features: Tensor
     /// 0..<classCount.
     package var labels: [Int]
     package var classCount: Int
+    /// How much an image of each class counts.
+    package var classWeights: [Double]
     /// The fold of each image for choosing the strength; nil where there are too few images to choose.
     package var folds: [Int]?
 
-    package init(features: Tensor, labels: [Int], classCount: Int, folds: [Int]?) {
+    /// - Parameter classWeights: Nil for 1 each.
+    package init(
+        features: Tensor, labels: [Int], classCount: Int, classWeights: [Double]? = nil, folds: [Int]?
+    ) {
         self.features = features
+        self.classWeights = classWeights ?? [Double](repeating: 1, count: classCount)
         self.labels = labels
         self.classCount = classCount
         self.folds = folds
@@ -45,7 +51,8 @@ package struct HeadProblem: Sendable {
         func part(_ isIncluded: (Int) -> Bool) -> HeadProblem {
             let rows = labels.indices.filter { isIncluded(folds[$0]) }
             return HeadProblem(
-                features: features.rows(rows), labels: rows.map { labels[$0] }, classCount: classCount, folds: nil)
+                features: features.rows(rows), labels: rows.map { labels[$0] }, classCount: classCount,
+                classWeights: classWeights, folds: nil)
         }
         return (part { $0 != fold }, part { $0 == fold })
     }
@@ -57,6 +64,26 @@ package struct StrengthTrial: Sendable {
     package var strength: Double
     package var accuracy: Double
     package var logLoss: Double
+}
+
+/// Heads that have one best answer, which is found.
+package enum ConvexHead: String, Sendable, CaseIterable {
+    /// Multinomial logistic regression to its optimum, the strength of L2 chosen by cross-validation.
+    case logistic
+    /// Ridge regression on the classes' indicators in closed form, the strength chosen likewise.
+    case ridge
+
+    /// Fits a head.
+    ///
+    /// - Parameter progress: Told how much is done, 0 to 1, with a word on what happened.
+    package func fit(_ problem: HeadProblem, threads: Int, progress: (Double, String) -> Void) -> DenseHead {
+        LinearAlgebra.withThreads(threads) {
+            switch self {
+            case .logistic: LogisticHead.fit(problem, progress)
+            case .ridge: RidgeHead.fit(problem, progress)
+            }
+        }
+    }
 }
 
 /// Cross-validation over a list of strengths.

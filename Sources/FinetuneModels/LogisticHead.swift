@@ -4,7 +4,7 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import Glibc
 
-/// Minimizes `C · Σ loss + ½‖W‖²`, intercepts free.
+/// Minimizes `C · Σ weight · loss + ½‖W‖²`, intercepts free.
 package enum LogisticHead {
     /// The strengths that are tried: seven, from 10⁻⁵ to 10.
     package static let strengths = (0..<7).map { pow(10, Double($0) - 5) }
@@ -100,9 +100,10 @@ struct LogisticLoss {
                     row[k] = exp(row[k] - largest)
                     sum += row[k]
                 }
-                loss += log(sum) + largest - own
+                let weight = problem.classWeights[problem.labels[sample]]
+                loss += weight * (log(sum) + largest - own)
                 for k in 0..<classes {
-                    let residual = (row[k] / sum - (k == problem.labels[sample] ? 1 : 0)) * factor
+                    let residual = (row[k] / sum - (k == problem.labels[sample] ? 1 : 0)) * weight * factor
                     biasGradient[k] += residual
                     logits[start + k] = Float(residual)
                 }

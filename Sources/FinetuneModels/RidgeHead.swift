@@ -6,7 +6,7 @@ package import FinetuneEngine
 internal import FinetuneFiles
 internal import Glibc
 
-/// Minimizes `‖Y − X·Wᵀ − b‖² + α‖W‖²`.
+/// Minimizes `Σ weight · ‖y − W·x − b‖² + α‖W‖²`.
 package enum RidgeHead {
     /// The strengths that are tried, from 10⁻² to 10⁶.
     package static let strengths = (0..<9).map { pow(10, Double($0) - 2) }
@@ -32,18 +32,34 @@ package enum RidgeHead {
     /// The solution for each strength. Works with the smaller of XᵀX and XXᵀ, computed once.
     package static func solve(_ problem: HeadProblem, strengths: [Double]) -> [(weight: Tensor, bias: Tensor)] {
         let (n, d, classes) = (problem.count, problem.dimensions, problem.classCount)
-        let mean = Standardization(fitting: problem.features).mean
+        let weights = problem.labels.map { problem.classWeights[$0] }
+        let sum = max(weights.reduce(0, +), 1e-300)
+        var mean = [Double](repeating: 0, count: d)
+        problem.features.withUnsafeBufferPointer { x in
+            for row in 0..<n {
+                for column in 0..<d { mean[column] += weights[row] / sum * Double(x[row * d + column]) }
+            }
+        }
+        // Rows without the weighted mean, times the root of their weight.
         let centered = Tensor(shape: [n, d]) { out in
             problem.features.withUnsafeBufferPointer { x in
-                for index in 0..<n * d { out[index] = Float(Double(x[index]) - mean[index % d]) }
+                for row in 0..<n {
+                    let root = weights[row].squareRoot()
+                    for index in row * d..<(row + 1) * d {
+                        out[index] = Float(root * (Double(x[index]) - mean[index - row * d]))
+                    }
+                }
             }
         }
         var targetMean = [Double](repeating: 0, count: classes)
-        for k in 0..<classes {
-            targetMean[k] = problem.labels.reduce(0) { $0 + ($1 == k ? 1 : -1) } / Double(max(n, 1))
+        for (label, weight) in zip(problem.labels, weights) {
+            for k in 0..<classes { targetMean[k] += (k == label ? weight : -weight) / sum }
         }
-        let targets = problem.labels.flatMap { label in
-            (0..<classes).map { Float(($0 == label ? 1 : -1) - targetMean[$0]) }
+        var targets = [Float](repeating: 0, count: n * classes)
+        for (row, label) in problem.labels.enumerated() {
+            for k in 0..<classes {
+                targets[row * classes + k] = Float(weights[row].squareRoot() * ((k == label ? 1 : -1) - targetMean[k]))
+            }
         }
         let isPrimal = d <= n
         let size = isPrimal ? d : n

@@ -45,23 +45,19 @@ package struct Standardization: Sendable {
         }
     }
 
-    /// The head on raw features that does what `head` does on standardized ones: `W' = W/σ`, `b' = b − W·μ/σ`.
-    package func folded(into head: DenseHead) -> DenseHead {
-        let (weight, bias) = (head.weight.values, head.bias.values)
+    /// `W' = W/σ`, `b' = b − W·μ/σ`
+    package func folded(weight: Tensor, bias: Tensor) -> (weight: Tensor, bias: Tensor) {
         let columns = mean.count
-        var (newWeight, newBias) = (weight, bias)
-        for row in bias.indices {
+        var (newWeight, newBias) = (weight.values, bias.values)
+        for row in newBias.indices {
             var shift = 0.0
             for column in 0..<columns {
-                let scaled = Double(weight[row * columns + column]) / deviation[column]
+                let scaled = Double(newWeight[row * columns + column]) / deviation[column]
                 newWeight[row * columns + column] = Float(scaled)
                 shift += scaled * mean[column]
             }
-            newBias[row] = Float(Double(bias[row]) - shift)
+            newBias[row] = Float(Double(newBias[row]) - shift)
         }
-        return DenseHead(
-            weight: Tensor(shape: head.weight.shape, values: newWeight),
-            bias: Tensor(shape: head.bias.shape, values: newBias),
-            record: head.record)
+        return (Tensor(shape: weight.shape, values: newWeight), Tensor(shape: bias.shape, values: newBias))
     }
 }

@@ -15,7 +15,7 @@ extension Trainer {
         let survey = looked.survey
         let (features, labels, folds) = try await trainingRows(looked.values, survey, report)
         let extracted = ContinuousClock.now
-        let scaling = try fitScaling(features)
+        let scaling = try fitScaling(features, report)
         let head = try fit(kind, scaling.apply(features), labels, folds, report)
         var model = base.adapted(
             Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling),
@@ -52,9 +52,11 @@ extension Trainer {
     }
 
     /// - Throws: `TrainingError` where the images are too few for it.
-    func fitScaling(_ features: Tensor) throws -> FittedScaling {
+    func fitScaling(_ features: Tensor, _ report: EventHandler) throws -> FittedScaling {
         do {
-            return try LinearAlgebra.withThreads(thread.count) { try settings.scaling.fit(features) }
+            let scaling = try LinearAlgebra.withThreads(thread.count) { try settings.scaling.fit(features) }
+            if let summary = scaling.summary { report(.note(summary, ["feature_scaling": scaling.record])) }
+            return scaling
         } catch let error as ScalingError {
             throw TrainingError(.unusableData, error.description)
         }
@@ -64,10 +66,11 @@ extension Trainer {
     func fit(
         _ kind: ConvexHead, _ features: Tensor, _ labels: [Int], _ folds: [Int]?, _ report: EventHandler
     ) throws -> DenseHead {
-        let head = kind.fit(
-            features: features, labels: labels, classCount: dataset.classes.count, folds: folds,
-            classWeights: settings.classWeights, threads: thread.count
-        ) { done, _ in report(.share(stage: "head", done)) }
+        let classes = dataset.classes.count
+        let problem = HeadProblem(
+            features: features, labels: labels, classCount: classes,
+            classWeights: settings.classWeights.factors(labels: labels, classCount: classes), folds: folds)
+        let head = kind.fit(problem, threads: thread.count) { done, _ in report(.share(stage: "head", done)) }
         guard head.weight.values.allSatisfy(\.isFinite), head.bias.values.allSatisfy(\.isFinite) else {
             throw TrainingError(
                 .diverged,

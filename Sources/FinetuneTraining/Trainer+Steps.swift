@@ -25,7 +25,8 @@ extension Trainer {
         var scaling: FittedScaling?
         var headRecord: JSON?
         if isFrozen {
-            let fitted = try fitScaling(try await looked.values.rows(training) { _, _ in try stopBeforeSteps() })
+            let fitted = try fitScaling(
+                try await looked.values.rows(training) { _, _ in try stopBeforeSteps() }, report)
             model = try withNewHead(inputs: fitted.outputs)
             scaling = fitted
         } else if settings.strategy == .headFirst, checkpoint == nil {
@@ -90,7 +91,7 @@ extension Trainer {
             try stopBeforeSteps()
             report(.progress(stage: "features", done: done, total: total))
         }
-        let scaling = try fitScaling(features)
+        let scaling = try fitScaling(features, report)
         let head = try fit(.logistic, scaling.apply(features), labels, folds(training, labels), report)
         let layers = Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling)
         return (base.adapted(layers, classes: dataset.classes), head.record)
