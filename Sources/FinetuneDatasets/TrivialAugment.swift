@@ -40,10 +40,11 @@ enum TrivialAugment {
         Int(random.next(upperBound: UInt64(bins)))
     }
 
-    /// The numbers of `torch.linspace(0, last, 31)` in 32 bits: counted from the nearer end.
+    /// The numbers of `torch.linspace(0, last, 31)` in 32 bits: counted from the nearer end and rounded once, which
+    /// decides that the middle of 0 to 32 is 15 whole pixels.
     static func evenly(to last: Float, _ bin: Int) -> Double {
         let step = last / Float(bins - 1)
-        return Double(bin < bins / 2 ? step * Float(bin) : last - step * Float(bins - 1 - bin))
+        return Double(bin < bins / 2 ? step * Float(bin) : last.addingProduct(-step, Float(bins - 1 - bin)))
     }
 
     /// 8 bits of a level down to 2.
