@@ -1,8 +1,9 @@
-// Small changes to a picture that leave its class alone, drawn for each image and view by itself.
+// Small changes to a picture that leave its class alone: what is drawn for each image and view by itself. How it is
+// carried out: `Preprocessor+Augmentation.swift`.
 
 package import FinetuneEngine
-package import FinetuneFiles
-internal import FinetuneModels
+package import FinetuneModels
+internal import Glibc
 
 /// How pictures are varied while a network learns.
 package enum Augmentation: String, Sendable, CaseIterable {
@@ -11,6 +12,13 @@ package enum Augmentation: String, Sendable, CaseIterable {
     /// 100 % of the area that is seen without augmentation, its shape but for 10 %, and any place. For a picture of the
     /// input's shape: torchvision's `RandomResizedCrop(scale=(0.7, 1), ratio=(0.9, 1.1))` and `RandomHorizontalFlip`.
     case light
+    /// A part of 35 to 100 % of the area that is seen and of its shape but for 4 to 3, mirrored or not, turned by up
+    /// to 15°, its colors varied, and in a quarter of the cases a rectangle erased. With torchvision's names:
+    /// `RandomResizedCrop(scale=(0.35, 1), ratio=(3/4, 4/3))`, `RandomHorizontalFlip`, `RandomRotation(15)`,
+    /// `ColorJitter(0.2, 0.2, 0.2, 0.02)` and, after `Normalize`, `RandomErasing(0.25, (0.02, 0.2), (0.3, 3.3))`.
+    case standard
+    /// A part as in `light`, mirrored or not, then one operation of `TrivialAugment`.
+    case trivial
 
     /// What is drawn for one picture.
     package struct Parameters: Sendable, Equatable {
@@ -18,17 +26,51 @@ package enum Augmentation: String, Sendable, CaseIterable {
         package var columns: Range<Int>
         package var rows: Range<Int>
         package var isMirrored: Bool
+        /// What is done to the part once it has the network's size, in this order.
+        package var operations: [PictureOperation] = []
+        /// What is erased of the network's input.
+        package var erased: PictureOperation.Rectangle?
     }
 
     /// Draws parameters; nil where nothing changes.
     ///
     /// - Parameters:
     ///   - width: Pixels of a row of the picture.
-    ///   - aspect: Width by height of what is seen without augmentation: the input's where the picture's middle is cut
-    ///     out, the picture's own where it is squashed or padded.
+    ///   - height: Rows of the picture.
+    ///   - recipe: What the network is shown.
     ///   - random: Numbers that depend on the run's seed, the image and the view alone.
-    package func draw(width: Int, height: Int, aspect: Double, _ random: inout RandomNumbers) -> Parameters? {
-        guard self == .light else { return nil }
+    package func draw(width: Int, height: Int, recipe: InputRecipe, _ random: inout RandomNumbers) -> Parameters? {
+        switch self {
+        case .none:
+            return nil
+        case .light:
+            return Self.part(of: width, height, recipe, areas: 0.7...1, ratios: 0.9...1.1, &random)
+        case .standard:
+            var drawn = Self.part(of: width, height, recipe, areas: 0.35...1, ratios: 3 / 4...4 / 3, &random)
+            drawn.operations = [.rotate(degrees: random.next(in: -15...15))] + Self.colors(&random)
+            drawn.erased = Self.erased(of: recipe, &random)
+            return drawn
+        case .trivial:
+            var drawn = Self.part(of: width, height, recipe, areas: 0.7...1, ratios: 0.9...1.1, &random)
+            drawn.operations = TrivialAugment.draw(&random).map { [$0] } ?? []
+            return drawn
+        }
+    }
+}
+
+// MARK: - The distributions of torchvision's transforms
+
+extension Augmentation {
+    /// `RandomResizedCrop` relative to what is seen without augmentation, and `RandomHorizontalFlip`.
+    ///
+    /// - Parameters:
+    ///   - areas: Of what is seen, drawn evenly.
+    ///   - ratios: Width by height as a multiple of what is seen, drawn so that double is as likely as half.
+    private static func part(
+        of width: Int, _ height: Int, _ recipe: InputRecipe, areas: ClosedRange<Double>, ratios: ClosedRange<Double>,
+        _ random: inout RandomNumbers
+    ) -> Parameters {
+        let aspect = aspect(width, height, recipe)
         let seen = (
             width: min(Double(width), Double(height) * aspect), height: min(Double(height), Double(width) / aspect)
         )
@@ -36,84 +78,63 @@ package enum Augmentation: String, Sendable, CaseIterable {
         var part = (columns: left..<left + max(1, Int(seen.width)), rows: top..<top + max(1, Int(seen.height)))
         // As torchvision: ten tries to fit a part of the drawn area and shape, then the middle.
         for _ in 0..<10 {
-            let area = seen.width * seen.height * (0.7 + 0.3 * random.nextUnit())
-            let ratio = aspect * (0.9 + 0.2 * random.nextUnit())
+            let area = seen.width * seen.height * random.next(in: areas)
+            let ratio = aspect * random.nextFactor(in: ratios)
             let wide = Int((area * ratio).squareRoot().rounded())
             let high = Int((area / ratio).squareRoot().rounded())
             guard wide > 0, wide <= width, high > 0, high <= height else { continue }
-            let left = Int(random.next(upperBound: UInt64(width - wide + 1)))
-            let top = Int(random.next(upperBound: UInt64(height - high + 1)))
-            part = (left..<left + wide, top..<top + high)
+            part.columns = random.next(wide, within: width)
+            part.rows = random.next(high, within: height)
             break
         }
         return Parameters(columns: part.columns, rows: part.rows, isMirrored: random.nextUnit() < 0.5)
     }
-}
 
-/// One of the ways in which an image is shown to a network.
-package struct ImageView: Sendable, Equatable {
-    package let augmentation: Augmentation
-    /// 0 is the image as it is scored; others are varied.
-    package let number: Int
-    package let seed: UInt64
-
-    package init(_ augmentation: Augmentation, number: Int, seed: UInt64) {
-        self.augmentation = augmentation
-        self.number = number
-        self.seed = seed
+    /// Width by height of what is seen without augmentation: the input's where the picture's middle is cut out, the
+    /// picture's own where it is squashed or padded.
+    private static func aspect(_ width: Int, _ height: Int, _ recipe: InputRecipe) -> Double {
+        recipe.fit == .crop ? Double(recipe.width) / Double(recipe.height) : Double(width) / Double(height)
     }
 
-    /// The image as it is scored.
-    package static let plain = ImageView(.none, number: 0, seed: 0)
-
-    package var isPlain: Bool { augmentation == .none || number == 0 }
-
-    /// What is drawn for an image of this content; see `Augmentation.draw`.
-    package func parameters(for hash: ContentHash, width: Int, height: Int, aspect: Double)
-        -> Augmentation.Parameters?
-    {
-        guard !isPlain else { return nil }
-        var random = RandomNumbers(seed: seed ^ hash.low, stream: hash.high &+ UInt64(number))
-        return augmentation.draw(width: width, height: height, aspect: aspect, &random)
+    /// `ColorJitter`: the four adjustments in any order, which matters where levels are cut off at black and white.
+    private static func colors(_ random: inout RandomNumbers) -> [PictureOperation] {
+        [
+            .brightness(random.next(in: 0.8...1.2)), .contrast(random.next(in: 0.8...1.2)),
+            .saturation(random.next(in: 0.8...1.2)), .hue(turns: random.next(in: -0.02...0.02)),
+        ].shuffled(using: &random)
     }
 
-    /// The name under which what comes of this view of an image is kept.
-    package func key(for hash: ContentHash) -> ContentHash {
-        isPlain ? hash : ContentHash(of: "\(hash.text) \(augmentation.rawValue) \(number)", key: seed)
-    }
-}
-
-extension Picture {
-    /// The picture with left and right exchanged.
-    package var mirrored: Picture {
-        let mirrored = [UInt8](unsafeUninitializedCapacity: bytes.count) { out, written in
-            for y in 0..<height {
-                for x in 0..<width {
-                    let (target, source) = ((y * width + x) * channels, (y * width + width - 1 - x) * channels)
-                    for channel in 0..<channels { out[target + channel] = bytes[source + channel] }
-                }
-            }
-            written = bytes.count
+    /// `RandomErasing`: ten tries to fit a rectangle, which is smaller than the input on both sides, then none.
+    private static func erased(of recipe: InputRecipe, _ random: inout RandomNumbers) -> PictureOperation.Rectangle? {
+        guard random.nextUnit() < 0.25 else { return nil }
+        for _ in 0..<10 {
+            let area = Double(recipe.width * recipe.height) * random.next(in: 0.02...0.2)
+            // Height by width here, unlike the crop's.
+            let ratio = random.nextFactor(in: 0.3...3.3)
+            let high = Int((area * ratio).squareRoot().rounded())
+            let wide = Int((area / ratio).squareRoot().rounded())
+            guard wide < recipe.width, high < recipe.height else { continue }
+            let rows = random.next(high, within: recipe.height)
+            return .init(columns: random.next(wide, within: recipe.width), rows: rows)
         }
-        return Picture(width: width, height: height, channels: channels, bytes: mirrored)
+        return nil
     }
 }
 
-extension Preprocessor {
-    /// Width by height of what of a picture is seen without augmentation.
-    package func aspect(of picture: Picture) -> Double {
-        recipe.fit == .crop
-            ? Double(recipe.width) / Double(recipe.height) : Double(picture.width) / Double(picture.height)
+extension RandomNumbers {
+    /// A number of a range, each as likely.
+    fileprivate mutating func next(in range: ClosedRange<Double>) -> Double {
+        range.lowerBound + (range.upperBound - range.lowerBound) * nextUnit()
     }
 
-    /// Brings a part of a picture to the network's size and channels.
-    ///
-    /// - Returns: A picture of exactly the recipe's width, height and channels, red first.
-    package func crop(_ picture: Picture, _ parameters: Augmentation.Parameters) -> Picture {
-        let source = recipe.channels == 1 ? picture.gray : picture
-        let part = source.cropped(columns: parameters.columns, rows: parameters.rows)
-            .resized(width: recipe.width, height: recipe.height, interpolation: recipe.interpolation)
-        let turned = parameters.isMirrored ? part.mirrored : part
-        return recipe.channels == 3 ? turned.color : turned
+    /// A number of a range of positive ones whose logarithms are equally likely.
+    fileprivate mutating func nextFactor(in range: ClosedRange<Double>) -> Double {
+        exp(next(in: log(range.lowerBound)...log(range.upperBound)))
+    }
+
+    /// A place for `count` pixels within `side`, which is at least as many.
+    fileprivate mutating func next(_ count: Int, within side: Int) -> Range<Int> {
+        let start = Int(next(upperBound: UInt64(side - count + 1)))
+        return start..<start + count
     }
 }

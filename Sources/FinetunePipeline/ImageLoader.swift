@@ -81,7 +81,7 @@ struct ImageLoader: Sendable {
     private func crop(_ picture: Picture, _ hash: ContentHash, _ view: ImageView) -> Picture {
         guard let preprocessor else { return picture }
         let parameters = view.parameters(
-            for: hash, width: picture.width, height: picture.height, aspect: preprocessor.aspect(of: picture))
+            for: hash, width: picture.width, height: picture.height, recipe: preprocessor.recipe)
         return parameters.map { preprocessor.crop(picture, $0) } ?? preprocessor.crop(picture)
     }
 

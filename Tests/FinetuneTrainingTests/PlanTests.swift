@@ -7,7 +7,6 @@ import FinetunePipeline
 import TestSupport
 import Testing
 
-@testable import FinetuneDatasets
 @testable import FinetuneTraining
 
 @Suite("An architecture by name") struct ArchitectureTests {
@@ -161,56 +160,6 @@ import Testing
     func json() {
         let health = health([0.5, 1], dead: 3)
         #expect(Health(json: health.json) == health)
-    }
-}
-
-@Suite("Augmentation") struct AugmentationTests {
-    @Test(
-        "draws parts of 70 to 100 % of what is seen, mirrors half of them, and depends on image, view and seed alone",
-        arguments: [1, 200.0 / 120])
-    func light(_ aspect: Double) {
-        let (width, height) = (200, 120)
-        var mirrored = 0
-        var areas: [Double] = []
-        for image in 0..<2000 {
-            let hash = ContentHash(of: "image \(image)")
-            let view = ImageView(.light, number: 1, seed: 4)
-            guard let drawn = view.parameters(for: hash, width: width, height: height, aspect: aspect) else {
-                Issue.record("nothing was drawn")
-                return
-            }
-            #expect(drawn == view.parameters(for: hash, width: width, height: height, aspect: aspect))
-            #expect(drawn.columns.lowerBound >= 0 && drawn.columns.upperBound <= width)
-            #expect(drawn.rows.lowerBound >= 0 && drawn.rows.upperBound <= height)
-            areas.append(Double(drawn.columns.count * drawn.rows.count) / (aspect * 120 * 120))
-            mirrored += drawn.isMirrored ? 1 : 0
-        }
-        // Rounding to whole pixels moves an area by about a percent.
-        #expect(areas.min() ?? 0 > 0.68 && areas.max() ?? 2 < 1.02)
-        #expect(abs(mirrored - 1000) < 90)  // Four standard deviations.
-        let hash = ContentHash(of: "image 1")
-        let views = [(1, 4), (2, 4), (1, 5)].map { ImageView(.light, number: $0.0, seed: UInt64($0.1)) }
-        #expect(Set(views.map { $0.key(for: hash) }).count == 3)
-        #expect(
-            Set(views.map { "\($0.parameters(for: hash, width: width, height: height, aspect: aspect)!)" }).count == 3)
-        #expect(
-            ImageView(.light, number: 0, seed: 4).parameters(for: hash, width: width, height: height, aspect: aspect)
-                == nil)
-        #expect(ImageView(.light, number: 0, seed: 4).key(for: hash) == hash)
-    }
-
-    @Test("crops and mirrors the pixels that it says")
-    func pixels() throws {
-        let picture = Picture(
-            width: 4, height: 2, channels: 3, bytes: (0..<24).map { UInt8($0) })
-        #expect(
-            picture.mirrored.bytes == [
-                9, 10, 11, 6, 7, 8, 3, 4, 5, 0, 1, 2, 21, 22, 23, 18, 19, 20, 15, 16, 17, 12, 13, 14,
-            ])
-        let recipe = InputRecipe(height: 2, width: 2, pixels: .raw, fit: .squash)
-        let part = Augmentation.Parameters(columns: 1..<3, rows: 0..<2, isMirrored: true)
-        let crop = try Preprocessor(recipe).crop(picture, part)
-        #expect(crop.bytes == [6, 7, 8, 3, 4, 5, 18, 19, 20, 15, 16, 17])
     }
 }
 
