@@ -77,6 +77,17 @@ extension LinearAlgebra {
         return result
     }
 
+    /// `a·bᵀ` with `a` `[rows, inner]`, `b` `[columns, inner]`: shape `[rows, columns]`.
+    package static func products(
+        ofRows a: [Double], andRows b: [Double], rows: Int, inner: Int, columns: Int
+    ) -> [Double] {
+        var result = [Double](repeating: 0, count: rows * columns)
+        cblas_dgemm(
+            CblasRowMajor, CblasNoTrans, CblasTrans, Int32(rows), Int32(columns), Int32(inner), 1, a, Int32(inner), b,
+            Int32(inner), 0, &result, Int32(columns))
+        return result
+    }
+
     /// The eigenvalues of a symmetric matrix, ascending, and its eigenvectors, one a row.
     ///
     /// - Parameter a: Shape `[n, n]`, finite numbers.

@@ -13,7 +13,6 @@ struct PrincipalComponents: Sendable {
     let explainedVarianceRatio: [Double]
     /// Components that have no variance but rounding's, left out.
     let dropped: Int
-    private let packed: Tensor
 
     var count: Int { variances.count }
 
@@ -57,7 +56,6 @@ struct PrincipalComponents: Sendable {
             directions += peak < 0 ? direction.map { -$0 } : direction
         }
         self.directions = directions
-        packed = Tensor(shape: [count, columns], values: directions.map { Float($0) })
     }
 
     private init(_ other: PrincipalComponents, directions: [Double]) {
@@ -66,7 +64,6 @@ struct PrincipalComponents: Sendable {
         explainedVarianceRatio = other.explainedVarianceRatio
         dropped = other.dropped
         self.directions = directions
-        packed = Tensor(shape: other.packed.shape, values: directions.map { Float($0) })
     }
 
     /// The same with a variance of 1 along each component: `PCA(whiten=True)`.
@@ -80,8 +77,9 @@ struct PrincipalComponents: Sendable {
     func apply(_ features: Tensor) -> Tensor {
         let (rows, columns) = (features.shape[0], features.shape[1])
         let centered = features.centered(mean)
-        let centeredFloats = Tensor(shape: [rows, columns], values: centered.map { Float($0) })
-        return centeredFloats.dense(weight: packed, bias: Tensor(shape: [count], repeating: 0))
+        let projected = LinearAlgebra.products(
+            ofRows: centered, andRows: directions, rows: rows, inner: columns, columns: count)
+        return Tensor(shape: [rows, count], values: projected.map { Float($0) })
     }
 
     /// `W' = W·P`, `b' = b − W'·μ`
