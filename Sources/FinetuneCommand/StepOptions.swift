@@ -10,8 +10,12 @@ internal import FinetuneTraining
 extension Strategy: ExpressibleByArgument {}
 extension NormalizationMode: ExpressibleByArgument {}
 extension Augmentation: ExpressibleByArgument {}
-extension Schedule: ExpressibleByArgument {}
 extension Monitor: ExpressibleByArgument {}
+
+/// How the rate changes after the warm-up.
+enum ScheduleName: String, CaseIterable, ExpressibleByArgument {
+    case constant, step, cosine, linear
+}
 
 /// What learns, and how it steps.
 struct StepOptions: ParsableArguments {
@@ -45,9 +49,27 @@ struct StepOptions: ParsableArguments {
             "Initial learning rate, or auto: a range test. (default: auto)",
             valueName: "x|auto"))
     var lr: String?
-    @Option(help: "sgd, momentum or nesterov; the last two with 0.9. (default: momentum)") var optimizer: String?
-    @Option(help: "How the rate falls: constant or cosine. (default: cosine)") var schedule: Schedule?
+    @Option(
+        help:
+            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam or adamw (whose L2 is decoupled). (default: momentum)"
+    )
+    var optimizer: String?
+    @Option(
+        help:
+            "How the rate changes: constant, step, cosine or linear. (default: cosine; constant with rmsprop, adam and adamw)"
+    )
+    var schedule: ScheduleName?
+    @Option(
+        help: ArgumentHelp(
+            "Of the epochs, how many the rate rises in from 0, linearly. (default: 0)", valueName: "epochs"))
+    var warmup: Double?
+    @Option(
+        help: ArgumentHelp(
+            "For --schedule step: epochs between two steps. (default: a third of all)", valueName: "epochs"))
+    var stepEvery: Double?
+    @Option(help: "For --schedule step: the factor of each. (default: 0.1)") var stepFactor: Double?
     @Option(help: "The rate of a stage as a multiple of the next one's. (default: 1)") var stageLrDecay: Double?
+    @Option(help: "Strength of L1 on filters and dense weights. (default: 0)") var l1: Double?
     @Option(help: "Strength of L2 on filters and dense weights. (default: 0)") var l2: Double?
     @Option(name: .customLong("l2-sp"), help: "Strength of L2 towards the base's weights. (default: 0)")
     var l2sp: Double?
@@ -96,8 +118,10 @@ struct StepOptions: ParsableArguments {
             ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil),
         ]
         let steps: [(String, Bool)] = [
-            ("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l2", l2 != nil),
-            ("--optimizer", optimizer != nil), ("--schedule", schedule != nil), ("--dropout", dropout != nil),
+            ("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l1", l1 != nil),
+            ("--l2", l2 != nil), ("--optimizer", optimizer != nil), ("--schedule", schedule != nil),
+            ("--warmup", warmup != nil), ("--step-every", stepEvery != nil), ("--step-factor", stepFactor != nil),
+            ("--dropout", dropout != nil),
             ("--label-smoothing", labelSmoothing != nil), ("--mixup", mixup != nil), ("--cutmix", cutmix != nil),
             ("--early-stop", earlyStop != nil),
             ("--monitor", monitor != nil), ("--ema", ema != nil), ("--time-budget", timeBudget != nil),
@@ -135,6 +159,9 @@ struct StepOptions: ParsableArguments {
         if (augment ?? (strategy == .frozen ? Augmentation.none : .light)) == .none, (views ?? 1) > 1 {
             throw ValidationError("--views is not used by --augment none: all views would be the same.")
         }
+        if schedule != .step, let flag = stepEvery != nil ? "--step-every" : stepFactor != nil ? "--step-factor" : nil {
+            throw ValidationError("\(flag) is used by --schedule step alone.")
+        }
         try checkRanges()
     }
 
@@ -152,10 +179,18 @@ struct StepOptions: ParsableArguments {
             throw ValidationError("--lr is a positive number, or auto.")
         }
         if let optimizer, Optimizer(name: optimizer) == nil {
-            throw ValidationError("--optimizer is one of \(Optimizer.names.joined(separator: ", ")).")
+            let names = Optimizer.named.map(\.name).joined(separator: ", ")
+            throw ValidationError("--optimizer is one of \(names).")
         }
         if timeBudget != nil, budget == nil { throw ValidationError("--time-budget is a time such as 90s, 10m or 2h.") }
         try check("--stage-lr-decay", stageLrDecay, "a positive number") { $0 > 0 }
+        let epochs = Double(settings.epochs)
+        try check("--warmup", warmup, "not negative and less than the \(settings.epochs) epochs") {
+            $0 >= 0 && $0 < epochs
+        }
+        try check("--step-every", stepEvery, "a positive number of epochs") { $0 > 0 }
+        try check("--step-factor", stepFactor, "above 0 and at most 1") { $0 > 0 && $0 <= 1 }
+        try check("--l1", l1, "not negative") { $0 >= 0 }
         try check("--l2", l2, "not negative") { $0 >= 0 }
         try check("--l2-sp", l2sp, "not negative") { $0 >= 0 }
         try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
@@ -164,6 +199,16 @@ struct StepOptions: ParsableArguments {
         try check("--cutmix", cutmix, "not negative") { $0 >= 0 }
         try check("--ema", ema, "a fraction from 0 up to 1") { (0..<1).contains($0) }
         try check("--checkpoint-every", checkpointEvery, "not negative") { $0 >= 0 }
+    }
+
+    private func decay(_ steps: StepSettings) -> Schedule.Decay {
+        switch schedule {
+        case nil: steps.chosenSchedule.decay
+        case .constant: .constant
+        case .step: .step(every: stepEvery ?? Double(steps.epochs) / 3, factor: stepFactor ?? 0.1)
+        case .cosine: .cosine
+        case .linear: .linear
+        }
     }
 
     private var budget: Double? {
@@ -185,8 +230,9 @@ struct StepOptions: ParsableArguments {
         steps.batch = batch ?? steps.batch
         steps.learningRate = lr.flatMap { Double($0) }
         steps.optimizer = optimizer.flatMap { Optimizer(name: $0) } ?? steps.optimizer
-        steps.schedule = schedule ?? steps.schedule
+        steps.schedule = Schedule(decay(steps), warmUp: warmup ?? 0)
         steps.stageRateDecay = stageLrDecay ?? steps.stageRateDecay
+        steps.l1 = l1 ?? steps.l1
         steps.l2 = l2 ?? steps.l2
         steps.pull = l2sp ?? steps.pull
         steps.dropout = dropout ?? steps.dropout

@@ -1,13 +1,40 @@
 // How gradients become steps.
 
-/// A rule for steps, with `torch.optim`'s numbers.
+internal import Glibc
+
+/// A rule for steps, with `torch.optim`'s numbers; `g` is the gradient with that of the penalties.
 package enum Optimizer: Sendable, Equatable {
     /// `w −= rate·g`
     case sgd
     /// `v = momentum·v + g`, `w −= rate·v`: `torch.optim.SGD(momentum=…)` (Polyak 1964).
-    case momentum(Double)
+    case momentum(Double = 0.9)
     /// `v = momentum·v + g`, `w −= rate·(g + momentum·v)`: `torch.optim.SGD(nesterov=True)` (Nesterov 1983).
-    case nesterov(Double)
+    case nesterov(Double = 0.9)
+    /// `s = decay·s + (1 − decay)·g²`, `w −= rate·g/(√s + ε)`: `torch.optim.RMSprop(alpha=decay)` (Hinton 2012).
+    case rmsProp(decay: Double = 0.99, epsilon: Double = 1e-8)
+    /// `m` and `s` are the moving averages of `g` and `g²`, `m̂` and `ŝ` those without their bias towards zero;
+    /// `w −= rate·m̂/(√ŝ + ε)`: `torch.optim.Adam` (Kingma and Ba 2014).
+    case adam(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
+    /// The same, and L2 shrinks the weights beside it: `w −= rate·λ·w`: `torch.optim.AdamW` (Loshchilov and Hutter
+    /// 2017).
+    case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
+
+    /// Whether it divides a step by the size of past gradients, so that rates are much smaller.
+    package var isAdaptive: Bool {
+        switch self {
+        case .sgd, .momentum, .nesterov: false
+        case .rmsProp, .adam, .adamW: true
+        }
+    }
+
+    /// Numbers that it remembers of each weight.
+    package var memories: Int {
+        switch self {
+        case .sgd: 0
+        case .momentum, .nesterov, .rmsProp: 1
+        case .adam, .adamW: 2
+        }
+    }
 }
 
 /// What a training may do to one tensor.
@@ -15,14 +42,17 @@ package struct ParameterRule: Sendable, Equatable {
     package var learns: Bool
     /// The factor of the learning rate.
     package var rateFactor: Double
+    /// `λ` of the penalty `λ·Σ|w|`, which adds `λ·sign(w)` to the gradient.
+    package var l1: Double
     /// `λ` of the penalty `½λ‖w‖²`, which adds `λ·w` to the gradient.
     package var l2: Double
     /// `α` of the penalty `½α‖w − w₀‖²` towards the initial values (L2-SP, Li et al. 2018).
     package var pull: Double
 
-    package init(learns: Bool, rateFactor: Double = 1, l2: Double = 0, pull: Double = 0) {
+    package init(learns: Bool, rateFactor: Double = 1, l1: Double = 0, l2: Double = 0, pull: Double = 0) {
         self.learns = learns
         self.rateFactor = rateFactor
+        self.l1 = l1
         self.l2 = l2
         self.pull = pull
     }
@@ -45,43 +75,104 @@ package struct StepNorms: Sendable, Equatable {
     }
 }
 
-/// What a step does to the values from `start` on, all floats of one tensor or a part of it.
+/// One step of one tensor.
 struct OptimizerKernel {
     let optimizer: Optimizer
-    let rate: Float
-    let l2: Float
-    let pull: Float
+    let rate: Double
+    let rule: ParameterRule
+    /// From 1.
+    let step: Int
 
-    /// - Parameters:
-    ///   - g: Gradients.
-    ///   - v: Velocities.
-    ///   - anchor: The initial values, where the rule pulls towards them.
-    func step(
-        _ w: UnsafeMutablePointer<Float>, _ g: UnsafePointer<Float>, _ v: UnsafeMutablePointer<Float>,
-        anchor: UnsafePointer<Float>?, count: Int
-    ) {
-        let (rate, l2, pull) = (rate, l2, anchor == nil ? 0 : pull)
-        let anchor = anchor ?? UnsafePointer(w)
+    /// Where the floats of a tensor, or a part of it, are.
+    struct Operands {
+        let values: UnsafeMutablePointer<Float>
+        let gradients: UnsafePointer<Float>
+        /// As many as the optimizer remembers.
+        let memories: [UnsafeMutablePointer<Float>]
+        /// The initial values; nil where nothing pulls towards them.
+        let anchor: UnsafePointer<Float>?
+
+        func dropping(_ count: Int) -> Operands {
+            Operands(
+                values: values + count, gradients: gradients + count, memories: memories.map { $0 + count },
+                anchor: anchor.map { $0 + count })
+        }
+    }
+
+    func run(_ operands: Operands, count: Int) {
+        let w = operands.values
+        let penalties = Penalties(self, operands)
+        let step = Float(rate)
         switch optimizer {
         case .sgd:
-            for index in 0..<count {
-                let slope = g[index] + l2 * w[index] + pull * (w[index] - anchor[index])
-                w[index] -= rate * slope
-            }
+            for index in 0..<count { w[index] -= step * penalties.slope(index) }
         case .momentum(let momentum):
-            let momentum = Float(momentum)
+            let (v, momentum) = (operands.memories[0], Float(momentum))
             for index in 0..<count {
-                let slope = g[index] + l2 * w[index] + pull * (w[index] - anchor[index])
-                v[index] = momentum * v[index] + slope
-                w[index] -= rate * v[index]
+                v[index] = momentum * v[index] + penalties.slope(index)
+                w[index] -= step * v[index]
             }
         case .nesterov(let momentum):
-            let momentum = Float(momentum)
+            let (v, momentum) = (operands.memories[0], Float(momentum))
             for index in 0..<count {
-                let slope = g[index] + l2 * w[index] + pull * (w[index] - anchor[index])
+                let slope = penalties.slope(index)
                 v[index] = momentum * v[index] + slope
-                w[index] -= rate * (slope + momentum * v[index])
+                w[index] -= step * (slope + momentum * v[index])
             }
+        case .rmsProp(let decay, let epsilon):
+            let s = operands.memories[0]
+            let (decay, rest, epsilon) = (Float(decay), Float(1 - decay), Float(epsilon))
+            for index in 0..<count {
+                let slope = penalties.slope(index)
+                s[index] = decay * s[index] + rest * slope * slope
+                w[index] -= step * slope / (s[index].squareRoot() + epsilon)
+            }
+        case .adam(let beta1, let beta2, let epsilon):
+            adam(w, operands.memories, penalties, beta1, beta2, epsilon, shrinking: 0, count)
+        case .adamW(let beta1, let beta2, let epsilon):
+            adam(w, operands.memories, penalties, beta1, beta2, epsilon, shrinking: Float(rate * rule.l2), count)
+        }
+    }
+
+    private func adam(
+        _ w: UnsafeMutablePointer<Float>, _ memories: [UnsafeMutablePointer<Float>], _ penalties: Penalties,
+        _ beta1: Double, _ beta2: Double, _ epsilon: Double, shrinking: Float, _ count: Int
+    ) {
+        let (m, s) = (memories[0], memories[1])
+        let (keep1, rest1, keep2, rest2) = (Float(beta1), Float(1 - beta1), Float(beta2), Float(1 - beta2))
+        let step = Float(rate / (1 - pow(beta1, Double(step))))
+        let correction = Float(1 / (1 - pow(beta2, Double(self.step))).squareRoot())
+        let epsilon = Float(epsilon)
+        for index in 0..<count {
+            let slope = penalties.slope(index)
+            m[index] = keep1 * m[index] + rest1 * slope
+            s[index] = keep2 * s[index] + rest2 * slope * slope
+            w[index] -= shrinking * w[index] + step * m[index] / (s[index].squareRoot() * correction + epsilon)
+        }
+    }
+
+    /// Gradients with those of the penalties.
+    private struct Penalties {
+        let w: UnsafePointer<Float>
+        let g: UnsafePointer<Float>
+        let anchor: UnsafePointer<Float>
+        let l1: Float
+        let l2: Float
+        let pull: Float
+
+        init(_ kernel: OptimizerKernel, _ operands: Operands) {
+            w = UnsafePointer(operands.values)
+            g = operands.gradients
+            anchor = operands.anchor ?? w
+            l1 = Float(kernel.rule.l1)
+            l2 = if case .adamW = kernel.optimizer { 0 } else { Float(kernel.rule.l2) }
+            pull = operands.anchor == nil ? 0 : Float(kernel.rule.pull)
+        }
+
+        @inline(__always) func slope(_ index: Int) -> Float {
+            let value = w[index]
+            let sign: Float = value > 0 ? l1 : value < 0 ? -l1 : 0
+            return g[index] + sign + l2 * value + pull * (value - anchor[index])
         }
     }
 }

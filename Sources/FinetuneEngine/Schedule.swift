@@ -1,18 +1,39 @@
-// How the learning rate falls from its initial value, which every formula starts from (never from the current one).
+// How the learning rate changes from its initial value, which every formula starts from (never from the current one).
 
 internal import Glibc
 
 /// The factor of the initial learning rate over a training.
-package enum Schedule: String, Sendable, CaseIterable {
-    case constant
-    /// `½·(1 + cos(π·t/T))` (Loshchilov and Hutter 2016, one cycle).
-    case cosine
+package struct Schedule: Sendable, Equatable {
+    /// What follows the warm-up; `t` counts from its end, `T` is what is left then.
+    package enum Decay: Sendable, Equatable {
+        case constant
+        /// `F^⌊t/S⌋`: `torch.optim.lr_scheduler.StepLR`, `S` in epochs.
+        case step(every: Double, factor: Double)
+        /// `½·(1 + cos(π·t/T))`: `CosineAnnealingLR` (Loshchilov and Hutter 2016, one cycle).
+        case cosine
+        /// `1 − t/T`: `LinearLR(start_factor=1, end_factor=0)`.
+        case linear
+    }
 
-    /// - Parameter share: The share `t/T` of all steps that is done, 0…1.
-    package func factor(_ share: Double) -> Double {
-        switch self {
-        case .constant: 1
-        case .cosine: (1 + cos(.pi * min(max(share, 0), 1))) / 2
+    package var decay: Decay
+    /// Epochs in which the rate rises from 0, linearly (Goyal et al. 2017); they are part of the training's.
+    package var warmUp: Double
+
+    package init(_ decay: Decay, warmUp: Double = 0) {
+        self.decay = decay
+        self.warmUp = warmUp
+    }
+
+    /// The factor after `epoch` epochs of `epochs`, which need not be whole.
+    package func factor(after epoch: Double, of epochs: Double) -> Double {
+        if epoch < warmUp { return max(epoch, 0) / warmUp }
+        let share = epochs > warmUp ? min((epoch - warmUp) / (epochs - warmUp), 1) : 1
+        switch decay {
+        case .constant: return 1
+        // A step lies where the count of epochs is whole but for rounding.
+        case .step(let every, let factor): return pow(factor, ((epoch - warmUp) / every + 1e-9).rounded(.down))
+        case .cosine: return (1 + cos(.pi * share)) / 2
+        case .linear: return 1 - share
         }
     }
 }

@@ -19,14 +19,17 @@ package actor TrainingProgram {
     package struct State: Sendable {
         /// What learns, and the statistics of batch norms that move.
         package var weights: Weights
-        /// The optimizer's memory of what learns.
-        package var velocity: Weights
+        /// What the optimizer remembers of what learns: `Optimizer.memories` numbers of each weight.
+        package var memories: [Weights]
+        /// Steps that each tensor has taken.
+        package var steps: [String: Int]
         /// The moving average of what learns, where one is kept.
         package var average: Weights?
 
-        package init(weights: Weights, velocity: Weights, average: Weights?) {
+        package init(weights: Weights, memories: [Weights], steps: [String: Int], average: Weights?) {
             self.weights = weights
-            self.velocity = velocity
+            self.memories = memories
+            self.steps = steps
             self.average = average
         }
     }
@@ -51,7 +54,9 @@ package actor TrainingProgram {
     private let live: Set<String>
     private let parameters: ParameterMemory
     private let statistics: ParameterMemory
-    private let velocity: ParameterBlock
+    private let optimizer: Optimizer
+    private let memories: [ParameterBlock]
+    private var steps: [String: Int] = [:]
     private let anchor: ParameterBlock?
     private var average: ParameterBlock?
     private var training: CompiledTraining?
@@ -64,19 +69,21 @@ package actor TrainingProgram {
     ///   - rules: What may happen to each parameter, by its tensor's name; what is not named is frozen.
     ///   - live: Names of the batch norms that normalize by each batch's own statistics and move the stored ones; the
     ///     others use the stored ones and leave them alone.
+    ///   - optimizer: How gradients become steps.
     ///   - dropout: How inputs of dense layers are dropped in training, by the layers' names.
     ///   - classWeights: The factor of each class's part of the loss; empty for none.
     ///   - averages: Whether a moving average of the weights is kept.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
-        _ network: Network, _ weights: Weights, rules: [String: ParameterRule], live: Set<String> = [],
-        dropout: [String: Dropout] = [:], classWeights: [Float] = [], averages: Bool = false, batch: Int, height: Int,
-        width: Int,
-        order: ImageOrder = .channelsLast, precision: Precision, thread: EngineThread
+        _ network: Network, _ weights: Weights, rules: [String: ParameterRule], optimizer: Optimizer = .sgd,
+        live: Set<String> = [], dropout: [String: Dropout] = [:], classWeights: [Float] = [], averages: Bool = false,
+        batch: Int, height: Int, width: Int, order: ImageOrder = .channelsLast, precision: Precision,
+        thread: EngineThread
     ) async throws {
         self.batch = batch
         self.thread = thread
         self.rules = rules
+        self.optimizer = optimizer
         self.live = live
         inputShape = order.shape(batch: batch, channels: network.inputChannels, height: height, width: width)
         var tensors: [(name: String, tensor: Tensor, learns: Bool)] = []
@@ -93,7 +100,8 @@ package actor TrainingProgram {
         }
         parameters = ParameterMemory(tensors)
         statistics = ParameterMemory(moments)
-        velocity = parameters.block()
+        let parameters = parameters
+        memories = (0..<optimizer.memories).map { _ in parameters.block() }
         anchor = rules.values.contains { $0.pull > 0 } ? parameters.block() : nil
         average = averages ? parameters.block() : nil
         for block in [anchor, average] { block?.values.update(from: parameters.values, count: parameters.count) }
@@ -153,23 +161,25 @@ package actor TrainingProgram {
     /// - Returns: Lengths by tensor; empty where none are wanted.
     @discardableResult
     package func update(
-        _ optimizer: Optimizer, rate: Double, averageKept: Double = 0, measures: Bool = false
+        rate: Double, averageKept: Double = 0, measures: Bool = false
     ) -> [String: StepNorms] {
         guard let gradients = training?.gradients else { return [:] }
         var norms: [String: StepNorms] = [:]
         for entry in parameters.entries where entry.learns {
             guard let rule = rules[entry.name] else { continue }
+            steps[entry.name, default: 0] += 1
             let kernel = OptimizerKernel(
-                optimizer: optimizer, rate: Float(rate * rule.rateFactor), l2: Float(rule.l2), pull: Float(rule.pull))
+                optimizer: optimizer, rate: rate * rule.rateFactor, rule: rule, step: steps[entry.name] ?? 1)
             let w = parameters.values + entry.offset
             let g = gradients.values + entry.offset
             let old = measures ? Array(UnsafeBufferPointer(start: w, count: entry.count)) : []
-            let v = velocity.values + entry.offset
-            let anchor = rule.pull > 0 ? anchor.map { UnsafePointer($0.values + entry.offset) } : nil
+            let operands = OptimizerKernel.Operands(
+                values: w, gradients: g, memories: memories.map { $0.values + entry.offset },
+                anchor: rule.pull > 0 ? anchor.map { UnsafePointer($0.values + entry.offset) } : nil)
             let mean = average.map { $0.values + entry.offset }
             ParallelLoop.run(entry.count, grain: 16384) { range in
                 let first = range.lowerBound
-                kernel.step(w + first, g + first, v + first, anchor: anchor.map { $0 + first }, count: range.count)
+                kernel.run(operands.dropping(first), count: range.count)
                 if let mean {
                     RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), range.count)
                 }
@@ -201,8 +211,8 @@ package actor TrainingProgram {
 
     package var state: State {
         State(
-            weights: weights(), velocity: parameters.tensors(of: velocity.values, where: \.learns),
-            average: average.map { parameters.tensors(of: $0.values, where: \.learns) })
+            weights: weights(), memories: memories.map { parameters.tensors(of: $0.values, where: \.learns) },
+            steps: steps, average: average.map { parameters.tensors(of: $0.values, where: \.learns) })
     }
 
     package func restore(_ state: State) {
@@ -210,7 +220,8 @@ package actor TrainingProgram {
             parameters.set(name, to: tensor)
             statistics.set(name, to: tensor)
         }
-        velocity.set(state.velocity, in: parameters)
+        for (memory, tensors) in zip(memories, state.memories) { memory.set(tensors, in: parameters) }
+        steps = state.steps
         if let tensors = state.average { average?.set(tensors, in: parameters) }
     }
 

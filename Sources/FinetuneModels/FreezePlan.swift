@@ -107,16 +107,19 @@ package struct FreezePlan: Sendable, Equatable {
     /// What may happen to each tensor of the network.
     ///
     /// - Parameters:
-    ///   - l2: Strength of L2 on filters and dense weights; biases and batch norms have none.
+    ///   - l1: Strength of L1 on filters and dense weights; biases and batch norms have none.
+    ///   - l2: Strength of L2 on the same.
     ///   - pull: Strength of L2 towards the initial values, for all such weights but the head's.
-    package func rules(for network: Network, l2: Double = 0, pull: Double = 0) -> [String: ParameterRule] {
+    package func rules(
+        for network: Network, l1: Double = 0, l2: Double = 0, pull: Double = 0
+    ) -> [String: ParameterRule] {
         var rules: [String: ParameterRule] = [:]
         let rowOfStage = Dictionary(rows.map { ($0.stage, $0) }) { first, _ in first }
         for node in network.nodes {
             guard let row = rowOfStage[node.stage], row.learns else { continue }
             let isKernel = if case .batchNormalization = node.operation { false } else { true }
             rules["\(node.name).weight"] = ParameterRule(
-                learns: true, rateFactor: row.rateFactor, l2: isKernel ? l2 : 0,
+                learns: true, rateFactor: row.rateFactor, l1: isKernel ? l1 : 0, l2: isKernel ? l2 : 0,
                 pull: isKernel && node.stage != Stage.head ? pull : 0)
             rules["\(node.name).bias"] = ParameterRule(learns: true, rateFactor: row.rateFactor)
         }

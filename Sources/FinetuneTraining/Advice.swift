@@ -4,6 +4,11 @@ internal import FinetuneEngine
 internal import FinetuneModels
 
 extension TrainingSettings {
+    /// Whether anything is learned by steps: convex heads on frozen features are solved.
+    private var usesSteps: Bool {
+        if strategy == .frozen, case .convex = head { false } else { true }
+    }
+
     /// Notes on choices that work but are seldom the best.
     package var advice: [String] {
         var advice: [String] = []
@@ -12,6 +17,11 @@ extension TrainingSettings {
         {
             advice.append(
                 "\(design.activation.rawValue) is flat at both ends, where its gradient vanishes: hidden layers learn slowly. Try --activation relu or gelu."
+            )
+        }
+        if usesSteps, steps.optimizer.isAdaptive, steps.chosenSchedule.decay != .constant {
+            advice.append(
+                "\(steps.optimizer.name) already fits the length of its steps to the gradients; a \(steps.chosenSchedule.name) rate on top makes late steps very short. Compare with --schedule constant."
             )
         }
         return advice

@@ -145,7 +145,7 @@ struct FineTuning {
             let done = Double(epoch * count + progress.step)
             let measures = (progress.step + 1) % measured == 0 || progress.step + 1 == count
             let norms = await session.program.update(
-                steps.optimizer, rate: rate(done / total), averageKept: averageKept(after: done), measures: measures)
+                rate: rate(done / total), averageKept: averageKept(after: done), measures: measures)
             if measures { meter.add(norms, await session.program.units) }
             progress.step += 1
             progress.sums.loss += result.loss * Double(items.count)
@@ -230,7 +230,8 @@ struct FineTuning {
     /// The learning rate when a share of the steps, or of the time that there is, has gone.
     private func rate(_ share: Double) -> Double {
         let timeShare = steps.timeBudget.map { elapsed / $0 } ?? 0
-        return (progress.rate ?? 0) * steps.schedule.factor(max(share, timeShare))
+        let epochs = Double(steps.epochs)
+        return (progress.rate ?? 0) * steps.chosenSchedule.factor(after: max(share, timeShare) * epochs, of: epochs)
     }
 
     /// A young average follows faster: TensorFlow's `ExponentialMovingAverage(num_updates)`.
@@ -299,7 +300,8 @@ struct FineTuning {
         let order = shuffled(steps.epochs)
         let turn = min(RateSearch.batches, stepsPerEpoch(session))
         var losses: [Double] = []
-        for (step, rate) in RateSearch.rates.enumerated() {
+        let rates = RateSearch.rates(for: steps.optimizer)
+        for (step, rate) in rates.enumerated() {
             if context.shouldStop() { break }
             let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
@@ -307,11 +309,11 @@ struct FineTuning {
             let result = try await session.program.evaluate(images, targets: targets(items))
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)
-            await session.program.update(steps.optimizer, rate: rate)
-            report(.share(stage: "learning rate", Double(step + 1) / Double(RateSearch.rates.count)))
+            await session.program.update(rate: rate)
+            report(.share(stage: "learning rate", Double(step + 1) / Double(rates.count)))
         }
         await session.program.restore(start)
-        let rate = RateSearch.choose(losses, batches: turn)
+        let rate = RateSearch.choose(rates, losses, batches: turn)
         report(
             .note(
                 "Learning rate \(rate) (range test: \(losses.count) steps).",

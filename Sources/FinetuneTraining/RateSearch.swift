@@ -1,5 +1,6 @@
 // A learning rate for this network and these images: the range test of Smith (2015).
 
+internal import FinetuneEngine
 internal import Glibc
 
 /// Raises the rate from step to step until the loss no longer falls; a fifth of where it was lowest is the answer.
@@ -9,15 +10,19 @@ internal import Glibc
 enum RateSearch {
     /// Batches that take turns.
     static let batches = 4
-    /// What is tried, from the lowest rate to the highest.
-    static let rates = (0..<28).map { 1e-4 * pow(1e4, Double($0) / 27) }
+    /// What is tried, from the lowest rate to the highest: 10⁻⁴ to 1, or 10⁻⁶ to 10⁻² where steps are as long as the
+    /// rate says, whatever the gradients are.
+    static func rates(for optimizer: Optimizer) -> [Double] {
+        (0..<28).map { (optimizer.isAdaptive ? 1e-6 : 1e-4) * pow(1e4, Double($0) / 27) }
+    }
 
     /// The rate that the losses speak for.
     ///
     /// - Parameters:
+    ///   - rates: What was tried.
     ///   - losses: The loss before the step with each of `rates`, fewer where the test ended early.
     ///   - batches: How many batches took turns.
-    static func choose(_ losses: [Double], batches: Int) -> Double {
+    static func choose(_ rates: [Double], _ losses: [Double], batches: Int) -> Double {
         let means = losses.indices.dropFirst(batches - 1).map { last in
             losses[(last - batches + 1)...last].reduce(0, +) / Double(batches)
         }

@@ -37,10 +37,12 @@ struct TrainingCheckpoint: Sendable {
 
     /// - Throws: `CheckpointError` or `FileError`, and then the last one is still there.
     func write(to path: String) throws {
-        var groups = ["weights": state.weights, "velocity": state.velocity]
+        var groups = ["weights": state.weights]
+        for (number, tensors) in state.memories.enumerated() { groups[Self.memory(number)] = tensors }
         groups["average"] = state.average
         groups["best"] = best
-        let document: JSON = ["fingerprint": fingerprint, "progress": progress.json]
+        let steps = state.steps.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .integer($0.value)) }
+        let document: JSON = ["fingerprint": fingerprint, "progress": progress.json, "steps": .object(steps)]
         try TensorFile(marker: Self.marker, documentName: "training", document: document, groups: groups)
             .write(to: path)
     }
@@ -68,9 +70,16 @@ struct TrainingCheckpoint: Sendable {
         self.fingerprint = fingerprint
         self.progress = progress
         state = TrainingProgram.State(
-            weights: weights, velocity: file.groups["velocity"] ?? [:], average: file.groups["average"])
+            weights: weights,
+            memories: (0..<Self.mostMemories).compactMap { file.groups[Self.memory($0)] },
+            steps: Dictionary((file.document["steps"]?.members ?? []).map { ($0.key, $0.value.intValue ?? 0) }) { $1 },
+            average: file.groups["average"])
         best = file.groups["best"]
     }
+
+    /// The name of what the optimizer remembers.
+    private static func memory(_ number: Int) -> String { "memory\(number)" }
+    private static let mostMemories = 2
 }
 
 extension TrainingProgress {

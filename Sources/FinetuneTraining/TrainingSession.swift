@@ -38,7 +38,8 @@ struct TrainingSession {
             after: values.node, outputShape: scaling.map { [$0.outputs] } ?? values.extractor.outputShape)
         let classes = values.dataset.classes.count
         program = try await TrainingProgram(
-            part, model.weights, rules: plan.rules(for: model.network, l2: steps.l2, pull: steps.pull),
+            part, model.weights, rules: plan.rules(for: model.network, l1: steps.l1, l2: steps.l2, pull: steps.pull),
+            optimizer: steps.optimizer,
             live: plan.liveNormalizations(of: part), dropout: Self.dropout(steps.dropout, part),
             classWeights: settings.classWeights.factors(labels: labels, classCount: classes).map { Float($0) },
             averages: steps.averageKept != nil, batch: batch, height: shape.height, width: shape.width,

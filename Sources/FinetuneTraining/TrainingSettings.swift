@@ -59,10 +59,12 @@ package struct StepSettings: Sendable {
     package var batch = 32
     /// The initial rate; nil searches one.
     package var learningRate: Double?
-    package var optimizer = Optimizer.momentum(0.9)
-    package var schedule = Schedule.cosine
+    package var optimizer = Optimizer.momentum()
+    /// How the rate changes; nil for what suits the optimizer.
+    package var schedule: Schedule?
     /// What the rate of a stage is to that of the next one.
     package var stageRateDecay = 1.0
+    package var l1 = 0.0
     package var l2 = 0.0
     /// Strength of L2 towards the base's weights.
     package var pull = 0.0
@@ -86,40 +88,22 @@ package struct StepSettings: Sendable {
 
     package init() {}
 
+    /// Adaptive optimizers keep their rate, the others' falls like a cosine.
+    package var chosenSchedule: Schedule { schedule ?? Schedule(optimizer.isAdaptive ? .constant : .cosine) }
+
     /// What must be the same for a training to go on where another stopped.
     package var json: JSON {
         [
             "unfreeze": .string(unfreezing.text), "batch-norm": .string(normalization.rawValue),
             "train-precision": .string(precision.rawValue), "epochs": .integer(epochs), "batch": .integer(batch),
-            "lr": learningRate.map { .number($0) } ?? "auto", "optimizer": .string(optimizer.name),
-            "schedule": .string(schedule.rawValue), "stage-lr-decay": .number(stageRateDecay), "l2": .number(l2),
+            "lr": learningRate.map { .number($0) } ?? "auto", "optimizer": optimizer.json,
+            "schedule": chosenSchedule.json, "stage-lr-decay": .number(stageRateDecay), "l1": .number(l1),
+            "l2": .number(l2),
             "l2-sp": .number(pull), "dropout": .number(dropout), "label-smoothing": .number(labelSmoothing),
             "mixup": .number(mixing.mixup), "cutmix": .number(mixing.cutmix), "augment": .string(augmentation.rawValue),
             "views": views.map { .integer($0) } ?? .null, "early-stop": .integer(patience),
             "monitor": .string(monitor.rawValue), "ema": averageKept.map { .number($0) } ?? .null,
             "time-budget": timeBudget.map { .number($0) } ?? .null,
         ]
-    }
-}
-
-extension Optimizer {
-    /// As `--optimizer` says it.
-    package var name: String {
-        switch self {
-        case .sgd: "sgd"
-        case .momentum: "momentum"
-        case .nesterov: "nesterov"
-        }
-    }
-
-    package static let names = ["sgd", "momentum", "nesterov"]
-
-    package init?(name: String) {
-        switch name {
-        case "sgd": self = .sgd
-        case "momentum": self = .momentum(0.9)
-        case "nesterov": self = .nesterov(0.9)
-        default: return nil
-        }
     }
 }

@@ -82,12 +82,13 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
 
     func program(
         live: Set<String> = [], rules: [String: ParameterRule]? = nil, batch: Int = batch,
-        dropout: [String: Dropout] = [:],
-        averages: Bool = false, _ precision: Precision = .fp32
+        optimizer: FinetuneEngine.Optimizer = .momentum(), dropout: [String: Dropout] = [:], averages: Bool = false,
+        _ precision: Precision = .fp32
     ) async throws -> TrainingProgram {
         try await TrainingProgram(
-            network, weights, rules: rules ?? self.rules, live: live, dropout: dropout, averages: averages,
-            batch: batch, height: height, width: width, precision: precision, thread: TrainingProgramTests.thread)
+            network, weights, rules: rules ?? self.rules, optimizer: optimizer, live: live, dropout: dropout,
+            averages: averages, batch: batch, height: height, width: width, precision: precision,
+            thread: TrainingProgramTests.thread)
     }
 }
 
@@ -204,7 +205,7 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
                 #expect(abs(Double(found) - value) < 1e-5, "\(name)")
             }
         }
-        await program.update(.momentum(0.9), rate: 0.1)
+        await program.update(rate: 0.1)
         #expect(Set(await program.weights().keys) == Set(rules.keys))
     }
 
@@ -235,7 +236,7 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
             for step in steps {
                 _ = try await program.evaluate(
                     example.images, targets: example.targetTensor, dropoutKey: UInt64(step))
-                await program.update(.nesterov(0.9), rate: 0.05, averageKept: 0.9)
+                await program.update(rate: 0.05, averageKept: 0.9)
             }
         }
         let whole = try await example.program(
@@ -313,7 +314,7 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
                 v[index] = 0.9 * v[index] + Double(g[index]) + 0.2 * w[index] + 0.3 * (w[index] - start[index])
                 w[index] -= 0.5 * 0.1 * v[index]
             }
-            await program.update(.momentum(0.9), rate: 0.1)
+            await program.update(rate: 0.1)
             let found = try #require(await program.weights()["conv.weight"]).values
             for index in w.indices { #expect(abs(Double(found[index]) - w[index]) < 1e-6) }
         }
@@ -340,13 +341,5 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
             // A unit that never fires passes on nothing at all.
             #expect(units.fired == reference.gradients["bn.bias"]?.map { $0 != 0 })
         }
-    }
-}
-
-@Suite("A schedule") struct ScheduleTests {
-    @Test("follows its closed form", arguments: [(0.0, 1.0), (0.25, 0.853553390593), (0.5, 0.5), (1, 0), (2, 0)])
-    func cosine(_ share: Double, _ factor: Double) {
-        #expect(abs(Schedule.cosine.factor(share) - factor) < 1e-9)
-        #expect(Schedule.constant.factor(share) == 1)
     }
 }

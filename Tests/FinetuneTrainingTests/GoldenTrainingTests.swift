@@ -121,12 +121,13 @@ struct GoldenTrainingTests {
             ParameterRule(learns: true, l2: golden.number("weight_decay"))
         }
         let live = isLive ? Set(network.nodes.filter(\.isNormalization).map(\.name)) : []
-        let program = try await TrainingProgram(
-            network, start, rules: rules, live: live, batch: 8, height: 48, width: 48, precision: .fp32,
-            thread: EngineThread(threads: 2))
         let momentum = golden.number("momentum")
         let optimizer: FinetuneEngine.Optimizer =
             golden.json["nesterov"] == true ? .nesterov(momentum) : .momentum(momentum)
+        let program = try await TrainingProgram(
+            network, start, rules: rules, optimizer: optimizer, live: live, batch: 8, height: 48, width: 48,
+            precision: .fp32,
+            thread: EngineThread(threads: 2))
 
         let losses = try array("losses").map { Double($0) }
         let spreads = golden.json["loss_spread"]?.numbers ?? []
@@ -143,7 +144,7 @@ struct GoldenTrainingTests {
             #expect(
                 abs(result.loss - losses[step]) <= tolerance * losses[step],
                 "step \(step + 1): \(result.loss), PyTorch \(losses[step])")
-            await program.update(optimizer, rate: golden.number("lr"))
+            await program.update(rate: golden.number("lr"))
             if step + 1 == learned { weights = await program.weights() }
         }
         let final = archive.members.filter { $0.name.hasPrefix("final.") }

@@ -123,16 +123,18 @@ import Testing
     /// A loss that falls the faster the larger the rate, up to a rate at which it explodes; batches differ by much more.
     @Test("finds a fifth of the rate at which the loss was lowest, whatever the batches' own differences")
     func finds() {
+        let rates = RateSearch.rates(for: .momentum())
+        #expect(RateSearch.rates(for: .adam()).last == rates.last.map { $0 / 100 })
         var (loss, losses) = (2.0, [Double]())
-        for (step, rate) in RateSearch.rates.enumerated() {
+        for (step, rate) in rates.enumerated() {
             losses.append(loss + [0.9, -0.3, 0.2, -0.8][step % 4])
             loss += rate < 0.05 ? -rate * 5 : rate * 40
         }
-        let chosen = RateSearch.choose(losses, batches: 4)
+        let chosen = RateSearch.choose(rates, losses, batches: 4)
         #expect(chosen > 0.05 / 5 / 2 && chosen < 0.05 / 5 * 2, "\(chosen)")
         #expect(RateSearch.hasBlownUp(.nan, lowest: 1) && RateSearch.hasBlownUp(4, lowest: 1))
         #expect(!RateSearch.hasBlownUp(2.5, lowest: 1))
-        #expect(RateSearch.choose([], batches: 4) == RateSearch.rates[0])
+        #expect(RateSearch.choose(rates, [], batches: 4) == rates[0])
     }
 }
 
