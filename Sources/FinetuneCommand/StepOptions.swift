@@ -85,7 +85,10 @@ struct StepOptions: ParsableArguments {
             "Paste a box of one image into another, its share from Beta(A, A). Common is 1. (default: 0)",
             valueName: "A"))
     var cutmix: Double?
-    @Option(help: "none, or light: parts of the picture, mirrored or not. (default: light; none for frozen features)")
+    @Option(
+        help:
+            "none; light: parts of the picture, mirrored or not; standard: smaller parts, turned, colors varied, a rectangle erased; or trivial: light with one operation of TrivialAugment. (default: light; none for frozen features)"
+    )
     var augment: Augmentation?
     @Option(help: "Views of each image that are kept where something is frozen. (default: 4, or 1 without --augment)")
     var views: Int?
