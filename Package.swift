@@ -40,6 +40,7 @@ let fuzzing: [Target] =
 let package = Package(
     name: "finetune",
     products: [
+        .library(name: "Finetune", targets: ["Finetune"]),
         .executable(name: "finetune", targets: ["FinetuneCommand"]),
         .executable(name: "finetune-read-weights", targets: ["FinetuneReadWeights"]),
     ],
@@ -77,6 +78,12 @@ let package = Package(
             [
                 "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints", "FinetuneDatasets",
                 "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+            ]),
+        room(
+            "Finetune",
+            [
+                "FinetuneTraining", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
+                "FinetuneDatasets", "FinetuneModels", "FinetuneEngine",
             ]),
         .executableTarget(
             name: "FinetuneCommand",
@@ -116,6 +123,10 @@ let package = Package(
                 "FinetuneTraining", "FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine",
                 "FinetuneFiles", "TestSupport",
             ]),
+        // As other packages see it.
+        .testTarget(
+            name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights"], packageAccess: false,
+            swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
     ] + fuzzing
 )

@@ -6,6 +6,11 @@ package import FinetuneModels
 
 /// A file of pretrained weights.
 package struct WeightFile: Sendable {
+    /// Where `finetune-read-weights` is installed and built: beside the program that runs.
+    package static var helperBesideProgram: String {
+        Path.join(Path.parent(of: FileSystem.programPath), "finetune-read-weights")
+    }
+
     package let path: String
     package let arrays: NamedArrays
 

@@ -114,23 +114,6 @@ final class Console: Sendable {
     }
 }
 
-extension Double {
-    /// The number as text with so many decimal places.
-    func rounded(toPlaces places: Int) -> String {
-        guard isFinite else { return "\(self)" }
-        let scale = pow(10, Double(places))
-        let whole = Int((abs(self) * scale).rounded())
-        let text = String(whole / Int(scale))
-        guard places > 0 else { return (self < 0 ? "-" : "") + text }
-        let fraction = String(whole % Int(scale))
-        return (self < 0 && whole > 0 ? "-" : "") + text + "." + String(repeating: "0", count: places - fraction.count)
-            + fraction
-    }
-
-    /// A share as a percentage with one decimal place.
-    var percent: String { "\((self * 100).rounded(toPlaces: 1)) %" }
-}
-
 /// How much is said.
 enum LogLevel: String, CaseIterable, Comparable {
     case debug, info, warning, error

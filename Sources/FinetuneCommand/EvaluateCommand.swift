@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import FinetuneDatasets
+internal import FinetuneEngine
 internal import FinetuneEvaluation
 internal import FinetuneFiles
 internal import FinetuneModels
@@ -64,7 +65,8 @@ struct EvaluateCommand: AsyncParsableCommand {
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
         dataset = try dataset.relabelled(classes: classes)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
-        let precision = compute.precision(for: &loaded, console)
+        let precision: Precision
+        (loaded, precision) = loaded.computable(in: compute.precision, console.report)
         let predictor = try await Predictor(
             loaded, classes: classes, inputShape: dataset.inputShape, precision: precision, thread: thread)
         let score = try await predictor.evaluate(dataset) { done, total in

@@ -58,7 +58,8 @@ struct ExtractCommand: AsyncParsableCommand {
         var dataset = try data.load()
         dataset = dataset.selecting(try split.items(dataset))
         model = try await recipe.resolve(model, dataset, thread, console)
-        let precision = compute.precision(for: &model, console)
+        let precision: Precision
+        (model, precision) = model.computable(in: compute.precision, console.report)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
             thread: thread)

@@ -5,18 +5,6 @@ internal import FinetuneEngine
 internal import FinetuneModels
 internal import FinetuneTraining
 
-extension Activation: ExpressibleByArgument {}
-extension Initialization: ExpressibleByArgument {}
-extension ClassWeights: ExpressibleByArgument {}
-
-extension HeadKind: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
-extension FeatureScaling: ExpressibleByArgument {
-    public init?(argument: String) { self.init(argument) }
-}
-
 /// The new head.
 struct HeadOptions: ParsableArguments {
     @Option(

@@ -11,7 +11,6 @@ internal import FinetuneTraining
 internal import Glibc
 
 extension LogLevel: ExpressibleByArgument {}
-extension Precision: ExpressibleByArgument {}
 extension InputRecipe.Fit: ExpressibleByArgument {}
 extension InputRecipe.Exif: ExpressibleByArgument {}
 
@@ -34,26 +33,6 @@ struct ComputeOptions: ParsableArguments {
     }
 
     func makeThread() -> EngineThread { EngineThread(threads: threads ?? Machine.availableProcessors) }
-
-    /// The precision asked for, or the one that a model was adapted in, or the fastest. A part of the model that was
-    /// trained in what this processor lacks runs in fp32.
-    func precision(for model: inout Model, _ console: Console) -> Precision {
-        var lacking: Precision?
-        if let trained = model.trainedPart?.precision, !trained.isNative {
-            lacking = trained
-            model.trainedPart?.precision = .fp32
-        }
-        var chosen = precision ?? model.precision ?? .native
-        if precision == nil, !chosen.isNative {
-            lacking = chosen
-            chosen = .fp32
-        }
-        if let lacking {
-            console.report(
-                .warning("This processor has no \(lacking.rawValue); computing in fp32, results may differ slightly."))
-        }
-        return chosen
-    }
 }
 
 /// How pixels become numbers, where the base should not decide.
@@ -81,12 +60,8 @@ struct RecipeOptions: ParsableArguments {
     func resolve(_ model: Model, _ dataset: ImageDataset, _ thread: EngineThread, _ console: Console) async throws
         -> Model
     {
-        var model = model
-        if recipe == "auto", model.dialect != Model.ownDialect {
-            let size = model.inputSize ?? ImageSize(height: 224, width: 224)
-            try await test(&model, size, dataset, thread, console)
-        }
-        return try resolve(model)
+        let known = recipe == "auto" ? try await model.findingRecipe(on: dataset, thread, console.report) : model
+        return try resolve(known)
     }
 
     /// The model with the recipe that the flags or the file give it, if any.
@@ -128,43 +103,6 @@ struct RecipeOptions: ParsableArguments {
         }
         if let exif { model.recipe?.exif = exif }
         return model
-    }
-
-    /// Holds what the file says against its first batch norm; where the file says nothing, takes what fits best.
-    private func test(
-        _ model: inout Model, _ size: ImageSize, _ dataset: ImageDataset, _ thread: EngineThread, _ console: Console
-    ) async throws {
-        let channels = model.network.inputChannels
-        let unknown = InputRecipe(
-            height: size.height, width: size.width, channels: channels,
-            pixels: InputRecipe.Pixels.raw.spread(over: channels), fit: .squash)
-        let recipe = model.recipe ?? unknown
-        guard recipe.channels == channels, let test = try await RecipeTest(model, recipe, dataset, thread: thread),
-            let best = test.fits.first
-        else { return }
-        let words = test.fits.map { "\($0.name) \($0.distance.rounded(toPlaces: 2))" }.joined(separator: ", ")
-        if model.recipe == nil {
-            model.recipe = recipe.with(best.pixels)
-            model.recipeSource = "the first batch norm's statistics on \(test.imageCount) images (distances: \(words))"
-            console.report(
-                .note(
-                    "The file does not say how pixels become numbers; '\(best.name)' fits its first batch norm best (distances: \(words)).",
-                    [
-                        "recipe": .string(best.name),
-                        "distances": .object(test.fits.map { .init($0.name, .number($0.distance)) }),
-                    ]))
-            if !test.isClear {
-                console.report(
-                    .warning(
-                        "The recipe '\(best.name)' is hardly better than '\(test.fits[1].name)'. If you know which one its authors used, say so with --recipe."
-                    ))
-            }
-        } else if let (given, better) = test.better(than: recipe.pixels) {
-            console.report(
-                .warning(
-                    "The preprocessing by \(model.recipeSource ?? "the file") fits the network's first batch norm far worse than '\(better.name)' (distances \(given.distance.rounded(toPlaces: 2)) and \(better.distance.rounded(toPlaces: 2))). If accuracy is low, try --recipe \(better.name)."
-                ))
-        }
     }
 }
 
@@ -209,7 +147,7 @@ struct DataOptions: ParsableArguments {
 /// Where the program's own files are.
 enum Installation {
     /// The reading helper stands beside the program.
-    static var helper: String { Path.join(Path.parent(of: FileSystem.programPath), "finetune-read-weights") }
+    static var helper: String { WeightFile.helperBesideProgram }
 
     /// The bundled base: in the package above the build folder, or under the prefix that it was installed to.
     static func defaultBase() throws -> String {

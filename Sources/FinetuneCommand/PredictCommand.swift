@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import FinetuneDatasets
+internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
@@ -44,7 +45,8 @@ struct PredictCommand: AsyncParsableCommand {
         let classes =
             try model.classes.map(classNames) ?? loaded.classes
             ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
-        let precision = compute.precision(for: &loaded, console)
+        let precision: Precision
+        (loaded, precision) = loaded.computable(in: compute.precision, console.report)
         let predictor = try await Predictor(
             loaded, classes: classes, precision: precision, imageCount: dataset.items.count, thread: thread)
         var rows: [JSON] = []

@@ -7,11 +7,6 @@ internal import FinetuneModels
 internal import FinetunePipeline
 internal import FinetuneTraining
 
-extension Strategy: ExpressibleByArgument {}
-extension NormalizationMode: ExpressibleByArgument {}
-extension Augmentation: ExpressibleByArgument {}
-extension Monitor: ExpressibleByArgument {}
-
 /// How the rate changes after the warm-up.
 enum ScheduleName: String, CaseIterable, ExpressibleByArgument {
     case constant, step, cosine, linear

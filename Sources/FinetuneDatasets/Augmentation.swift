@@ -6,7 +6,7 @@ package import FinetuneModels
 internal import Glibc
 
 /// How pictures are varied while a network learns.
-package enum Augmentation: String, Sendable, CaseIterable {
+public enum Augmentation: String, Sendable, CaseIterable {
     case none
     /// A part of the picture, resized to the network's input and in half of the cases mirrored. The part has 70 to
     /// 100 % of the area that is seen without augmentation, its shape but for 10 %, and any place. For a picture of the

@@ -3,12 +3,12 @@
 internal import CFinetuneDNNL
 internal import Glibc
 
-package enum Machine {
+public enum Machine {
     /// Bytes of memory.
     package static var physicalMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 
     /// The number of processors that this process may use.
-    package static var availableProcessors: Int { max(1, Int(omp_get_num_procs())) }
+    public static var availableProcessors: Int { max(1, Int(omp_get_num_procs())) }
 
     /// The processor's instructions and the library that uses them: where they differ, last digits of results do.
     package static var arithmetic: String {

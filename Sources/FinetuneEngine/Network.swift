@@ -177,7 +177,7 @@ package struct Edges: Sendable, Equatable {
 }
 
 /// Element-wise functions between layers.
-package enum Activation: String, Sendable, Equatable, CaseIterable {
+public enum Activation: String, Sendable, Equatable, CaseIterable {
     /// `max(x, 0)`
     case relu
     /// `x` above 0, `0.01·x` below: the slope of `torch.nn.LeakyReLU`.

@@ -3,7 +3,7 @@
 internal import Glibc
 
 /// A rule for steps, with `torch.optim`'s numbers; `g` is the gradient with that of the penalties.
-package enum Optimizer: Sendable, Equatable {
+public enum Optimizer: Sendable, Equatable {
     /// `w −= rate·g`
     case sgd
     /// `v = momentum·v + g`, `w −= rate·v`: `torch.optim.SGD(momentum=…)` (Polyak 1964).
@@ -20,7 +20,7 @@ package enum Optimizer: Sendable, Equatable {
     case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
 
     /// Whether it divides a step by the size of past gradients, so that rates are much smaller.
-    package var isAdaptive: Bool {
+    public var isAdaptive: Bool {
         switch self {
         case .sgd, .momentum, .nesterov: false
         case .rmsProp, .adam, .adamW: true

@@ -3,9 +3,9 @@
 internal import Glibc
 
 /// The factor of the initial learning rate over a training.
-package struct Schedule: Sendable, Equatable {
+public struct Schedule: Sendable, Equatable {
     /// What follows the warm-up; `t` counts from its end, `T` is what is left then.
-    package enum Decay: Sendable, Equatable {
+    public enum Decay: Sendable, Equatable {
         case constant
         /// `F^⌊t/S⌋`: `torch.optim.lr_scheduler.StepLR`, `S` in epochs.
         case step(every: Double, factor: Double)
@@ -15,17 +15,17 @@ package struct Schedule: Sendable, Equatable {
         case linear
     }
 
-    package var decay: Decay
+    public var decay: Decay
     /// Epochs in which the rate rises from 0, linearly (Goyal et al. 2017); they are part of the training's.
-    package var warmUp: Double
+    public var warmUp: Double
 
-    package init(_ decay: Decay, warmUp: Double = 0) {
+    public init(_ decay: Decay, warmUp: Double = 0) {
         self.decay = decay
         self.warmUp = warmUp
     }
 
     /// The factor after `epoch` epochs of `epochs`, which need not be whole.
-    package func factor(after epoch: Double, of epochs: Double) -> Double {
+    public func factor(after epoch: Double, of epochs: Double) -> Double {
         if epoch < warmUp { return max(epoch, 0) / warmUp }
         let share = epochs > warmUp ? min((epoch - warmUp) / (epochs - warmUp), 1) : 1
         switch decay {

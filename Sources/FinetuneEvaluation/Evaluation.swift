@@ -4,13 +4,13 @@ package import FinetuneFiles
 internal import Glibc
 
 /// The scores of probabilities against the truth.
-package struct Evaluation: Sendable {
-    package let classes: [String]
-    package let labels: [Int]
+public struct Evaluation: Sendable {
+    public let classes: [String]
+    public let labels: [Int]
     /// One row an image, one column a class.
-    package let probabilities: [[Double]]
+    public let probabilities: [[Double]]
     /// The most probable class of each image; the first of equals.
-    package let predictions: [Int]
+    public let predictions: [Int]
 
     /// - Parameters:
     ///   - probabilities: Shape `[images][classes]`, rows sum to 1.
@@ -24,18 +24,18 @@ package struct Evaluation: Sendable {
         predictions = probabilities.map(\.indexOfLargest)
     }
 
-    package var count: Int { labels.count }
+    public var count: Int { labels.count }
 
     /// How many predictions are right.
-    package var hits: Int { zip(predictions, labels).count { $0 == $1 } }
+    public var hits: Int { zip(predictions, labels).count { $0 == $1 } }
 
-    package var accuracy: Double { count == 0 ? .nan : Double(hits) / Double(count) }
+    public var accuracy: Double { count == 0 ? .nan : Double(hits) / Double(count) }
 
     /// The 95 % interval of the accuracy (Wilson 1927): statsmodels' `proportion_confint(method='wilson')`.
-    package var accuracyInterval: ClosedRange<Double> { Interval.wilson(hits, of: count) }
+    public var accuracyInterval: ClosedRange<Double> { Interval.wilson(hits, of: count) }
 
     /// The share of images whose label is among the `k` most probable classes.
-    package func topAccuracy(_ k: Int) -> Double {
+    public func topAccuracy(_ k: Int) -> Double {
         let hits = zip(probabilities, labels).count { row, label in
             row.indices.count { row[$0] > row[label] || (row[$0] == row[label] && $0 < label) } < k
         }
@@ -43,20 +43,20 @@ package struct Evaluation: Sendable {
     }
 
     /// The mean of −ln p(label), probabilities no smaller than 2⁻⁵²: scikit-learn's `log_loss`.
-    package var logLoss: Double {
+    public var logLoss: Double {
         let sum = zip(probabilities, labels).reduce(0) { $0 - log(max($1.0[$1.1], 0x1p-52)) }
         return count == 0 ? .nan : sum / Double(count)
     }
 
     /// The mean over classes that occur, in truth or prediction, of F1: scikit-learn's `f1_score(average='macro')`.
-    package var macroF1: Double {
+    public var macroF1: Double {
         let scores = perClass.filter { $0.support > 0 || $0.predicted > 0 }.map(\.f1)
         return scores.isEmpty ? .nan : scores.reduce(0, +) / Double(scores.count)
     }
 
     /// Expected calibration error over 15 bins of equal width (Guo et al. 2017): torchmetrics'
     /// `MulticlassCalibrationError(n_bins=15, norm='l1')`.
-    package var calibrationError: Double {
+    public var calibrationError: Double {
         let bins = 15
         var confidence = [Double](repeating: 0, count: bins)
         var correct = [Double](repeating: 0, count: bins)
@@ -71,25 +71,25 @@ package struct Evaluation: Sendable {
     }
 
     /// Rows are the truth, columns the predictions.
-    package var confusion: [[Int]] {
+    public var confusion: [[Int]] {
         var matrix = [[Int]](repeating: [Int](repeating: 0, count: classes.count), count: classes.count)
         for (label, prediction) in zip(labels, predictions) { matrix[label][prediction] += 1 }
         return matrix
     }
 
     /// One class's scores. A ratio without cases is 0.
-    package struct ClassScore: Sendable {
-        package let name: String
-        package let precision: Double
-        package let recall: Double
-        package let f1: Double
+    public struct ClassScore: Sendable {
+        public let name: String
+        public let precision: Double
+        public let recall: Double
+        public let f1: Double
         /// Images of the class.
-        package let support: Int
+        public let support: Int
         /// Images predicted to be of the class.
-        package let predicted: Int
+        public let predicted: Int
     }
 
-    package var perClass: [ClassScore] {
+    public var perClass: [ClassScore] {
         let matrix = confusion
         return classes.indices.map { k in
             let hits = Double(matrix[k][k])

@@ -2,7 +2,7 @@
 // RFC 8259, plus the tokens NaN, Infinity and -Infinity that Python's json module writes.
 
 /// A JSON value. Objects keep the order of their keys.
-package enum JSON: Sendable, Equatable {
+public enum JSON: Sendable, Equatable {
     case null
     case bool(Bool)
     case integer(Int)
@@ -12,11 +12,11 @@ package enum JSON: Sendable, Equatable {
     case object([Member])
 
     /// One `"key": value` of an object.
-    package struct Member: Sendable, Equatable {
-        package var key: String
-        package var value: JSON
+    public struct Member: Sendable, Equatable {
+        public var key: String
+        public var value: JSON
 
-        package init(_ key: String, _ value: JSON) {
+        public init(_ key: String, _ value: JSON) {
             self.key = key
             self.value = value
         }
@@ -27,23 +27,23 @@ package enum JSON: Sendable, Equatable {
 
 extension JSON {
     /// The value under `key`, or nil where this is no object or has no such key.
-    package subscript(key: String) -> JSON? {
+    public subscript(key: String) -> JSON? {
         guard case .object(let members) = self else { return nil }
         return members.first { $0.key == key }?.value
     }
 
-    package var stringValue: String? {
+    public var stringValue: String? {
         guard case .string(let value) = self else { return nil }
         return value
     }
 
-    package var boolValue: Bool? {
+    public var boolValue: Bool? {
         guard case .bool(let value) = self else { return nil }
         return value
     }
 
     /// A whole number; `3.0` counts as one.
-    package var intValue: Int? {
+    public var intValue: Int? {
         switch self {
         case .integer(let value): value
         case .number(let value): Int(exactly: value)
@@ -51,7 +51,7 @@ extension JSON {
         }
     }
 
-    package var doubleValue: Double? {
+    public var doubleValue: Double? {
         switch self {
         case .integer(let value): Double(value)
         case .number(let value): value
@@ -59,12 +59,12 @@ extension JSON {
         }
     }
 
-    package var arrayValue: [JSON]? {
+    public var arrayValue: [JSON]? {
         guard case .array(let values) = self else { return nil }
         return values
     }
 
-    package var members: [Member]? {
+    public var members: [Member]? {
         guard case .object(let members) = self else { return nil }
         return members
     }
@@ -73,30 +73,30 @@ extension JSON {
 extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, ExpressibleByFloatLiteral,
     ExpressibleByBooleanLiteral, ExpressibleByArrayLiteral, ExpressibleByDictionaryLiteral
 {
-    package init(stringLiteral value: String) { self = .string(value) }
-    package init(integerLiteral value: Int) { self = .integer(value) }
-    package init(floatLiteral value: Double) { self = .number(value) }
-    package init(booleanLiteral value: Bool) { self = .bool(value) }
-    package init(arrayLiteral elements: JSON...) { self = .array(elements) }
-    package init(dictionaryLiteral elements: (String, JSON)...) { self = .object(elements.map(Member.init)) }
+    public init(stringLiteral value: String) { self = .string(value) }
+    public init(integerLiteral value: Int) { self = .integer(value) }
+    public init(floatLiteral value: Double) { self = .number(value) }
+    public init(booleanLiteral value: Bool) { self = .bool(value) }
+    public init(arrayLiteral elements: JSON...) { self = .array(elements) }
+    public init(dictionaryLiteral elements: (String, JSON)...) { self = .object(elements.map(Member.init)) }
 
-    package init(_ values: [String]) { self = .array(values.map { .string($0) }) }
-    package init(_ values: [Int]) { self = .array(values.map { .integer($0) }) }
-    package init(_ values: [Double]) { self = .array(values.map { .number($0) }) }
+    public init(_ values: [String]) { self = .array(values.map { .string($0) }) }
+    public init(_ values: [Int]) { self = .array(values.map { .integer($0) }) }
+    public init(_ values: [Double]) { self = .array(values.map { .number($0) }) }
 }
 
 // MARK: - Writing
 
 extension JSON {
     /// The value as JSON text on one line. Numbers that JSON cannot hold (NaN, infinities) become `null`.
-    package var text: String {
+    public var text: String {
         var out = ""
         write(to: &out, indentation: nil)
         return out
     }
 
     /// The value as JSON text with two spaces a level, for files that people open.
-    package var prettyText: String {
+    public var prettyText: String {
         var out = ""
         write(to: &out, indentation: 0)
         out += "\n"

@@ -1,7 +1,7 @@
 // How much each class counts in the loss.
 
 /// The weights of the classes.
-package enum ClassWeights: String, Sendable, CaseIterable {
+public enum ClassWeights: String, Sendable, CaseIterable {
     /// Every image counts the same.
     case none
     /// Every class counts the same: scikit-learn's `class_weight="balanced"`.

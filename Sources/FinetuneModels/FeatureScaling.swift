@@ -4,7 +4,7 @@ package import FinetuneEngine
 package import FinetuneFiles
 
 /// A scaling of features, as people say it.
-package enum FeatureScaling: Sendable, Equatable {
+public enum FeatureScaling: Sendable, Equatable {
     case none
     /// Each feature to mean 0 and variance 1.
     case standardize
@@ -17,7 +17,7 @@ package enum FeatureScaling: Sendable, Equatable {
 
     /// - Parameter text: `none`, `standardize`, `l2`, `pca:K`, `whiten` or `whiten:K`.
     /// - Returns: Nil for anything else.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
         let count = parts.count == 2 ? Int(parts[1]) ?? 0 : nil
         if let count, count < 1 { return nil }
@@ -31,7 +31,7 @@ package enum FeatureScaling: Sendable, Equatable {
         }
     }
 
-    package var text: String {
+    public var text: String {
         switch self {
         case .none: "none"
         case .standardize: "standardize"

@@ -5,14 +5,14 @@ package import FinetuneFiles
 internal import Glibc
 
 /// The stage from which on a network learns, as people say it.
-package enum Unfreezing: Sendable, Equatable {
+public enum Unfreezing: Sendable, Equatable {
     case head
     /// The last stage before the pooling.
     case last
     case all
     case stage(String)
 
-    package init(_ text: String) {
+    public init(_ text: String) {
         switch text {
         case "head": self = .head
         case "last": self = .last
@@ -48,7 +48,7 @@ package enum Unfreezing: Sendable, Equatable {
 }
 
 /// Which statistics the batch norms of learning stages use.
-package enum NormalizationMode: String, Sendable, CaseIterable {
+public enum NormalizationMode: String, Sendable, CaseIterable {
     /// The stored ones, which never change.
     case frozen
     /// Each batch's own, which move the stored ones.

@@ -67,7 +67,7 @@ package struct StrengthTrial: Sendable {
 }
 
 /// Heads that have one best answer, which is found.
-package enum ConvexHead: String, Sendable, CaseIterable {
+public enum ConvexHead: String, Sendable, CaseIterable {
     /// Multinomial logistic regression to its optimum, the strength of L2 chosen by cross-validation.
     case logistic
     /// Ridge regression on the classes' indicators in closed form, the strength chosen likewise.

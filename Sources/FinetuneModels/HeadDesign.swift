@@ -1,17 +1,17 @@
 // The layers that take the place of a base's head.
 
-package import FinetuneEngine
+public import FinetuneEngine
 
 /// Dense layers with an activation between them; without hidden layers a linear head.
-package struct HeadDesign: Sendable, Equatable {
+public struct HeadDesign: Sendable, Equatable {
     /// Units of each hidden layer, in the order data takes them.
-    package var hidden: [Int]
-    package var activation: Activation
+    public var hidden: [Int]
+    public var activation: Activation
     /// How the weights begin; nil for what suits: hidden layers as their activation wants it, the last layer of an MLP
     /// as a linear one, and a linear head at zero. Biases begin at zero.
-    package var initialization: Initialization?
+    public var initialization: Initialization?
 
-    package init(hidden: [Int] = [], activation: Activation = .relu, initialization: Initialization? = nil) {
+    public init(hidden: [Int] = [], activation: Activation = .relu, initialization: Initialization? = nil) {
         self.hidden = hidden
         self.activation = activation
         self.initialization = initialization

@@ -4,19 +4,19 @@ internal import FinetuneEngine
 package import FinetuneFiles
 
 /// A kind of head and how it learns.
-package enum HeadKind: Sendable, Equatable {
+public enum HeadKind: Sendable, Equatable {
     /// On frozen features, to its optimum.
     case convex(ConvexHead)
     /// Dense layers, by steps.
     case layers(HeadDesign)
 
-    package static let logistic = HeadKind.convex(.logistic)
-    package static let ridge = HeadKind.convex(.ridge)
-    package static let linear = HeadKind.layers(HeadDesign())
+    public static let logistic = HeadKind.convex(.logistic)
+    public static let ridge = HeadKind.convex(.ridge)
+    public static let linear = HeadKind.layers(HeadDesign())
 
     /// - Parameter text: `logistic`, `ridge`, `linear`, or `mlp:` with the units of each hidden layer.
     /// - Returns: Nil for anything else.
-    package init?(_ text: String) {
+    public init?(_ text: String) {
         if let convex = ConvexHead(rawValue: text) {
             self = .convex(convex)
         } else if text == "linear" {
@@ -30,7 +30,7 @@ package enum HeadKind: Sendable, Equatable {
         }
     }
 
-    package var text: String {
+    public var text: String {
         switch self {
         case .convex(let head): head.rawValue
         case .layers(let design):

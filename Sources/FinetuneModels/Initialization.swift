@@ -1,9 +1,9 @@
 // Random weights to begin with, so that signals and gradients keep their size from layer to layer.
 
-package import FinetuneEngine
+public import FinetuneEngine
 
 /// The variance of a layer's initial weights. Biases begin at zero.
-package enum Initialization: String, Sendable, CaseIterable {
+public enum Initialization: String, Sendable, CaseIterable {
     /// `2 / ((1 + a²)·fan)` with the slope `a` of a leaky ReLU below 0 (He et al. 2015), normal:
     /// `torch.nn.init.kaiming_normal_`.
     case kaiming
@@ -22,7 +22,7 @@ package enum Initialization: String, Sendable, CaseIterable {
     }
 
     /// What suits a layer that an activation follows.
-    package static func suited(to activation: Activation) -> Initialization {
+    public static func suited(to activation: Activation) -> Initialization {
         switch activation {
         case .relu, .leakyReLU, .elu, .gelu: .kaiming
         case .tanh, .sigmoid: .xavier

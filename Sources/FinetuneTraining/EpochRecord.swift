@@ -11,24 +11,24 @@ struct EpochSums: Sendable {
     var seconds = 0.0
 }
 
-package struct EpochRecord: Sendable, Equatable {
+public struct EpochRecord: Sendable, Equatable {
     /// From 1.
-    package var epoch: Int
+    public var epoch: Int
     /// The first stage that learned.
-    package var learnsFrom: String
+    public var learnsFrom: String
     /// At the epoch's end.
-    package var rate: Double
-    package var trainLoss: Double
-    package var trainAccuracy: Double
+    public var rate: Double
+    public var trainLoss: Double
+    public var trainAccuracy: Double
     /// Nil where nothing validates.
-    package var accuracy: Double?
-    package var logLoss: Double?
-    package var macroF1: Double?
-    package var trainSeconds: Double
-    package var validationSeconds: Double
+    public var accuracy: Double?
+    public var logLoss: Double?
+    public var macroF1: Double?
+    public var trainSeconds: Double
+    public var validationSeconds: Double
     package var health: Health
 
-    package var seconds: Double { trainSeconds + validationSeconds }
+    public var seconds: Double { trainSeconds + validationSeconds }
 }
 
 extension EpochRecord {

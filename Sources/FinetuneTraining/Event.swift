@@ -1,9 +1,9 @@
 // What a run tells: one type for the progress bar, the JSON lines and the run's log.
 
-package import FinetuneFiles
+public import FinetuneFiles
 
 /// Something that happened in a run.
-package enum Event: Sendable {
+public enum Event: Sendable {
     /// A sentence for people, with its data for programs.
     case note(String, JSON)
     /// Something that people should look at.

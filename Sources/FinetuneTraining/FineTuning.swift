@@ -306,7 +306,8 @@ struct FineTuning {
             let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
             let images = try await session.inputs(items, session.view(epoch: 0))
-            let result = try await session.program.evaluate(images, targets: targets(items))
+            let result = try await session.program.evaluate(
+                images, targets: targets(items), dropoutKey: settings.seed &- UInt64(step + 1))
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)
             await session.program.update(rate: rate)

@@ -6,13 +6,13 @@ internal import FinetuneEngine
 ///
 /// What is mixed is what enters the part that learns: pictures where everything learns (Zhang et al. 2018), else what
 /// the frozen part makes of them (manifold mixup, Verma et al. 2019).
-package struct Mixing: Sendable, Equatable {
+public struct Mixing: Sendable, Equatable {
     /// `a` of the distribution Beta(a, a) of the shares of mixup; 0 for none.
-    package var mixup = 0.0
+    public var mixup = 0.0
     /// The same of cutmix (Yun et al. 2019). Where both are wanted, each has half of the batches.
-    package var cutmix = 0.0
+    public var cutmix = 0.0
 
-    package init(mixup: Double = 0, cutmix: Double = 0) {
+    public init(mixup: Double = 0, cutmix: Double = 0) {
         (self.mixup, self.cutmix) = (mixup, cutmix)
     }
 

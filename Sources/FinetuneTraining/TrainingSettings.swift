@@ -1,13 +1,13 @@
 // What a training is told, all of it.
 
-package import FinetuneDatasets
-package import FinetuneEngine
+public import FinetuneDatasets
+public import FinetuneEngine
 package import FinetuneFiles
-package import FinetuneModels
+public import FinetuneModels
 package import FinetunePipeline
 
 /// How a base becomes a model.
-package enum Strategy: String, Sendable, CaseIterable {
+public enum Strategy: String, Sendable, CaseIterable {
     /// Features once, then a head on them.
     case frozen
     /// A new head and everything from one stage on, together.
@@ -21,75 +21,75 @@ package enum Strategy: String, Sendable, CaseIterable {
 }
 
 /// What decides which epoch was the best.
-package enum Monitor: String, Sendable, CaseIterable {
+public enum Monitor: String, Sendable, CaseIterable {
     case accuracy
     case logLoss = "log-loss"
     case macroF1 = "macro-f1"
 }
 
 /// What a training is told.
-package struct TrainingSettings: Sendable {
-    package var strategy = Strategy.frozen
-    package var head = HeadKind.logistic
+public struct TrainingSettings: Sendable {
+    public var strategy = Strategy.frozen
+    public var head = HeadKind.logistic
     /// What is done to frozen features before the head learns.
-    package var scaling = FeatureScaling.standardize
-    package var classWeights = ClassWeights.none
-    package var steps = StepSettings()
+    public var scaling = FeatureScaling.standardize
+    public var classWeights = ClassWeights.none
+    public var steps = StepSettings()
     /// The fraction of images that validate where the data set does not say.
-    package var validation = 0.2
-    package var test = 0.0
-    package var seed: UInt64 = 0
+    public var validation = 0.2
+    public var test = 0.0
+    public var seed: UInt64 = 0
     /// The arithmetic of the frozen part.
-    package var precision = Precision.native
+    public var precision = Precision.native
     /// Where the frozen part's outputs stay for later runs; nil keeps them for this run alone.
     package var cache: FeatureCache?
 
-    package init() {}
+    public init() {}
 
     /// Folds for choosing a head's strength.
     static let folds = 3
 }
 
 /// What a training by steps through the network is told.
-package struct StepSettings: Sendable {
-    package var unfreezing = Unfreezing.all
-    package var normalization = NormalizationMode.frozen
-    package var precision = Precision.native
-    package var epochs = 10
-    package var batch = 32
+public struct StepSettings: Sendable {
+    public var unfreezing = Unfreezing.all
+    public var normalization = NormalizationMode.frozen
+    public var precision = Precision.native
+    public var epochs = 10
+    public var batch = 32
     /// The initial rate; nil searches one.
-    package var learningRate: Double?
-    package var optimizer = Optimizer.momentum()
+    public var learningRate: Double?
+    public var optimizer = Optimizer.momentum()
     /// How the rate changes; nil for what suits the optimizer.
-    package var schedule: Schedule?
+    public var schedule: Schedule?
     /// What the rate of a stage is to that of the next one.
-    package var stageRateDecay = 1.0
-    package var l1 = 0.0
-    package var l2 = 0.0
+    public var stageRateDecay = 1.0
+    public var l1 = 0.0
+    public var l2 = 0.0
     /// Strength of L2 towards the base's weights.
-    package var pull = 0.0
+    public var pull = 0.0
     /// The share of the head's inputs that is dropped in training.
-    package var dropout = 0.0
+    public var dropout = 0.0
     /// The share of a target that is spread over all classes (Szegedy et al. 2016).
-    package var labelSmoothing = 0.0
-    package var mixing = Mixing()
-    package var augmentation = Augmentation.light
+    public var labelSmoothing = 0.0
+    public var mixing = Mixing()
+    public var augmentation = Augmentation.light
     /// Views of an image that are kept where something is frozen; nil for what suits.
-    package var views: Int?
+    public var views: Int?
     /// Epochs without a better one before the training ends; 0 goes on to the end.
-    package var patience = 5
-    package var monitor = Monitor.accuracy
+    public var patience = 5
+    public var monitor = Monitor.accuracy
     /// The fraction of a moving average of the weights that each step keeps; nil keeps no average.
-    package var averageKept: Double?
+    public var averageKept: Double?
     /// Seconds that the training may take.
-    package var timeBudget: Double?
+    public var timeBudget: Double?
     /// Seconds between two checkpoints.
-    package var checkpointInterval = 30.0
+    public var checkpointInterval = 30.0
 
-    package init() {}
+    public init() {}
 
     /// Adaptive optimizers keep their rate, the others' falls like a cosine.
-    package var chosenSchedule: Schedule { schedule ?? Schedule(optimizer.isAdaptive ? .constant : .cosine) }
+    public var chosenSchedule: Schedule { schedule ?? Schedule(optimizer.isAdaptive ? .constant : .cosine) }
 
     /// What must be the same for a training to go on where another stopped.
     package var json: JSON {

@@ -1,0 +1,29 @@
+// A pretrained network to begin with.
+
+internal import FinetuneCheckpoints
+internal import FinetuneEngine
+internal import FinetuneModels
+
+/// A pretrained network.
+public struct Base: Sendable {
+    let model: Model
+
+    /// Reads a network of any dialect that `finetune inspect` knows.
+    ///
+    /// - Parameters:
+    ///   - path: HDF5 weights of Keras or PyTorch, safetensors, `.pth`, `.keras`, or a `model.h5` of an earlier training.
+    ///   - helper: The program `finetune-read-weights`, which opens untrusted HDF5 files; it is built with the package.
+    /// - Throws: An error whose description says what is wrong with the file and what to do.
+    public init(contentsOf path: String, helper: String = Base.helperBesideProgram) throws {
+        model = try WeightFile(path, helper: helper).model()
+    }
+
+    /// Where the helper is expected: beside the program that runs.
+    public static var helperBesideProgram: String { WeightFile.helperBesideProgram }
+
+    /// The architecture in the field's words.
+    public var architecture: String { model.network.name }
+
+    /// The names of its stages, in the order data takes them.
+    public var stages: [String] { model.network.stages.map(\.name) }
+}

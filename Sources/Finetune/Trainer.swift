@@ -1,0 +1,67 @@
+// A base and images in, an adapted model and its scores out.
+
+internal import FinetuneDatasets
+public import FinetuneEngine
+public import FinetuneEvaluation
+internal import FinetuneModels
+internal import FinetunePipeline
+public import FinetuneTraining
+
+/// Adapts a base to images.
+public struct Trainer: Sendable {
+    private let base: Base
+    private let images: ImageDataset
+    private let settings: TrainingSettings
+    private let context: TrainingContext
+    private let thread: EngineThread
+
+    /// - Parameters:
+    ///   - settings: All choices; as they are, a logistic head on frozen features.
+    ///   - cache: A folder where outputs of the frozen part stay for later trainings; nil keeps them for this one alone.
+    ///   - checkpoint: A file where a training by steps keeps what it has reached; nil keeps nothing.
+    ///   - resumes: Whether to go on from that checkpoint, where there is one.
+    ///   - helper: See `Base`.
+    ///   - threads: Of the computation.
+    public init(
+        _ base: Base, _ images: ImageDataset, settings: TrainingSettings = TrainingSettings(), cache: String? = nil,
+        checkpoint: String? = nil, resumes: Bool = false, helper: String = Base.helperBesideProgram,
+        threads: Int = Machine.availableProcessors
+    ) {
+        self.base = base
+        self.images = images
+        var settings = settings
+        settings.cache = cache.map { FeatureCache(folder: $0) }
+        self.settings = settings
+        context = TrainingContext(checkpointPath: checkpoint, resumes: resumes, helper: helper)
+        thread = EngineThread(threads: threads)
+    }
+
+    /// A finished training.
+    public struct Run: Sendable {
+        public let model: AdaptedModel
+        /// The scores on the images that validated; nil where there were none.
+        public let validation: Evaluation?
+        /// The scores on the images that tested; nil where there were none.
+        public let test: Evaluation?
+        /// One for each epoch of a training by steps.
+        public let epochs: [EpochRecord]
+        /// From 1; nil where there were no epochs, or nothing validated.
+        public let bestEpoch: Int?
+    }
+
+    /// Trains.
+    ///
+    /// - Parameter report: Told what happens, from any thread.
+    /// - Throws: An error whose description says why nothing can be learnt from these images, or what happened to the
+    ///   training, and what to try.
+    public func run(_ report: @escaping @Sendable (Event) -> Void = { _ in }) async throws -> Run {
+        for note in base.model.notes { report(.warning(note)) }
+        let model = try await base.model.findingRecipe(on: images.dataset, thread, report)
+        let result = try await FinetuneTraining.Trainer(model, images.dataset, settings, context, thread: thread)
+            .run(report)
+        func score(_ part: Split.Part) -> Evaluation? { result.scores.first { $0.part == part }?.evaluation }
+        return Run(
+            model: AdaptedModel(model: result.model), validation: score(.validation), test: score(.test),
+            epochs: result.epochs, bestEpoch: result.bestEpoch)
+    }
+}

@@ -1,0 +1,19 @@
+// Numbers as people read them.
+
+internal import Glibc
+
+extension Double {
+    /// The number as text with so many decimal places; as it is where it has no such digits.
+    package func rounded(toPlaces places: Int) -> String {
+        let scale = pow(10, Double(places))
+        guard isFinite, abs(self) * scale < 1e18 else { return "\(self)" }
+        let whole = Int((abs(self) * scale).rounded())
+        let text = (self < 0 && whole > 0 ? "-" : "") + String(whole / Int(scale))
+        guard places > 0 else { return text }
+        let fraction = String(whole % Int(scale))
+        return text + "." + String(repeating: "0", count: places - fraction.count) + fraction
+    }
+
+    /// A share as a percentage with one decimal place.
+    package var percent: String { "\((self * 100).rounded(toPlaces: 1)) %" }
+}

@@ -1,0 +1,76 @@
+// What a model is given before it meets images: a recipe where its file names none, arithmetic that this processor has.
+
+package import FinetuneDatasets
+package import FinetuneEngine
+internal import FinetuneFiles
+package import FinetuneModels
+internal import FinetunePipeline
+
+extension Model {
+    /// The model with a recipe. What the file says is held against its first batch norm; where the file says nothing,
+    /// what fits best is taken, and both are reported. A model that was adapted here has its own.
+    ///
+    /// - Parameter dataset: Images to test with.
+    package func findingRecipe(
+        on dataset: ImageDataset, _ thread: EngineThread, _ report: EventHandler
+    ) async throws -> Model {
+        guard dialect != Self.ownDialect else { return self }
+        let size = inputSize ?? ImageSize(height: 224, width: 224)
+        let channels = network.inputChannels
+        let unknown = InputRecipe(
+            height: size.height, width: size.width, channels: channels,
+            pixels: InputRecipe.Pixels.raw.spread(over: channels), fit: .squash)
+        let given = recipe ?? unknown
+        guard given.channels == channels, let test = try await RecipeTest(self, given, dataset, thread: thread),
+            let best = test.fits.first
+        else { return self }
+        guard recipe == nil else {
+            if let (said, better) = test.better(than: given.pixels) {
+                report(
+                    .warning(
+                        "The preprocessing by \(recipeSource ?? "the file") fits the network's first batch norm far worse than '\(better.name)' (distances \(said.distance.rounded(toPlaces: 2)) and \(better.distance.rounded(toPlaces: 2))). If accuracy is low, try --recipe \(better.name)."
+                    ))
+            }
+            return self
+        }
+        var model = self
+        let words = test.fits.map { "\($0.name) \($0.distance.rounded(toPlaces: 2))" }.joined(separator: ", ")
+        model.recipe = given.with(best.pixels)
+        model.recipeSource = "the first batch norm's statistics on \(test.imageCount) images (distances: \(words))"
+        report(
+            .note(
+                "The file does not say how pixels become numbers; '\(best.name)' fits its first batch norm best (distances: \(words)).",
+                [
+                    "recipe": .string(best.name),
+                    "distances": .object(test.fits.map { .init($0.name, .number($0.distance)) }),
+                ]))
+        if !test.isClear {
+            report(
+                .warning(
+                    "The recipe '\(best.name)' is hardly better than '\(test.fits[1].name)'. If you know which one its authors used, say so with --recipe."
+                ))
+        }
+        return model
+    }
+
+    /// The model to compute with on this processor, and the precision of what it has frozen: the one asked for, or the
+    /// one that it was adapted in, or the fastest. What the processor lacks runs in fp32, which is reported.
+    package func computable(in wanted: Precision?, _ report: EventHandler) -> (model: Model, precision: Precision) {
+        var model = self
+        var lacking: Precision?
+        if let trained = trainedPart?.precision, !trained.isNative {
+            lacking = trained
+            model.trainedPart?.precision = .fp32
+        }
+        var chosen = wanted ?? precision ?? .native
+        if wanted == nil, !chosen.isNative {
+            lacking = chosen
+            chosen = .fp32
+        }
+        if let lacking {
+            report(
+                .warning("This processor has no \(lacking.rawValue); computing in fp32, results may differ slightly."))
+        }
+        return (model, chosen)
+    }
+}
