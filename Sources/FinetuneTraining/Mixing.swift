@@ -34,9 +34,12 @@ public struct Mixing: Sendable, Equatable {
             return (images.mixed(with: partners, share: share), targets.mixed(with: partners, share: share))
         }
         let size = order == .channelsLast ? Array(images.shape[1...2]) : Array(images.shape[2...3])
-        let box = Box(share: share, height: size[0], width: size[1], &random)
-        let kept = 1 - Double(box.rows.count * box.columns.count) / Double(size[0] * size[1])
-        return (images.pasting(box, from: partners, order), targets.mixed(with: partners, share: kept))
+        let center = size.map { Int(random.next(upperBound: UInt64($0))) }
+        let box = Box(share: share, height: size[0], width: size[1], center: (center[0], center[1]))
+        return (
+            images.pasting(box, from: partners, order),
+            targets.mixed(with: partners, share: box.share(outside: size[0] * size[1]))
+        )
     }
 
     /// A part of an image.
@@ -44,23 +47,26 @@ public struct Mixing: Sendable, Equatable {
         let rows: Range<Int>
         let columns: Range<Int>
 
-        /// A box of `1 − share` of the area around any pixel, as far as it lies in the image.
-        init(share: Double, height: Int, width: Int, _ random: inout RandomNumbers) {
+        /// A box of `1 − share` of the area around a pixel, as far as it lies in the image: that of torchvision's
+        /// `CutMix`.
+        init(share: Double, height: Int, width: Int, center: (row: Int, column: Int)) {
             let ratio = (1 - share).squareRoot()
-            func side(_ length: Int) -> Range<Int> {
-                let center = Int(random.next(upperBound: UInt64(length)))
+            func side(_ length: Int, _ center: Int) -> Range<Int> {
                 let half = Int(Double(length) * ratio) / 2
                 return max(0, center - half)..<min(length, center + half)
             }
-            rows = side(height)
-            columns = side(width)
+            rows = side(height, center.row)
+            columns = side(width, center.column)
         }
+
+        /// The share of an image of so many pixels that the box leaves.
+        func share(outside pixels: Int) -> Double { 1 - Double(rows.count * columns.count) / Double(pixels) }
     }
 }
 
 extension Tensor {
     /// `share` of each row and the rest of its partner's.
-    fileprivate func mixed(with partners: [Int], share: Double) -> Tensor {
+    func mixed(with partners: [Int], share: Double) -> Tensor {
         let size = shape.dropFirst().reduce(1, *)
         let (own, other) = (Float(share), Float(1 - share))
         return Tensor(shape: shape) { result in
@@ -74,7 +80,7 @@ extension Tensor {
     }
 
     /// Each image with a box of its partner's.
-    fileprivate func pasting(_ box: Mixing.Box, from partners: [Int], _ order: ImageOrder) -> Tensor {
+    func pasting(_ box: Mixing.Box, from partners: [Int], _ order: ImageOrder) -> Tensor {
         let size = shape.dropFirst().reduce(1, *)
         let isLast = order == .channelsLast
         let (planes, height) = isLast ? (1, shape[1]) : (shape[1], shape[2])

@@ -81,7 +81,7 @@ private var base: String { narrow?.path ?? "no base" }
     private func flags(_ out: String, _ more: String...) -> [String] {
         [
             "--base", base, "--data", "@images", "--out", "@\(out)", "--unfreeze", "stage2", "--epochs", "6", "--batch",
-            "8", "--checkpoint-every", "0", "--early-stop", "0", "--lr", "0.01", "--quiet",
+            "8", "--checkpoint-every", "0", "--early-stop", "0", "--optimizer", "adamw", "--lr", "0.001", "--quiet",
         ] + more
     }
 
