@@ -18,6 +18,17 @@ public struct Base: Sendable {
         model = try WeightFile(path, helper: helper).model()
     }
 
+    /// A network with random weights, for the strategy `scratch`.
+    ///
+    /// - Parameters:
+    ///   - architecture: `resnet18` to `resnet152`, or `resnet20` to `resnet110` for small images; then `,width=N` and
+    ///     `,stem=7x7` or `,stem=3x3`.
+    ///   - seed: Of the random numbers.
+    /// - Throws: An error whose description says which names there are.
+    public init(architecture: String, seed: UInt64 = 0) throws {
+        model = try Architecture(architecture, outputs: 1).model(seed: seed)
+    }
+
     /// Where the helper is expected: beside the program that runs.
     public static var helperBesideProgram: String { WeightFile.helperBesideProgram }
 

@@ -31,7 +31,7 @@ struct HeadOptions: ParsableArguments {
 
     /// The head that the flags amount to.
     func kind(_ strategy: Strategy) -> HeadKind {
-        let kind = head ?? (strategy == .frozen ? .logistic : .linear)
+        let kind = TrainingSettings(strategy, head: head).head
         guard case .layers(var design) = kind else { return kind }
         design.activation = activation ?? design.activation
         design.initialization = initialization
@@ -42,21 +42,11 @@ struct HeadOptions: ParsableArguments {
         switch kind(strategy) {
         case .convex(let convex):
             let name = convex.rawValue
-            guard strategy == .frozen else {
-                throw ValidationError("--head \(name) is not used by --strategy \(strategy.rawValue).")
-            }
             if activation != nil { throw ValidationError("--activation is not used by --head \(name).") }
             if initialization != nil { throw ValidationError("--init is not used by --head \(name).") }
         case .layers(let design):
             if design.hidden.isEmpty, activation != nil {
                 throw ValidationError("--activation is not used by --head linear, which has no hidden layer.")
-            }
-            if !design.hidden.isEmpty, initialization == .zero {
-                throw ValidationError("--init zero is not used by --head mlp: no hidden layer would ever learn.")
-            }
-            if strategy == .headFirst, !design.hidden.isEmpty || initialization != nil {
-                let flag = design.hidden.isEmpty ? "--init" : "--head mlp"
-                throw ValidationError("\(flag) is not used by --strategy lp-ft, which begins with logistic regression.")
             }
         }
         if featureScaling != nil, strategy != .frozen, strategy != .headFirst {

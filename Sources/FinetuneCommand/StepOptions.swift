@@ -136,67 +136,24 @@ struct StepOptions: ParsableArguments {
                 throw ValidationError("\(flag) is not used by --head \(convex.rawValue), which is solved, not stepped.")
             }
         }
-        if (cutmix ?? 0) > 0, strategy == .frozen || strategy == .gradual || unfreeze == "head" {
-            let flag = strategy == .fineTune ? "--unfreeze head" : "--strategy \(strategy.rawValue)"
-            throw ValidationError(
-                "--cutmix is not used by \(flag): a row of features has no box to paste. Try --mixup.")
-        }
         if strategy == .scratch {
             guard architecture != nil else { throw ValidationError("--strategy scratch needs an --architecture.") }
             if base != nil { throw ValidationError("--base is not used by --strategy scratch.") }
             if let unfreeze, unfreeze != "all" {
                 throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy scratch.")
             }
-            if batchNorm == .frozen {
-                throw ValidationError("--batch-norm frozen is not used by --strategy scratch, which has no statistics.")
-            }
-            if l2sp != nil { throw ValidationError("--l2-sp is not used by --strategy scratch, which has no base.") }
         } else if architecture != nil {
             throw ValidationError("--architecture is used by --strategy scratch alone.")
-        }
-        if (augment ?? (strategy == .frozen ? Augmentation.none : .light)) == .none, (views ?? 1) > 1 {
-            throw ValidationError("--views is not used by --augment none: all views would be the same.")
         }
         if schedule != .step, let flag = stepEvery != nil ? "--step-every" : stepFactor != nil ? "--step-factor" : nil {
             throw ValidationError("\(flag) is used by --schedule step alone.")
         }
-        try checkRanges()
-    }
-
-    private func checkRanges() throws {
-        func check(_ flag: String, _ value: Double?, _ expected: String, _ isRight: (Double) -> Bool) throws {
-            if let value, !(value.isFinite && isRight(value)) { throw ValidationError("\(flag) is \(expected).") }
-        }
-        for (flag, value) in [("--epochs", epochs), ("--batch", batch), ("--views", views)] {
-            if let value, !(1...1_000_000).contains(value) {
-                throw ValidationError("\(flag) is a number from 1 to 1000000.")
-            }
-        }
-        if let earlyStop, earlyStop < 0 { throw ValidationError("--early-stop is not negative.") }
-        if let lr, lr != "auto", !((Double(lr) ?? 0) > 0 && Double(lr)?.isFinite == true) {
-            throw ValidationError("--lr is a positive number, or auto.")
-        }
+        if let lr, lr != "auto", Double(lr) == nil { throw ValidationError("--lr is a positive number, or auto.") }
         if let optimizer, Optimizer(name: optimizer) == nil {
             let names = Optimizer.named.map(\.name).joined(separator: ", ")
             throw ValidationError("--optimizer is one of \(names).")
         }
         if timeBudget != nil, budget == nil { throw ValidationError("--time-budget is a time such as 90s, 10m or 2h.") }
-        try check("--stage-lr-decay", stageLrDecay, "a positive number") { $0 > 0 }
-        let epochs = Double(settings.epochs)
-        try check("--warmup", warmup, "not negative and less than the \(settings.epochs) epochs") {
-            $0 >= 0 && $0 < epochs
-        }
-        try check("--step-every", stepEvery, "a positive number of epochs") { $0 > 0 }
-        try check("--step-factor", stepFactor, "above 0 and at most 1") { $0 > 0 && $0 <= 1 }
-        try check("--l1", l1, "not negative") { $0 >= 0 }
-        try check("--l2", l2, "not negative") { $0 >= 0 }
-        try check("--l2-sp", l2sp, "not negative") { $0 >= 0 }
-        try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
-        try check("--label-smoothing", labelSmoothing, "a share from 0 up to 1") { (0..<1).contains($0) }
-        try check("--mixup", mixup, "not negative") { $0 >= 0 }
-        try check("--cutmix", cutmix, "not negative") { $0 >= 0 }
-        try check("--ema", ema, "a fraction from 0 up to 1") { (0..<1).contains($0) }
-        try check("--checkpoint-every", checkpointEvery, "not negative") { $0 >= 0 }
     }
 
     private func decay(_ steps: StepSettings) -> Schedule.Decay {
@@ -218,13 +175,11 @@ struct StepOptions: ParsableArguments {
     }
 
     var settings: StepSettings {
-        var steps = StepSettings()
-        let isScratch = chosenStrategy == .scratch
-        let isFrozen = chosenStrategy == .frozen
-        steps.unfreezing = Unfreezing(unfreeze ?? "all")
-        steps.normalization = batchNorm ?? (isScratch ? .train : .frozen)
-        steps.precision = trainPrecision ?? .native
-        steps.epochs = epochs ?? (isFrozen ? 50 : steps.epochs)
+        var steps = StepSettings(chosenStrategy)
+        steps.unfreezing = unfreeze.map { Unfreezing($0) } ?? steps.unfreezing
+        steps.normalization = batchNorm ?? steps.normalization
+        steps.precision = trainPrecision ?? steps.precision
+        steps.epochs = epochs ?? steps.epochs
         steps.batch = batch ?? steps.batch
         steps.learningRate = lr.flatMap { Double($0) }
         steps.optimizer = optimizer.flatMap { Optimizer(name: $0) } ?? steps.optimizer
@@ -236,9 +191,9 @@ struct StepOptions: ParsableArguments {
         steps.dropout = dropout ?? steps.dropout
         steps.labelSmoothing = labelSmoothing ?? steps.labelSmoothing
         steps.mixing = Mixing(mixup: mixup ?? 0, cutmix: cutmix ?? 0)
-        steps.augmentation = augment ?? (isFrozen ? .none : steps.augmentation)
+        steps.augmentation = augment ?? steps.augmentation
         steps.views = views
-        steps.patience = earlyStop ?? (isFrozen ? 0 : steps.patience)
+        steps.patience = earlyStop ?? steps.patience
         steps.monitor = monitor ?? steps.monitor
         steps.averageKept = ema
         steps.timeBudget = budget

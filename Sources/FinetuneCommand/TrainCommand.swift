@@ -65,6 +65,7 @@ struct TrainCommand: AsyncParsableCommand {
                 throw ValidationError("\(flag) is a path or a fraction from 0 up to 1.")
             }
         }
+        do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
     }
 
     func run() async throws {
@@ -138,9 +139,8 @@ struct TrainCommand: AsyncParsableCommand {
     }
 
     private var settings: TrainingSettings {
-        var settings = TrainingSettings()
-        settings.strategy = steps.chosenStrategy
-        settings.head = head.kind(settings.strategy)
+        let strategy = steps.chosenStrategy
+        var settings = TrainingSettings(strategy, head: head.kind(strategy))
         settings.scaling = head.featureScaling ?? settings.scaling
         settings.classWeights = head.classWeights ?? settings.classWeights
         settings.validation = Double(val) ?? 0

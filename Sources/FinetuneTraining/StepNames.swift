@@ -15,34 +15,48 @@ extension Optimizer {
         self = found.optimizer
     }
 
-    package var name: String { json["name"]?.stringValue ?? "" }
+    package var name: String {
+        switch self {
+        case .sgd: "sgd"
+        case .momentum: "momentum"
+        case .nesterov: "nesterov"
+        case .rmsProp: "rmsprop"
+        case .adam: "adam"
+        case .adamW: "adamw"
+        }
+    }
+
+    /// What it is given, by name.
+    var numbers: [(name: String, value: Double)] {
+        switch self {
+        case .sgd: []
+        case .momentum(let momentum), .nesterov(let momentum): [("momentum", momentum)]
+        case .rmsProp(let decay, let epsilon): [("decay", decay), ("epsilon", epsilon)]
+        case .adam(let beta1, let beta2, let epsilon), .adamW(let beta1, let beta2, let epsilon):
+            [("beta1", beta1), ("beta2", beta2), ("epsilon", epsilon)]
+        }
+    }
 
     var json: JSON {
-        switch self {
-        case .sgd: ["name": "sgd"]
-        case .momentum(let momentum): ["name": "momentum", "momentum": .number(momentum)]
-        case .nesterov(let momentum): ["name": "nesterov", "momentum": .number(momentum)]
-        case .rmsProp(let decay, let epsilon):
-            ["name": "rmsprop", "decay": .number(decay), "epsilon": .number(epsilon)]
-        case .adam(let beta1, let beta2, let epsilon):
-            ["name": "adam", "beta1": .number(beta1), "beta2": .number(beta2), "epsilon": .number(epsilon)]
-        case .adamW(let beta1, let beta2, let epsilon):
-            ["name": "adamw", "beta1": .number(beta1), "beta2": .number(beta2), "epsilon": .number(epsilon)]
-        }
+        .object([.init("name", .string(name))] + numbers.map { .init($0.name, .number($0.value)) })
     }
 }
 
 extension Schedule {
-    var name: String { json["name"]?.stringValue ?? "" }
+    var name: String {
+        switch decay {
+        case .constant: "constant"
+        case .step: "step"
+        case .cosine: "cosine"
+        case .linear: "linear"
+        }
+    }
 
     var json: JSON {
-        let warmUp: JSON = .number(warmUp)
-        return switch decay {
-        case .constant: ["name": "constant", "warmup": warmUp]
-        case .step(let every, let factor):
-            ["name": "step", "warmup": warmUp, "every": .number(every), "factor": .number(factor)]
-        case .cosine: ["name": "cosine", "warmup": warmUp]
-        case .linear: ["name": "linear", "warmup": warmUp]
+        var members: [JSON.Member] = [.init("name", .string(name)), .init("warmup", .number(warmUp))]
+        if case .step(let every, let factor) = decay {
+            members += [.init("every", .number(every)), .init("factor", .number(factor))]
         }
+        return .object(members)
     }
 }

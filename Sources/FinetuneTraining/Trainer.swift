@@ -43,11 +43,13 @@ package struct Trainer: Sendable {
     let context: TrainingContext
     let thread: EngineThread
 
-    /// - Throws: `TrainingError` for a data set that nothing can be learnt from.
+    /// - Throws: `TrainingError` for a data set that nothing can be learnt from, `SettingsError` for settings that mean
+    ///   nothing.
     package init(
         _ base: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, _ context: TrainingContext,
         thread: EngineThread
     ) throws {
+        try settings.check()
         guard dataset.classes.count >= 2 else {
             let found = dataset.classes.isEmpty ? "no classes" : "the one class '\(dataset.classes[0])'"
             throw TrainingError(

@@ -27,14 +27,14 @@ public enum Monitor: String, Sendable, CaseIterable {
     case macroF1 = "macro-f1"
 }
 
-/// What a training is told.
+/// What a training is told. Begins as suits a strategy; `Trainer` refuses values that mean nothing.
 public struct TrainingSettings: Sendable {
-    public var strategy = Strategy.frozen
-    public var head = HeadKind.logistic
+    public let strategy: Strategy
+    public var head: HeadKind
     /// What is done to frozen features before the head learns.
     public var scaling = FeatureScaling.standardize
     public var classWeights = ClassWeights.none
-    public var steps = StepSettings()
+    public var steps: StepSettings
     /// The fraction of images that validate where the data set does not say.
     public var validation = 0.2
     public var test = 0.0
@@ -44,7 +44,12 @@ public struct TrainingSettings: Sendable {
     /// Where the frozen part's outputs stay for later runs; nil keeps them for this run alone.
     package var cache: FeatureCache?
 
-    public init() {}
+    /// - Parameter head: Nil for a logistic one on frozen features, and else a linear one.
+    public init(_ strategy: Strategy = .frozen, head: HeadKind? = nil) {
+        self.strategy = strategy
+        self.head = head ?? (strategy == .frozen ? .logistic : .linear)
+        steps = StepSettings(strategy)
+    }
 
     /// Folds for choosing a head's strength.
     static let folds = 3
@@ -86,7 +91,12 @@ public struct StepSettings: Sendable {
     /// Seconds between two checkpoints.
     public var checkpointInterval = 30.0
 
-    public init() {}
+    /// Steps on frozen features cost next to nothing and take more epochs; random weights need statistics.
+    public init(_ strategy: Strategy = .fineTune) {
+        if strategy == .scratch { normalization = .train }
+        guard strategy == .frozen else { return }
+        (epochs, patience, augmentation) = (50, 0, .none)
+    }
 
     /// Adaptive optimizers keep their rate, the others' falls like a cosine.
     public var chosenSchedule: Schedule { schedule ?? Schedule(optimizer.isAdaptive ? .constant : .cosine) }

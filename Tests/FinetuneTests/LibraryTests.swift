@@ -68,9 +68,9 @@ private let helper: String = {
     }
 
     /// Every choice of settings at least once.
-    static let choices: [(String, @Sendable (inout TrainingSettings) -> Void)] = [
+    static let choices: [(String, Strategy, @Sendable (inout TrainingSettings) -> Void)] = [
         (
-            "ridge on principal components",
+            "ridge on principal components", .frozen,
             {
                 $0.head = .ridge
                 $0.scaling = .pca(4)
@@ -78,14 +78,14 @@ private let helper: String = {
             }
         ),
         (
-            "whitened",
+            "whitened", .frozen,
             {
                 $0.scaling = .whiten(4)
                 $0.test = 0.2
             }
         ),
         (
-            "layers on features",
+            "layers on features", .frozen,
             {
                 $0.head = .layers(HeadDesign(hidden: [8, 4], activation: .selu, initialization: .lecun))
                 $0.scaling = .l2
@@ -95,14 +95,11 @@ private let helper: String = {
                 $0.steps.l2 = 0.01
                 $0.steps.schedule = Schedule(.step(every: 1, factor: 0.5), warmUp: 1)
                 $0.steps.learningRate = 0.001
-                $0.steps.augmentation = .none
             }
         ),
         (
-            "through the last stage",
+            "through the last stage", .fineTune,
             {
-                $0.strategy = .fineTune
-                $0.head = .linear
                 $0.steps.unfreezing = .stage("stage3")
                 $0.steps.epochs = 2
                 $0.steps.optimizer = .rmsProp(decay: 0.9)
@@ -117,10 +114,8 @@ private let helper: String = {
             }
         ),
         (
-            "all of it",
+            "all of it", .headFirst,
             {
-                $0.strategy = .headFirst
-                $0.head = .linear
                 $0.scaling = .standardize
                 $0.steps.epochs = 1
                 $0.steps.normalization = .train
@@ -131,16 +126,61 @@ private let helper: String = {
                 $0.steps.monitor = .logLoss
             }
         ),
+        (
+            "from nothing", .scratch,
+            {
+                $0.steps.epochs = 1
+                $0.steps.learningRate = 0.01
+            }
+        ),
+        (
+            "stage after stage", .gradual,
+            {
+                $0.steps.epochs = 3
+                $0.steps.optimizer = .adam()
+                $0.steps.patience = 1
+            }
+        ),
     ]
+
+    static let refused: [(String, Strategy, @Sendable (inout TrainingSettings) -> Void)] = [
+        ("--head logistic", .fineTune, { $0.head = .logistic }), ("--dropout", .fineTune, { $0.steps.dropout = 1 }),
+        ("--head", .frozen, { $0.head = .layers(HeadDesign(hidden: [0])) }),
+        ("--feature-scaling", .frozen, { $0.scaling = .pca(0) }), ("--epochs", .fineTune, { $0.steps.epochs = 0 }),
+        ("--feature-scaling l2", .scratch, { $0.scaling = .l2 }), ("--val", .frozen, { $0.validation = .nan }),
+        ("--lr", .fineTune, { $0.steps.learningRate = -1 }), ("--cutmix", .gradual, { $0.steps.mixing.cutmix = 1 }),
+        ("--batch-norm frozen", .scratch, { $0.steps.normalization = .frozen }),
+        ("--optimizer", .fineTune, { $0.steps.optimizer = .adam(beta2: 1) }),
+        ("--step-every", .fineTune, { $0.steps.schedule = Schedule(.step(every: 0, factor: 0.5)) }),
+    ]
+
+    @Test("refuses settings that mean nothing", arguments: refused.indices)
+    func refuses(_ index: Int) async throws {
+        let pictures = try Pictures(perClass: 4)
+        let (name, strategy, choose) = Self.refused[index]
+        var settings = TrainingSettings(strategy)
+        choose(&settings)
+        let trainer = try Trainer(
+            Base(contentsOf: Pictures.base, helper: helper), ImageDataset(contentsOf: pictures.file("imgs")),
+            settings: settings, helper: helper)
+        do {
+            _ = try await trainer.run()
+            Issue.record("\(name) was not refused")
+        } catch { #expect("\(error)".contains(name + " is "), "\(error)") }
+    }
 
     @Test("has every choice that the command has", arguments: choices.map(\.0))
     func settings(_ name: String) async throws {
         let pictures = try Pictures(perClass: 12)
-        var settings = TrainingSettings()
-        try #require(Self.choices.first { $0.0 == name }).1(&settings)
+        let (_, strategy, choose) = try #require(Self.choices.first { $0.0 == name })
+        var settings = TrainingSettings(strategy)
+        choose(&settings)
+        let base =
+            try strategy == .scratch
+            ? Base(architecture: "resnet20,width=8") : Base(contentsOf: Pictures.base, helper: helper)
         let trainer = try Trainer(
-            Base(contentsOf: Pictures.base, helper: helper), ImageDataset(contentsOf: pictures.file("imgs")),
-            settings: settings, cache: pictures.file("cache"), checkpoint: pictures.file("last.checkpoint.h5"),
+            base, ImageDataset(contentsOf: pictures.file("imgs")), settings: settings, cache: pictures.file("cache"),
+            checkpoint: pictures.file("last.checkpoint.h5"),
             helper: helper)
         let run = try await trainer.run()
         #expect(try #require(run.validation).logLoss.isFinite && (settings.test > 0) == (run.test != nil))

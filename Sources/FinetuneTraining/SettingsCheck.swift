@@ -1,0 +1,114 @@
+// Settings that mean nothing, named as the program's flags name them.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneModels
+
+/// Why a training cannot be done as it is told.
+package struct SettingsError: Error, Sendable, CustomStringConvertible {
+    /// A sentence.
+    package let reason: String
+
+    package var description: String { "cannot train with these settings: \(reason)" }
+}
+
+extension TrainingSettings {
+    /// Holds every value against its range, and the choices against one another.
+    ///
+    /// - Throws: `SettingsError`.
+    package func check() throws {
+        try steps.checkRanges()
+        try Self.check("--val", validation, "a fraction from 0 up to 1") { (0..<1).contains($0) }
+        try Self.check("--test", test, "a fraction from 0 up to 1") { (0..<1).contains($0) }
+        try checkHead()
+        switch scaling {
+        case .pca(let count), .whiten(let count?):
+            try Self.check("--feature-scaling", count, "given a number of components from 1 on") { $0 >= 1 }
+        case .none, .standardize, .l2, .whiten(nil): break
+        }
+        if scaling != .standardize, strategy != .frozen, strategy != .headFirst {
+            throw unused("--feature-scaling \(scaling.text)")
+        }
+        if steps.mixing.cutmix > 0, strategy == .frozen || strategy == .gradual || steps.unfreezing == .head {
+            let other = strategy == .fineTune ? "--unfreeze head" : "--strategy \(strategy.rawValue)"
+            throw SettingsError(
+                reason: "--cutmix is not used by \(other): a row of features has no box to paste. Try --mixup.")
+        }
+        if steps.augmentation == .none, (steps.views ?? 1) > 1 {
+            throw SettingsError(reason: "--views is not used by --augment none: all views would be the same.")
+        }
+        if strategy == .scratch {
+            if steps.normalization == .frozen { throw unused("--batch-norm frozen", ", which has no statistics") }
+            if steps.pull > 0 { throw unused("--l2-sp", ", which has no base") }
+        }
+    }
+
+    private func checkHead() throws {
+        switch head {
+        case .convex(let convex):
+            if strategy != .frozen { throw unused("--head \(convex.rawValue)") }
+        case .layers(let design):
+            for units in design.hidden {
+                try Self.check("--head", units, "given hidden layers of 1 to 65536 units") { (1...65536).contains($0) }
+            }
+            if !design.hidden.isEmpty, design.initialization == .zero {
+                throw SettingsError(
+                    reason: "--init zero is not used by --head mlp: no hidden layer would ever learn.")
+            }
+            if strategy == .headFirst, !design.hidden.isEmpty || design.initialization != nil {
+                throw unused(
+                    design.hidden.isEmpty ? "--init" : "--head mlp", ", which begins with logistic regression")
+            }
+        }
+    }
+
+    private func unused(_ flag: String, _ reason: String = "") -> SettingsError {
+        SettingsError(reason: "\(flag) is not used by --strategy \(strategy.rawValue)\(reason).")
+    }
+
+    /// - Parameter expected: What the value is, in words.
+    fileprivate static func check<Value>(
+        _ flag: String, _ value: Value?, _ expected: String, _ isRight: (Value) -> Bool
+    ) throws {
+        if let value, !isRight(value) { throw SettingsError(reason: "\(flag) is \(expected).") }
+    }
+}
+
+extension StepSettings {
+    /// Infinities and what is no number are in no range.
+    fileprivate func checkRanges() throws {
+        func check(_ flag: String, _ value: Double?, _ expected: String, _ isRight: (Double) -> Bool) throws {
+            try TrainingSettings.check(flag, value, expected) { $0.isFinite && isRight($0) }
+        }
+        for (flag, value) in [("--epochs", epochs), ("--batch", batch), ("--views", views)] {
+            try TrainingSettings.check(flag, value, "a number from 1 to 1000000") { (1...1_000_000).contains($0) }
+        }
+        try TrainingSettings.check("--early-stop", patience, "not negative") { $0 >= 0 }
+        try check("--lr", learningRate, "a positive number, or auto") { $0 > 0 }
+        try check("--stage-lr-decay", stageRateDecay, "a positive number") { $0 > 0 }
+        try check("--l1", l1, "not negative") { $0 >= 0 }
+        try check("--l2", l2, "not negative") { $0 >= 0 }
+        try check("--l2-sp", pull, "not negative") { $0 >= 0 }
+        try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
+        try check("--label-smoothing", labelSmoothing, "a share from 0 up to 1") { (0..<1).contains($0) }
+        try check("--mixup", mixing.mixup, "not negative") { $0 >= 0 }
+        try check("--cutmix", mixing.cutmix, "not negative") { $0 >= 0 }
+        try check("--ema", averageKept, "a fraction from 0 up to 1") { (0..<1).contains($0) }
+        try check("--time-budget", timeBudget, "a positive number of seconds") { $0 > 0 }
+        try check("--checkpoint-every", checkpointInterval, "not negative") { $0 >= 0 }
+        let schedule = chosenSchedule
+        try check("--warmup", schedule.warmUp, "not negative and less than the \(epochs) epochs") {
+            $0 >= 0 && $0 < Double(epochs)
+        }
+        if case .step(let every, let factor) = schedule.decay {
+            try check("--step-every", every, "a positive number of epochs") { $0 > 0 }
+            try check("--step-factor", factor, "above 0 and at most 1") { $0 > 0 && $0 <= 1 }
+        }
+        for (name, value) in optimizer.numbers {
+            let isShare = name != "epsilon"
+            try check("--optimizer", value, "given a \(name) \(isShare ? "from 0 up to 1" : "above 0")") {
+                isShare ? (0..<1).contains($0) : $0 > 0
+            }
+        }
+    }
+}
