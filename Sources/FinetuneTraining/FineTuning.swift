@@ -45,7 +45,6 @@ struct FineTuning {
     private let started = ContinuousClock.now
     private var lastCheckpoint = ContinuousClock.now
     private var secondsBefore = 0.0
-    private var named: Set<String> = []
 
     /// The base with its new head: where every phase's frozen part and pull come from.
     private let model: Model
@@ -193,9 +192,9 @@ struct FineTuning {
             best = weights
         }
         report(.epoch(record, of: steps.epochs))
-        for finding in health.findings where !named.contains(finding.prefix(24).description) {
-            named.insert(finding.prefix(24).description)
-            report(.warning("Epoch \(record.epoch): \(finding)"))
+        let known = Set(progress.epochs.dropLast().flatMap { $0.health.findings.map(\.kind) })
+        for finding in health.findings where !known.contains(finding.kind) {
+            report(.warning("Epoch \(record.epoch): \(finding.text)"))
         }
     }
 

@@ -34,14 +34,26 @@ package struct Health: Sendable, Equatable {
     package var units: Int { layers.reduce(0) { $0 + $1.units } }
     package var dead: Int { layers.reduce(0) { $0 + $1.dead } }
 
-    /// What is wrong, in plain words, with what to try.
-    package var findings: [String] {
-        var findings: [String] = []
+    /// Something that is wrong.
+    package struct Finding: Sendable, Equatable {
+        package enum Kind: Sendable { case deadUnits, vanishingGradient, explodingGradient, largeSteps }
+
+        package let kind: Kind
+        /// In plain words, with what to try.
+        package let text: String
+
+        init(_ kind: Kind, _ text: String) { (self.kind, self.text) = (kind, text) }
+    }
+
+    package var findings: [Finding] {
+        var findings: [Finding] = []
         if let layer = layers.max(by: { $0.deadShare < $1.deadShare }), layer.deadShare > 0.4 {
             let other = layer.isHidden ? " or --activation leaky-relu" : ""
             findings.append(
-                "\(layer.dead) of \(layer.units) units of '\(layer.name)' never fire, so they cannot learn. Try a smaller --lr\(other)."
-            )
+                Finding(
+                    .deadUnits,
+                    "\(layer.dead) of \(layer.units) units of '\(layer.name)' never fire, so they cannot learn. Try a smaller --lr\(other)."
+                ))
         }
         // A new head says nothing: it starts from zero. Per weight, so that a stage's size alone does not count.
         let trunk = stages.filter { $0.name != FinetuneModels.Stage.head }
@@ -49,19 +61,25 @@ package struct Health: Sendable, Equatable {
         if let last = slopes.last, last.slope > 0 {
             for stage in slopes.dropLast() where stage.slope < 1e-4 * last.slope {
                 findings.append(
-                    "the gradient vanishes on its way to '\(stage.name)': it is \((stage.slope / last.slope).short) of that of '\(last.name)'. Try --batch-norm train, or to freeze more."
-                )
+                    Finding(
+                        .vanishingGradient,
+                        "the gradient vanishes on its way to '\(stage.name)': it is \((stage.slope / last.slope).short) of that of '\(last.name)'. Try --batch-norm train, or to freeze more."
+                    ))
             }
             for stage in slopes.dropLast() where stage.slope > 1e4 * last.slope {
                 findings.append(
-                    "the gradient explodes on its way to '\(stage.name)': it is \((stage.slope / last.slope).short) times that of '\(last.name)'. Try a smaller --lr or --stage-lr-decay 0.3."
-                )
+                    Finding(
+                        .explodingGradient,
+                        "the gradient explodes on its way to '\(stage.name)': it is \((stage.slope / last.slope).short) times that of '\(last.name)'. Try a smaller --lr or --stage-lr-decay 0.3."
+                    ))
             }
         }
         if let stage = trunk.max(by: { $0.updateRatio < $1.updateRatio }), stage.updateRatio > 0.1 {
             findings.append(
-                "steps move the weights of '\(stage.name)' by \((stage.updateRatio * 100).short) % of their length. Try a smaller --lr."
-            )
+                Finding(
+                    .largeSteps,
+                    "steps move the weights of '\(stage.name)' by \((stage.updateRatio * 100).short) % of their length. Try a smaller --lr."
+                ))
         }
         return findings
     }

@@ -60,16 +60,19 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         try workspace.makeImages("images", perClass: 8)
         func said(_ flags: String...) throws -> String {
             let outcome = try workspace.finetune(
-                ["--base", base, "--data", "@images", "--out", "@run", "--force", "--epochs", "2"] + flags)
+                ["--base", base, "--data", "@images", "--out", "@run", "--force"] + flags)
             #expect(outcome.code == 0, "\(outcome.errors)")
             return outcome.errors
         }
         func count(_ text: String, in errors: String) -> Int { errors.components(separatedBy: text).count - 1 }
         let both = try said(
-            "--head", "mlp:4", "--activation", "sigmoid", "--optimizer", "adam", "--schedule", "cosine")
+            "--head", "mlp:4", "--activation", "sigmoid", "--optimizer", "adam", "--schedule", "cosine",
+            "--epochs", "2")
         #expect(count("sigmoid is flat at both ends", in: both) == 1, "\(both)")
         #expect(count("adam already fits the length of its steps", in: both) == 1, "\(both)")
-        let neither = try said("--head", "mlp:4", "--optimizer", "adam")
+        let dead = try said("--head", "mlp:8", "--label-smoothing", "0.5", "--lr", "0.2", "--batch", "4")
+        #expect(count("never fire", in: dead) == 1 && dead.contains("--activation leaky-relu"), "\(dead)")
+        let neither = try said("--head", "mlp:4", "--optimizer", "adam", "--epochs", "2")
         #expect(!neither.contains("flat at both ends") && !neither.contains("already fits"), "\(neither)")
     }
 

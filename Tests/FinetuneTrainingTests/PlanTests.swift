@@ -151,11 +151,12 @@ import Testing
     @Test("names what is wrong, and is silent where nothing is")
     func findings() {
         #expect(health([0.5, 1]).findings.isEmpty)
-        #expect(health([1e-6, 1]).findings.first?.contains("vanishes on its way to 'stage1'") == true)
-        #expect(health([1e6, 1]).findings.first?.contains("explodes on its way to 'stage1'") == true)
-        #expect(health([1, 1], dead: 5).findings.first?.contains("5 of 10 units of 'layer1.0' never fire") == true)
+        #expect(health([1e-6, 1]).findings.first?.text.contains("vanishes on its way to 'stage1'") == true)
+        #expect(health([1e6, 1]).findings.first?.text.contains("explodes on its way to 'stage1'") == true)
+        #expect(
+            health([1, 1], dead: 5).findings.first?.text.contains("5 of 10 units of 'layer1.0' never fire") == true)
         #expect(health([1, 1], dead: 4).findings.isEmpty)
-        #expect(health([1, 1], update: 0.5).findings.first?.contains("steps move the weights") == true)
+        #expect(health([1, 1], update: 0.5).findings.first?.text.contains("steps move the weights") == true)
     }
 
     @Test("survives a checkpoint")
