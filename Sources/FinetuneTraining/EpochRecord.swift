@@ -77,3 +77,11 @@ extension EpochRecord {
         }
     }
 }
+
+extension [EpochRecord] {
+    /// What is wrong in the last epoch and was not in any before: a kind of finding is said once.
+    var newFindings: [Health.Finding] {
+        let known = Set(dropLast().flatMap { $0.health.findings.map(\.kind) })
+        return last?.health.findings.filter { !known.contains($0.kind) } ?? []
+    }
+}

@@ -192,8 +192,7 @@ struct FineTuning {
             best = weights
         }
         report(.epoch(record, of: steps.epochs))
-        let known = Set(progress.epochs.dropLast().flatMap { $0.health.findings.map(\.kind) })
-        for finding in health.findings where !known.contains(finding.kind) {
+        for finding in progress.epochs.newFindings {
             report(.warning("Epoch \(record.epoch): \(finding.text)"))
         }
     }

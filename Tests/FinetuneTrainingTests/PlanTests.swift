@@ -159,6 +159,19 @@ import Testing
         #expect(health([1, 1], update: 0.5).findings.first?.text.contains("steps move the weights") == true)
     }
 
+    @Test("says a kind of finding once, whatever its numbers are by then")
+    func newFindings() {
+        func record(_ dead: Int, _ update: Double = 1e-3) -> EpochRecord {
+            EpochRecord(
+                epoch: 1, learnsFrom: "head", rate: 0.1, trainLoss: 1, trainAccuracy: 0.5, trainSeconds: 0,
+                validationSeconds: 0, health: health([1, 1], dead: dead, update: update))
+        }
+        let records = [record(0), record(5), record(6), record(0), record(7, 0.5)]
+        let said = records.indices.map { Array(records[...$0]).newFindings.map(\.kind) }
+        #expect(said == [[], [.deadUnits], [], [], [.largeSteps]])
+        #expect([EpochRecord]().newFindings.isEmpty)
+    }
+
     @Test("survives a checkpoint")
     func json() {
         let health = health([0.5, 1], dead: 3)
