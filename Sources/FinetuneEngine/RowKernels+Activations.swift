@@ -3,7 +3,28 @@
 internal import Glibc
 
 extension RowKernels {
+    /// `y = f(x)`; they may be the same.
     static func apply(
+        _ activation: Activation, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
+    ) {
+        ParallelLoop.run(count, grain: activation.grain) { range in
+            let start = range.lowerBound
+            applyPart(activation, x + start, range.count, into: y + start)
+        }
+    }
+
+    /// The gradient by the argument `x` of an activation whose result was `y`; `dy` and `dx` may be the same.
+    static func applyBackward(
+        _ activation: Activation, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
+        _ count: Int, into dx: UnsafeMutablePointer<Float>
+    ) {
+        ParallelLoop.run(count, grain: activation.grain) { range in
+            let start = range.lowerBound
+            applyBackwardPart(activation, x + start, y + start, dy + start, range.count, into: dx + start)
+        }
+    }
+
+    private static func applyPart(
         _ activation: Activation, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
     ) {
         switch activation {
@@ -20,8 +41,7 @@ extension RowKernels {
         }
     }
 
-    /// The gradient by the argument `x` of an activation whose result was `y`.
-    static func applyBackward(
+    private static func applyBackwardPart(
         _ activation: Activation, _ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ dy: UnsafePointer<Float>,
         _ count: Int, into dx: UnsafeMutablePointer<Float>
     ) {
@@ -73,4 +93,9 @@ extension RowKernels {
     private static func length(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
         Float(max((0..<count).reduce(0.0) { $0 + Double(x[$1]) * Double(x[$1]) }.squareRoot(), 1e-12))
     }
+}
+
+extension Activation {
+    /// Numbers that are worth a thread.
+    fileprivate var grain: Int { self == .relu || self == .leakyReLU ? 32768 : 2048 }
 }
