@@ -68,7 +68,9 @@ struct StepOptions: ParsableArguments {
     @Option(help: "Strength of L2 on filters and dense weights. (default: 0)") var l2: Double?
     @Option(name: .customLong("l2-sp"), help: "Strength of L2 towards the base's weights. (default: 0)")
     var l2sp: Double?
-    @Option(help: "The share of the head's inputs that is dropped in training. (default: 0)") var dropout: Double?
+    @Option(
+        help: "The share of the head's inputs, of an mlp its hidden units, that is dropped in training. (default: 0)")
+    var dropout: Double?
     @Option(help: "The share of each target that is spread over all classes. (default: 0)")
     var labelSmoothing: Double?
     @Option(
