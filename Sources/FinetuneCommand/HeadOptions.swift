@@ -42,11 +42,16 @@ struct HeadOptions: ParsableArguments {
         switch kind(strategy) {
         case .convex(let convex):
             let name = convex.rawValue
-            if activation != nil { throw ValidationError("--activation is not used by --head \(name).") }
-            if initialization != nil { throw ValidationError("--init is not used by --head \(name).") }
+            if activation != nil {
+                throw ValidationError("--activation is not used by --head \(name). Try --head mlp:256.")
+            }
+            if initialization != nil {
+                throw ValidationError("--init is not used by --head \(name), which is solved. Try --head linear.")
+            }
         case .layers(let design):
             if design.hidden.isEmpty, activation != nil {
-                throw ValidationError("--activation is not used by --head linear, which has no hidden layer.")
+                throw ValidationError(
+                    "--activation is not used by --head linear, which has no hidden layer. Try --head mlp:256.")
             }
         }
         if featureScaling != nil, strategy != .frozen, strategy != .headFirst {

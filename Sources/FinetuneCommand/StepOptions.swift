@@ -135,7 +135,9 @@ struct StepOptions: ParsableArguments {
                 throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy frozen.")
             }
             if case .convex(let convex) = head, let flag = steps.first(where: \.1)?.0 {
-                throw ValidationError("\(flag) is not used by --head \(convex.rawValue), which is solved, not stepped.")
+                throw ValidationError(
+                    "\(flag) is not used by --head \(convex.rawValue), which is solved, not stepped. Try --head linear, or --unfreeze."
+                )
             }
         }
         if strategy == .scratch {

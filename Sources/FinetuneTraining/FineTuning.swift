@@ -110,6 +110,23 @@ struct FineTuning {
         }
     }
 
+    /// Forgets everything but the time, to begin anew with a smaller rate: one that a range test found may be too large
+    /// for later epochs. What comes of it does not depend on when a training that diverged had been stopped.
+    ///
+    /// - Returns: False where the rate is the user's, or was made smaller often enough.
+    mutating func beginAnew() -> Bool {
+        guard steps.learningRate == nil, progress.restarts < Self.mostRestarts else { return false }
+        var anew = TrainingProgress()
+        anew.restarts = progress.restarts + 1
+        anew.seconds = progress.seconds
+        (progress, pending, best) = (anew, nil, nil)
+        return true
+    }
+
+    private static let mostRestarts = 3
+    /// What is left of the rate each time.
+    private static let restartFactor = 0.3
+
     /// The model after its best epoch, or after the last where nothing validates.
     var result: Model {
         var model = model
@@ -312,10 +329,11 @@ struct FineTuning {
             report(.share(stage: "learning rate", Double(step + 1) / Double(rates.count)))
         }
         await session.program.restore(start)
-        let rate = RateSearch.choose(rates, losses, batches: turn)
+        let rate = RateSearch.choose(rates, losses, batches: turn) * pow(Self.restartFactor, Double(progress.restarts))
+        let smaller = progress.restarts > 0 ? ", made smaller" : ""
         report(
             .note(
-                "Learning rate \(rate) (range test: \(losses.count) steps).",
+                "Learning rate \(rate) (range test: \(losses.count) steps\(smaller)).",
                 ["rate": .number(rate), "losses": JSON(losses)]))
         return rate
     }

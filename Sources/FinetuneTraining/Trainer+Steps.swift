@@ -29,7 +29,7 @@ extension Trainer {
                 try await looked.values.rows(training) { _, _ in try stopBeforeSteps() }, report)
             model = try withNewHead(inputs: fitted.outputs)
             scaling = fitted
-        } else if settings.strategy == .headFirst, checkpoint == nil {
+        } else if settings.strategy == .headFirst {
             let features = try await self.values(before: Stage.head, start, survey, known: looked.values)
             (model, headRecord) = try await withHeadFirst(features, training, labels, report)
         }
@@ -40,15 +40,28 @@ extension Trainer {
             fingerprint: fingerprint, from: checkpoint, thread: thread, report: report)
         var plan = try self.plan()
         var values = looked.values
-        for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
-            values = try await self.values(before: phase.first, model, survey, known: values)
-            let session = try await TrainingSession(
-                model, learningFrom: phase.first, settings, values, scaling: scaling, labels: labels,
-                batch: FineTuning.batch(steps, images: training.count), thread: thread)
-            if !isFrozen { plan = session.plan }
-            try await tuning.run(phase, session)
-            warnOfKeeping(values, report)
-            if tuning.progress.isFinished { break }
+        var isUnderWay = true
+        while isUnderWay {
+            do {
+                for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
+                    values = try await self.values(before: phase.first, model, survey, known: values)
+                    let session = try await TrainingSession(
+                        model, learningFrom: phase.first, settings, values, scaling: scaling, labels: labels,
+                        batch: FineTuning.batch(steps, images: training.count), thread: thread)
+                    if !isFrozen { plan = session.plan }
+                    try await tuning.run(phase, session)
+                    warnOfKeeping(values, report)
+                    if tuning.progress.isFinished { break }
+                }
+                isUnderWay = false
+            } catch let error as TrainingError where error.kind == .diverged {
+                let progress = tuning.progress
+                guard tuning.beginAnew() else { throw error }
+                report(
+                    .warning(
+                        "The training diverged in epoch \(progress.epoch + 1) with a learning rate of \(progress.rate ?? 0); it begins anew with a smaller one."
+                    ))
+            }
         }
         let trained = ContinuousClock.now
 

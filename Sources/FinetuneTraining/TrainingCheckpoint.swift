@@ -14,6 +14,8 @@ struct TrainingProgress: Sendable {
     var sums = EpochSums()
     /// The initial learning rate; nil before it was found.
     var rate: Double?
+    /// How often the training diverged and began anew with a smaller rate.
+    var restarts = 0
     /// The best epoch so far and its score; nil before the first.
     var bestEpoch: Int?
     var bestScore = 0.0
@@ -87,7 +89,8 @@ extension TrainingProgress {
         [
             "epoch": .integer(epoch), "step": .integer(step), "loss_sum": .number(sums.loss),
             "hits": .integer(sums.hits), "images": .integer(sums.images), "sum_seconds": .number(sums.seconds),
-            "rate": rate.map { .number($0) } ?? .null, "best_epoch": bestEpoch.map { .integer($0) } ?? .null,
+            "rate": rate.map { .number($0) } ?? .null, "restarts": .integer(restarts),
+            "best_epoch": bestEpoch.map { .integer($0) } ?? .null,
             "best_score": .number(bestScore), "seconds": .number(seconds), "finished": .bool(isFinished),
             "epochs": .array(epochs.map(\.json)),
         ]
@@ -102,6 +105,7 @@ extension TrainingProgress {
         self.step = step
         sums = EpochSums(loss: loss, hits: hits, images: images, seconds: json["sum_seconds"]?.doubleValue ?? 0)
         rate = json["rate"]?.doubleValue
+        restarts = json["restarts"]?.intValue ?? 0
         bestEpoch = json["best_epoch"]?.intValue
         bestScore = json["best_score"]?.doubleValue ?? 0
         seconds = json["seconds"]?.doubleValue ?? 0
