@@ -87,6 +87,11 @@ struct StepOptions: ParsableArguments {
             "none; light: parts of the picture, mirrored or not; standard: smaller parts, turned, colors varied, a rectangle erased; or trivial: light with one operation of TrivialAugment. (default: light; none for frozen features)"
     )
     var augment: Augmentation?
+    @Option(
+        help: ArgumentHelp(
+            "Begin with images of this size, which grow to the network's input by 8 pixels at a time. Where everything learns. (default: the network's input)",
+            valueName: "pixels"))
+    var startSize: Int?
     @Option(help: "Views of each image that are kept where something is frozen. (default: 4, or 1 without --augment)")
     var views: Int?
     @Option(
@@ -115,7 +120,7 @@ struct StepOptions: ParsableArguments {
         let strategy = chosenStrategy
         let trunk: [(String, Bool)] = [
             ("--batch-norm", batchNorm != nil), ("--train-precision", trainPrecision != nil),
-            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil),
+            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil), ("--start-size", startSize != nil),
         ]
         let steps: [(String, Bool)] = [
             ("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l1", l1 != nil),
@@ -196,6 +201,7 @@ struct StepOptions: ParsableArguments {
         steps.labelSmoothing = labelSmoothing ?? steps.labelSmoothing
         steps.mixing = Mixing(mixup: mixup ?? 0, cutmix: cutmix ?? 0)
         steps.augmentation = augment ?? steps.augmentation
+        steps.startSize = startSize
         steps.views = views
         steps.patience = earlyStop ?? steps.patience
         steps.monitor = monitor ?? steps.monitor

@@ -23,7 +23,7 @@ package actor TrainingProgram {
         package var memories: [Weights]
         /// Steps that each tensor has taken.
         package var steps: [String: Int]
-        /// The moving average of what learns, where one is kept.
+        /// The moving average of what learns and of the statistics that move, where one is kept.
         package var average: Weights?
 
         package init(weights: Weights, memories: [Weights], steps: [String: Int], average: Weights?) {
@@ -58,7 +58,9 @@ package actor TrainingProgram {
     private let memories: [ParameterBlock]
     private var steps: [String: Int] = [:]
     private let anchor: ParameterBlock?
-    private var average: ParameterBlock?
+    /// Moving averages of `parameters` and `statistics`.
+    private let average: ParameterBlock?
+    private let averageStatistics: ParameterBlock?
     private var training: CompiledTraining?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -72,7 +74,8 @@ package actor TrainingProgram {
     ///   - optimizer: How gradients become steps.
     ///   - dropout: How inputs of dense layers are dropped in training, by the layers' names.
     ///   - classWeights: The factor of each class's part of the loss; empty for none.
-    ///   - averages: Whether a moving average of the weights is kept.
+    ///   - averages: Whether a moving average of the weights is kept, and of the statistics of live batch norms, which
+    ///     belong to the weights that made them.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
         _ network: Network, _ weights: Weights, rules: [String: ParameterRule], optimizer: Optimizer = .sgd,
@@ -104,7 +107,9 @@ package actor TrainingProgram {
         memories = (0..<optimizer.memories).map { _ in parameters.block() }
         anchor = rules.values.contains { $0.pull > 0 } ? parameters.block() : nil
         average = averages ? parameters.block() : nil
+        averageStatistics = averages ? statistics.block() : nil
         for block in [anchor, average] { block?.values.update(from: parameters.values, count: parameters.count) }
+        averageStatistics?.values.update(from: statistics.values, count: statistics.count)
         training = nil
         let lowering = try Lowering(
             network, weights, output: network.nodes.last?.name ?? Node.image, for: .training(live: live))
@@ -190,6 +195,10 @@ package actor TrainingProgram {
                     update: RowKernels.squaredDistance(w, old, entry.count))
             }
         }
+        if let averageStatistics {
+            let (kept, new) = (Float(averageKept), Float(1 - averageKept))
+            RowKernels.mix(averageStatistics.values, kept, statistics.values, new, statistics.count)
+        }
         return norms
     }
 
@@ -202,17 +211,18 @@ package actor TrainingProgram {
 
     /// What learns, and the statistics of live batch norms.
     ///
-    /// - Parameter averaged: Whether the moving average takes the place of what learns.
+    /// - Parameter averaged: Whether moving averages are wanted of both.
     package func weights(averaged: Bool = false) -> Weights {
-        let block = averaged ? average.map { UnsafePointer($0.values) } : nil
-        return parameters.tensors(of: block, where: \.learns)
-            .merging(statistics.tensors(where: \.learns)) { own, _ in own }
+        func tensors(_ memory: ParameterMemory, _ average: ParameterBlock?) -> Weights {
+            memory.tensors(of: averaged ? average.map { UnsafePointer($0.values) } : nil, where: \.learns)
+        }
+        return tensors(parameters, average).merging(tensors(statistics, averageStatistics)) { own, _ in own }
     }
 
     package var state: State {
         State(
             weights: weights(), memories: memories.map { parameters.tensors(of: $0.values, where: \.learns) },
-            steps: steps, average: average.map { parameters.tensors(of: $0.values, where: \.learns) })
+            steps: steps, average: average.map { _ in weights(averaged: true) })
     }
 
     package func restore(_ state: State) {
@@ -222,7 +232,10 @@ package actor TrainingProgram {
         }
         for (memory, tensors) in zip(memories, state.memories) { memory.set(tensors, in: parameters) }
         steps = state.steps
-        if let tensors = state.average { average?.set(tensors, in: parameters) }
+        if let tensors = state.average {
+            average?.set(tensors, in: parameters)
+            averageStatistics?.set(tensors, in: statistics)
+        }
     }
 
     /// The rectified units of every layer that learns, and whether the last batch moved each: one whose bias has a

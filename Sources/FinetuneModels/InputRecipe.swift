@@ -50,6 +50,15 @@ package struct InputRecipe: Sendable, Equatable {
         return recipe
     }
 
+    /// The same for an input of another size and nearly the same shape.
+    package func resized(shortSide: Int) -> InputRecipe {
+        var recipe = self
+        let scale = Double(shortSide) / Double(min(height, width))
+        recipe.height = max(1, Int((Double(height) * scale).rounded()))
+        recipe.width = max(1, Int((Double(width) * scale).rounded()))
+        return recipe
+    }
+
     package var pixels: Pixels {
         Pixels(order: order, scale: scale, mean: mean, standardDeviation: standardDeviation)
     }

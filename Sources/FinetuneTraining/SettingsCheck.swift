@@ -37,6 +37,12 @@ extension TrainingSettings {
         if steps.augmentation == .none, (steps.views ?? 1) > 1 {
             throw SettingsError(reason: "--views is not used by --augment none: all views would be the same.")
         }
+        if let size = steps.startSize, strategy == .frozen || strategy == .gradual || steps.unfreezing != .all {
+            let other = strategy == .fineTune ? "--unfreeze \(steps.unfreezing.text)" : "--strategy \(strategy.rawValue)"
+            throw SettingsError(
+                reason: "--start-size \(size) is not used by \(other): what is frozen sees images of one size. Try --unfreeze all."
+            )
+        }
         if strategy == .scratch {
             if steps.normalization == .frozen { throw unused("--batch-norm frozen", ", which has no statistics") }
             if steps.pull > 0 { throw unused("--l2-sp", ", which has no base") }
@@ -84,6 +90,9 @@ extension StepSettings {
             try TrainingSettings.check(flag, value, "a number from 1 to 1000000") { (1...1_000_000).contains($0) }
         }
         try TrainingSettings.check("--early-stop", patience, "not negative") { $0 >= 0 }
+        try TrainingSettings.check("--start-size", startSize, "a number of pixels from 1 to 8192") {
+            (1...8192).contains($0)
+        }
         try check("--lr", learningRate, "a positive number, or auto") { $0 > 0 }
         try check("--stage-lr-decay", stageRateDecay, "a positive number") { $0 > 0 }
         try check("--l1", l1, "not negative") { $0 >= 0 }

@@ -13,7 +13,8 @@ extension Trainer {
         let isFrozen = settings.strategy == .frozen
         let start = try withNewHead()
         let first = isFrozen ? Stage.head : try steps.unfreezing.firstStage(of: start.network)
-        let phases = TrainingPhase.plan(settings.strategy, from: first, of: start.network, epochs: steps.epochs)
+        let phases = TrainingPhase.plan(
+            settings.strategy, from: first, of: start.network, epochs: steps.epochs, sides: try sides())
         let fingerprint = try fingerprint()
         let checkpoint = try loadCheckpoint(fingerprint)
 
@@ -46,8 +47,9 @@ extension Trainer {
                 for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
                     values = try await self.values(before: phase.first, model, survey, known: values)
                     let session = try await TrainingSession(
-                        model, learningFrom: phase.first, settings, values, scaling: scaling, labels: labels,
-                        batch: FineTuning.batch(steps, images: training.count), thread: thread)
+                        model, learningFrom: phase.first, settings, shown(in: phase, values, survey), scored: values,
+                        scaling: scaling, labels: labels, batch: FineTuning.batch(steps, images: training.count),
+                        thread: thread)
                     if !isFrozen { plan = session.plan }
                     try await tuning.run(phase, session)
                     warnOfKeeping(values, report)
@@ -94,6 +96,35 @@ extension Trainer {
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
             keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows), thread: thread)
         return BoundaryValues(extractor, dataset, survey)
+    }
+
+    /// The images of a phase as they are shown while the network learns.
+    private func shown(in phase: TrainingPhase, _ values: BoundaryValues, _ survey: Survey) async throws
+        -> BoundaryValues
+    {
+        guard let side = phase.side else { return values }
+        var model = base
+        model.recipe = base.recipe?.resized(shortSide: side)
+        let extractor = try await FeatureExtractor(
+            model, node: Node.image, precision: settings.precision, thread: thread)
+        return BoundaryValues(extractor, dataset, survey)
+    }
+
+    /// The short sides of the first epoch's images and of the network's input; nil where they are the same.
+    ///
+    /// - Throws: `SettingsError` where images cannot be smaller.
+    private func sides() throws -> ClosedRange<Int>? {
+        guard let start = settings.steps.startSize else { return nil }
+        guard dataset.inputShape == nil, let recipe = base.recipe else {
+            throw SettingsError(
+                reason: "--start-size \(start) is for pictures; '\(dataset.path)' holds inputs of one size.")
+        }
+        let full = min(recipe.height, recipe.width)
+        guard start < full else {
+            throw SettingsError(
+                reason: "--start-size \(start) is not smaller than the network's input of \(full) pixels.")
+        }
+        return start...full
     }
 
     /// The model with the head of `lp-ft`: logistic regression to its optimum on the base's features.

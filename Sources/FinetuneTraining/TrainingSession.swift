@@ -9,7 +9,10 @@ internal import FinetunePipeline
 /// A freeze plan at work on a data set.
 struct TrainingSession {
     let plan: FreezePlan
-    let values: BoundaryValues
+    /// What learns.
+    private let values: BoundaryValues
+    /// What is scored.
+    private let scored: BoundaryValues
     let program: TrainingProgram
     private let part: Network
     private let model: Model
@@ -20,19 +23,21 @@ struct TrainingSession {
     /// - Parameters:
     ///   - model: The base with its new head, which reads scaled features where there is a scaling.
     ///   - first: The first stage that learns.
-    ///   - values: The values at the boundary before that stage.
+    ///   - values: The values at the boundary before that stage, of images as they are shown while it learns.
+    ///   - scored: The same of images as they are scored.
     ///   - scaling: What the head wants done to features first.
     ///   - labels: Those of the images that learn.
     ///   - batch: Images a step.
     init(
         _ model: Model, learningFrom first: String, _ settings: TrainingSettings, _ values: BoundaryValues,
-        scaling: FittedScaling?, labels: [Int], batch: Int, thread: EngineThread
+        scored: BoundaryValues, scaling: FittedScaling?, labels: [Int], batch: Int, thread: EngineThread
     ) async throws {
         let steps = settings.steps
         plan = try FreezePlan(
             model.network, learningFrom: first, normalization: steps.normalization,
             stageRateDecay: steps.stageRateDecay)
         self.values = values
+        self.scored = scored
         let shape = values.imageShape(scaling)
         part = model.network.part(
             after: values.node, outputShape: scaling.map { [$0.outputs] } ?? values.extractor.outputShape)
@@ -87,7 +92,7 @@ struct TrainingSession {
     /// - Parameter weights: Tensors that take the place of the model's.
     func evaluate(_ weights: Weights, on items: [Int]) async throws -> Evaluation {
         try await BoundaryScorer(
-            part, model.weights.merging(weights) { _, new in new }, values, scaling: scaling, batch: program.batch,
+            part, model.weights.merging(weights) { _, new in new }, scored, scaling: scaling, batch: program.batch,
             precision: settings.steps.precision, thread: thread
         ).evaluate(on: items)
     }

@@ -79,6 +79,9 @@ public struct StepSettings: Sendable {
     public var labelSmoothing = 0.0
     public var mixing = Mixing()
     public var augmentation = Augmentation.light
+    /// The short side in pixels of the first epoch's images, from which they grow to the network's input; nil where they
+    /// have that size from the beginning.
+    public var startSize: Int?
     /// Views of an image that are kept where something is frozen; nil for what suits.
     public var views: Int?
     /// Epochs without a better one before the training ends; 0 goes on to the end.
@@ -111,7 +114,8 @@ public struct StepSettings: Sendable {
             "l2": .number(l2),
             "l2-sp": .number(pull), "dropout": .number(dropout), "label-smoothing": .number(labelSmoothing),
             "mixup": .number(mixing.mixup), "cutmix": .number(mixing.cutmix), "augment": .string(augmentation.rawValue),
-            "views": views.map { .integer($0) } ?? .null, "early-stop": .integer(patience),
+            "start-size": startSize.map { .integer($0) } ?? .null, "views": views.map { .integer($0) } ?? .null,
+            "early-stop": .integer(patience),
             "monitor": .string(monitor.rawValue), "ema": averageKept.map { .number($0) } ?? .null,
             "time-budget": timeBudget.map { .number($0) } ?? .null,
         ]

@@ -256,6 +256,27 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
         }
     }
 
+    @Test("keeps a moving average of what learns and of the statistics that go with it")
+    func averages() async throws {
+        let example = try TrainingCase.named("an identity shortcut")
+        let program = try await example.program(live: example.normalizations, averages: true)
+        var expected = await program.weights().mapValues { $0.values.map { Double($0) } }
+        for kept in [0.1, 0.5, 0.9, 0.8] {
+            _ = try await program.evaluate(example.images, targets: example.targetTensor)
+            await program.update(rate: 0.05, averageKept: kept)
+            for (name, tensor) in await program.weights() {
+                expected[name] = zip(expected[name] ?? [], tensor.values).map { kept * $0 + (1 - kept) * Double($1) }
+            }
+        }
+        let found = await program.weights(averaged: true)
+        #expect(found.count == expected.count && found.keys.contains { $0.hasSuffix("running_var") })
+        for (name, values) in expected {
+            for (a, b) in zip(found[name]?.values ?? [], values) {
+                #expect(abs(Double(a) - b) < 1e-6 * max(1, abs(b)), "\(name): \(a), \(b)")
+            }
+        }
+    }
+
     @Test("drops the share of the head's inputs that it is told, and scales what it keeps")
     func dropout() async throws {
         var dropped = 0

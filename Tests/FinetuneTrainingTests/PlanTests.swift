@@ -117,6 +117,19 @@ import Testing
         #expect(plan(2).map(\.epochs) == [0..<1, 1..<2])
         #expect(TrainingPhase.plan(.fineTune, from: "stage2", of: network, epochs: 4).map(\.epochs) == [0..<4])
     }
+
+    @Test("of growing images share the epochs and end with the network's input", arguments: 1...40, [16, 25, 60, 63])
+    func growing(_ epochs: Int, _ start: Int) throws {
+        let network = try #require(network)
+        let phases = TrainingPhase.plan(.scratch, from: "stem", of: network, epochs: epochs, sides: start...64)
+        #expect(phases.flatMap { Array($0.epochs) } == Array(0..<epochs))
+        let sides = phases.map { $0.side ?? 64 }
+        #expect(phases.last?.side == nil && sides == sides.sorted() && Set(sides).count == sides.count)
+        #expect(epochs == 1 || sides.first == start)
+        #expect(sides.allSatisfy { $0 == 64 || ($0 - start) % 8 == 0 })
+        let lengths = phases.map(\.epochs.count)
+        #expect((lengths.max() ?? 0) - (lengths.min() ?? 0) <= 1)
+    }
 }
 
 @Suite("The range test") struct RateSearchTests {
