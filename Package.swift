@@ -108,7 +108,7 @@ let package = Package(
                 "FinetuneReadWeights",
             ]),
         tests(
-            "FinetuneCommandTests", fixtures: false,
+            "FinetuneCommandTests",
             ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests(

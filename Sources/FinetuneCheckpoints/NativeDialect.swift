@@ -1,7 +1,8 @@
 // Our own file, model.h5: the network as data, its tensors by canonical name, and everything that prediction needs.
 //
 //   /                 attribute finetune_format = "1"
-//   /model            JSON as bytes: network, recipe, classes, precision, hashes of training images
+//   /model            JSON as bytes: network, recipe, classes, precision
+//   /training_images  half of each training image's hash, 8 bytes, the lowest first
 //   /weights/<name>   float32, one dataset a tensor
 
 internal import FinetuneEngine
@@ -12,6 +13,7 @@ enum NativeDialect {
     static let marker = "finetune_format"
     static let version = "1"
     static let document = "model"
+    private static let trainingImages = "training_images"
 
     static func read(_ arrays: NamedArrays, path: String) throws -> Model {
         func fail(_ reason: String) -> CheckpointError { .cannotLoad(path, reason) }
@@ -45,12 +47,19 @@ enum NativeDialect {
             recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
             trainedPart: text["trained_part"].flatMap { TrainedPart(json: $0, network) },
-            trainingImages: Set(text["training_images"]?.arrayValue?.compactMap(\.stringValue) ?? []),
+            trainingImages: numbers(TensorFile.bytes(trainingImages, in: arrays) ?? []),
             dialect: Model.ownDialect)
         guard classes == nil || classes?.count == model.headOutputs else {
             throw fail("its classes do not match its head.")
         }
         return model
+    }
+
+    private static func numbers(_ bytes: [UInt8]) -> Set<UInt64> {
+        var reader = ByteReader(bytes)
+        var numbers: Set<UInt64> = []
+        while let number = reader.number(UInt64.self) { numbers.insert(number) }
+        return numbers
     }
 
     static func write(_ model: Model, to path: String) throws -> Int {
@@ -61,11 +70,11 @@ enum NativeDialect {
             "classes": model.classes.map { JSON($0) } ?? .null,
             "precision": model.precision.map { .string($0.rawValue) } ?? .null,
             "trained_part": model.trainedPart.map(\.json) ?? .null,
-            "training_images": JSON(model.trainingImages.sorted()),
         ]
-        let file = TensorFile(
+        var file = TensorFile(
             marker: (marker, version), documentName: Self.document, document: document,
             groups: ["weights": model.weights])
+        file.bytes[trainingImages] = model.trainingImages.sorted().flatMap(\.littleEndianBytes)
         try file.write(to: path)
         return model.weights.count
     }

@@ -11,6 +11,8 @@ package struct TensorFile: Sendable {
     package var document: JSON
     /// Tensors by name, by group.
     package var groups: [String: Weights]
+    /// Lists of bytes by name.
+    package var bytes: [String: [UInt8]] = [:]
 
     package init(marker: (name: String, value: String), documentName: String, document: JSON, groups: [String: Weights])
     {
@@ -28,6 +30,7 @@ package struct TensorFile: Sendable {
             let file = try HDF5Writer(temporary, shownAs: path)
             try file.setText(marker.name, marker.value)
             try file.write(bytes: Array(document.text.utf8), as: documentName)
+            for (name, bytes) in bytes.sorted(by: { $0.key < $1.key }) { try file.write(bytes: bytes, as: name) }
             for (group, tensors) in groups.sorted(by: { $0.key < $1.key }) {
                 try file.makeGroup(group)
                 for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
@@ -60,9 +63,14 @@ package struct TensorFile: Sendable {
         }
     }
 
+    /// A list of bytes that a file holds.
+    static func bytes(_ name: String, in arrays: NamedArrays) -> [UInt8]? {
+        arrays.arrays[name]?.tensor.values.map { UInt8(exactly: $0) ?? 0 }
+    }
+
     /// The JSON that a file holds as bytes.
     static func document(_ name: String, in arrays: NamedArrays, path: String) throws -> JSON {
-        guard let bytes = arrays.arrays[name]?.tensor.values.map({ UInt8(exactly: $0) ?? 0 }) else {
+        guard let bytes = bytes(name, in: arrays) else {
             throw CheckpointError.cannotLoad(path, "its description of the \(name) is missing.")
         }
         do {

@@ -49,7 +49,7 @@ package struct TensorSummary: Sendable {
     /// What is wrong with tensors, or at least odd, in sentences.
     ///
     /// Zeros are usual in biases and means, so only filters, matrices and variances of zeros are named; constants are
-    /// usual before training, so two equal constants are no duplicates.
+    /// usual before training, and biases that are added to each other learn the same, so neither are duplicates.
     package static func warnings(_ tensors: [TensorSummary]) -> [String] {
         var warnings: [String] = []
         func warn(_ names: [String], _ words: String) {
@@ -71,7 +71,9 @@ package struct TensorSummary: Sendable {
         }
         warn(zeros.map(\.name), zeros.count == 1 ? "is all zeros" : "are all zeros")
         var byHash: [ContentHash: [TensorSummary]] = [:]
-        for tensor in tensors where !tensor.isConstant { byHash[tensor.hash, default: []].append(tensor) }
+        for tensor in tensors where tensor.shape.count > 1 && !tensor.isConstant {
+            byHash[tensor.hash, default: []].append(tensor)
+        }
         for group in byHash.values.filter({ $0.count > 1 }).sorted(by: { $0[0].name < $1[0].name }) {
             warn(group.map(\.name), "hold the same numbers")
         }

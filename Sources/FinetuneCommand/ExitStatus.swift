@@ -23,7 +23,7 @@ enum ExitStatus: Int32 {
     /// The code of an error of one of our rooms; nil for others.
     init?(_ error: any Error) {
         switch error {
-        case is UsageError, is FreezeError, is ArchitectureError: self = .usage
+        case is UsageError, is SettingsError, is FreezeError, is ArchitectureError: self = .usage
         case let error as FileError:
             switch error.kind {
             case .missing: self = .inputMissing

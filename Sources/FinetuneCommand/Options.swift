@@ -154,7 +154,7 @@ enum Installation {
         var folder = Path.parent(of: FileSystem.programPath)
         for _ in 0..<5 {
             for place in ["pretrained", "share/finetune/pretrained"] {
-                let candidate = Path.join(Path.join(folder, place), "resnet20-random.h5")
+                let candidate = Path.join(Path.join(folder, place), "resnet18-tiny-imagenet.h5")
                 if FileSystem.kind(of: candidate) == .file { return candidate }
             }
             folder = Path.parent(of: folder)

@@ -36,9 +36,9 @@ struct StepOptions: ParsableArguments {
     var batchNorm: NormalizationMode?
     @Option(help: "Arithmetic of what learns: fp32 or bf16. (default: bf16 where the processor computes it natively)")
     var trainPrecision: Precision?
-    @Option(help: "Passes over the training images. (default: 10; 50 for a head on frozen features)")
+    @Option(help: "Passes over the training images. (default: 10; 50 for a head on frozen features, 30 for scratch)")
     var epochs: Int?
-    @Option(help: "Images a step. (default: 32)") var batch: Int?
+    @Option(help: "Images a step. (default: 32; 128 for scratch)") var batch: Int?
     @Option(
         help: ArgumentHelp(
             "Initial learning rate, or auto: a range test. (default: auto)",
@@ -56,7 +56,8 @@ struct StepOptions: ParsableArguments {
     var schedule: ScheduleName?
     @Option(
         help: ArgumentHelp(
-            "Of the epochs, how many the rate rises in from 0, linearly. (default: 0)", valueName: "epochs"))
+            "Of the epochs, how many the rate rises in from 0, linearly. (default: 0; 1 for scratch)",
+            valueName: "epochs"))
     var warmup: Double?
     @Option(
         help: ArgumentHelp(
@@ -65,7 +66,7 @@ struct StepOptions: ParsableArguments {
     @Option(help: "For --schedule step: the factor of each. (default: 0.1)") var stepFactor: Double?
     @Option(help: "The rate of a stage as a multiple of the next one's. (default: 1)") var stageLrDecay: Double?
     @Option(help: "Strength of L1 on filters and dense weights. (default: 0)") var l1: Double?
-    @Option(help: "Strength of L2 on filters and dense weights. (default: 0)") var l2: Double?
+    @Option(help: "Strength of L2 on filters and dense weights. (default: 0; 0.0005 for scratch)") var l2: Double?
     @Option(name: .customLong("l2-sp"), help: "Strength of L2 towards the base's weights. (default: 0)")
     var l2sp: Double?
     @Option(
@@ -96,7 +97,7 @@ struct StepOptions: ParsableArguments {
     var views: Int?
     @Option(
         help: ArgumentHelp(
-            "End after so many epochs without a better one; 0 never. The best one is the model. (default: 5; 0 for frozen features)",
+            "End after so many epochs without a better one; 0 never. The best one is the model. (default: 5; 0 for frozen features and scratch)",
             valueName: "epochs"))
     var earlyStop: Int?
     @Option(help: "What decides the best epoch: accuracy, log-loss or macro-f1. (default: accuracy)")
@@ -192,7 +193,7 @@ struct StepOptions: ParsableArguments {
         steps.batch = batch ?? steps.batch
         steps.learningRate = lr.flatMap { Double($0) }
         steps.optimizer = optimizer.flatMap { Optimizer(name: $0) } ?? steps.optimizer
-        steps.schedule = Schedule(decay(steps), warmUp: warmup ?? 0)
+        steps.schedule = Schedule(decay(steps), warmUp: warmup ?? steps.chosenSchedule.warmUp)
         steps.stageRateDecay = stageLrDecay ?? steps.stageRateDecay
         steps.l1 = l1 ?? steps.l1
         steps.l2 = l2 ?? steps.l2

@@ -20,8 +20,8 @@ package struct Model: Sendable {
     package var precision: Precision?
     /// The part that was trained, where that is more than the head.
     package var trainedPart: TrainedPart?
-    /// Hexadecimal content hashes of the images that it was trained on.
-    package var trainingImages: Set<String>
+    /// Halves of the content hashes of the images that it was trained on.
+    package var trainingImages: Set<UInt64>
     /// What kind of file it was read from, in words.
     package var dialect: String
 
@@ -29,7 +29,7 @@ package struct Model: Sendable {
         network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil,
         inputSize: ImageSize? = nil,
         classes: [String]? = nil, precision: Precision? = nil, trainedPart: TrainedPart? = nil,
-        trainingImages: Set<String> = [], dialect: String
+        trainingImages: Set<UInt64> = [], dialect: String
     ) {
         self.network = network
         self.weights = weights

@@ -11,7 +11,7 @@ package import FinetunePipeline
 package struct Predictor: Sendable {
     package let classes: [String]
     package let extractor: FeatureExtractor
-    private let trainingImages: Set<String>
+    private let trainingImages: Set<UInt64>
 
     /// - Parameters:
     ///   - classes: The names of the outputs.
@@ -71,7 +71,7 @@ package struct Predictor: Sendable {
         let skipped = try await predict(dataset, progress: progress) { item, hash, probabilities in
             let entry = dataset.items[item]
             guard let label = entry.label else { return }
-            if trainingImages.contains(hash.text) {
+            if trainingImages.contains(hash.half) {
                 known.append(entry.name)
             } else {
                 rows.append(probabilities)

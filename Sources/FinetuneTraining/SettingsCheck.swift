@@ -38,9 +38,11 @@ extension TrainingSettings {
             throw SettingsError(reason: "--views is not used by --augment none: all views would be the same.")
         }
         if let size = steps.startSize, strategy == .frozen || strategy == .gradual || steps.unfreezing != .all {
-            let other = strategy == .fineTune ? "--unfreeze \(steps.unfreezing.text)" : "--strategy \(strategy.rawValue)"
+            let other =
+                strategy == .fineTune ? "--unfreeze \(steps.unfreezing.text)" : "--strategy \(strategy.rawValue)"
             throw SettingsError(
-                reason: "--start-size \(size) is not used by \(other): what is frozen sees images of one size. Try --unfreeze all."
+                reason:
+                    "--start-size \(size) is not used by \(other): what is frozen sees images of one size. Try --unfreeze all."
             )
         }
         if strategy == .scratch {

@@ -38,8 +38,8 @@ struct Survey: Sendable {
     /// Items of one part.
     func items(_ part: Split.Part) -> [Int] { places(part).map { items[$0] } }
 
-    /// Hexadecimal hashes of what learns.
-    var trainingHashes: Set<String> { Set(places(.train).map { hashes[$0].text }) }
+    /// What a model keeps of the images that it learns from.
+    var trainingHashes: Set<UInt64> { Set(places(.train).map { hashes[$0].half }) }
 
     /// A group that the data set itself puts on two sides makes every score a false one.
     private static func checkGroups(_ members: [Split.Member], _ dataset: ImageDataset) throws {

@@ -51,6 +51,7 @@ extension Trainer {
                         scaling: scaling, labels: labels, batch: FineTuning.batch(steps, images: training.count),
                         thread: thread)
                     if !isFrozen { plan = session.plan }
+                    if let note = phase.sizeNote(of: phases) { report(.note(note, [:])) }
                     try await tuning.run(phase, session)
                     warnOfKeeping(values, report)
                     if tuning.progress.isFinished { break }
@@ -113,7 +114,7 @@ extension Trainer {
     /// The short sides of the first epoch's images and of the network's input; nil where they are the same.
     ///
     /// - Throws: `SettingsError` where images cannot be smaller.
-    private func sides() throws -> ClosedRange<Int>? {
+    func sides() throws -> ClosedRange<Int>? {
         guard let start = settings.steps.startSize else { return nil }
         guard dataset.inputShape == nil, let recipe = base.recipe else {
             throw SettingsError(

@@ -65,6 +65,7 @@ package struct Trainer: Sendable {
         self.settings = settings
         self.context = context
         self.thread = thread
+        _ = try sides()
     }
 
     /// What learns in the end, and how.

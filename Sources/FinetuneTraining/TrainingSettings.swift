@@ -65,7 +65,7 @@ public struct StepSettings: Sendable {
     /// The initial rate; nil searches one.
     public var learningRate: Double?
     public var optimizer = Optimizer.momentum()
-    /// How the rate changes; nil for what suits the optimizer.
+    /// How the rate changes; nil for what suits the strategy and the optimizer.
     public var schedule: Schedule?
     /// What the rate of a stage is to that of the next one.
     public var stageRateDecay = 1.0
@@ -94,15 +94,26 @@ public struct StepSettings: Sendable {
     /// Seconds between two checkpoints.
     public var checkpointInterval = 30.0
 
-    /// Steps on frozen features cost next to nothing and take more epochs; random weights need statistics.
+    private let beginsRandom: Bool
+
+    /// Steps on frozen features cost next to nothing and take more epochs. Random weights need statistics, time and a
+    /// restraint: the usual recipe of CIFAR's ResNets (He et al. 2015) in the length that small machines allow.
     public init(_ strategy: Strategy = .fineTune) {
-        if strategy == .scratch { normalization = .train }
-        guard strategy == .frozen else { return }
-        (epochs, patience, augmentation) = (50, 0, .none)
+        beginsRandom = strategy == .scratch
+        switch strategy {
+        case .frozen: (epochs, patience, augmentation) = (50, 0, .none)
+        case .scratch: (normalization, epochs, batch, patience, l2) = (.train, 30, 128, 0, 5e-4)
+        case .fineTune, .headFirst, .gradual: break
+        }
     }
 
-    /// Adaptive optimizers keep their rate, the others' falls like a cosine.
-    public var chosenSchedule: Schedule { schedule ?? Schedule(optimizer.isAdaptive ? .constant : .cosine) }
+    /// Adaptive optimizers keep their rate, the others' falls like a cosine; that of random weights rises first, for an
+    /// epoch of ten or more.
+    public var chosenSchedule: Schedule {
+        schedule
+            ?? Schedule(
+                optimizer.isAdaptive ? .constant : .cosine, warmUp: beginsRandom ? min(1, Double(epochs) / 10) : 0)
+    }
 
     /// What must be the same for a training to go on where another stopped.
     package var json: JSON {

@@ -283,7 +283,7 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         model = model.adapted(
             Head(head, named: model.headName, reading: model.network.featureNode), classes: ["one", "two \"quoted\""])
         model.precision = .fp32
-        model.trainingImages = ["00ff", "11aa"]
+        model.trainingImages = [0, 0x11aa, .max]
         try ModelFile.write(model, to: folder + "/a.h5")
         try ModelFile.write(model, to: folder + "/b.h5")
         #expect(try FileSystem.read(folder + "/a.h5") == FileSystem.read(folder + "/b.h5"))

@@ -4,7 +4,7 @@ import FinetuneFiles
 import TestSupport
 import Testing
 
-private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
+private let base = Fixtures.path("resnet20-random.h5")
 
 @Suite("Bad input") struct BadInputTests {
     @Test("of the data set ends with its code and says what to do")

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
+private let base = Fixtures.path("resnet20-random.h5")
 
 @Suite("Choices", .serialized) struct ChoiceTests {
     static let onFeatures = [

@@ -4,7 +4,7 @@ import FinetuneFiles
 import TestSupport
 import Testing
 
-private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
+private let base = Fixtures.path("resnet20-random.h5")
 
 @Suite("A rate that was found") struct DivergenceTests {
     /// Two images are so much brighter than the others, and so alike in spite of their labels, that the loss explodes at

@@ -4,7 +4,7 @@ import FinetuneFiles
 import TestSupport
 import Testing
 
-private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
+private let base = Fixtures.path("resnet20-random.h5")
 
 @Suite("The program") struct MainJobTests {
     @Test(
@@ -181,6 +181,22 @@ private let base = Path.join(Fixtures.package, "pretrained/resnet20-random.h5")
         let named = try workspace.finetune(
             "extract", "--base", odd, "--data", "@images", "--out", "@g.npz", "--recipe", "unit", "--json")
         #expect(named.code == 0 && !named.events.contains { $0["distances"] != nil })
+    }
+
+    @Test("adapts the bundled base where none is named") func bundledBase() throws {
+        let bundled = Path.join(Fixtures.package, "pretrained/resnet18-tiny-imagenet.h5")
+        #expect(try FileSystem.read(bundled).count <= 12_000_000)
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let training = try workspace.finetune("--data", "@images", "--out", "@run", "--json")
+        #expect(training.code == 0 && training.done["val"]?["accuracy"]?.doubleValue == 1, "\(training.errors)")
+        let record = try JSON(parsing: FileSystem.read(workspace.file("run/run.json")))
+        #expect(record["base"]?.stringValue.map(Path.name(of:)) == Path.name(of: bundled))
+        let inspected = try workspace.finetune("inspect", bundled, "--json").done
+        #expect(inspected["architecture"] == "ResNet-18 (small images), width 32")
+        #expect(inspected["classes"]?.arrayValue?.count == 200 && inspected["warnings"] == [])
+        let prediction = try workspace.finetune("predict", "--model", bundled, "@images", "--top", "5", "--json")
+        #expect(prediction.code == 0 && prediction.done["images"] == 24, "\(prediction.errors)")
     }
 
     @Test("says what a weights file holds") func inspect() throws {

@@ -39,6 +39,11 @@ private var base: String { narrow?.path ?? "no base" }
             flags: "--strategy gradual --unfreeze stage2", frozenTensors: 59, learnsFrom: ["head", "stage3", "stage2"]),
         Way(flags: "--strategy fine-tune --unfreeze head --lr 0.1", frozenTensors: 95, learnsFrom: ["head"]),
         Way(flags: "--strategy scratch --architecture resnet20,width=4", frozenTensors: 0, learnsFrom: ["stem"]),
+        Way(
+            flags: "--strategy scratch --architecture resnet18,width=4,stem=3x3 --size 32 --start-size 20 --ema 0.9 "
+                + "--mixup 0.2 --label-smoothing 0.1 --augment standard --warmup 0.5", frozenTensors: 0,
+            learnsFrom: ["stem"]),
+        Way(flags: "--unfreeze all --start-size 24", frozenTensors: 38, learnsFrom: ["stem"]),
     ]
 
     @Test("trains by every strategy, and the model answers as it was scored", arguments: ways)
@@ -70,7 +75,7 @@ private var base: String { narrow?.path ?? "no base" }
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 20, classes: ["a", "b", "c"])
         let training = try workspace.finetune(
-            "--base", Path.join(Fixtures.package, "pretrained/resnet20-random.h5"), "--data", "@images", "--out",
+            "--base", Fixtures.path("resnet20-random.h5"), "--data", "@images", "--out",
             "@run",
             "--unfreeze", "stage3", "--augment", "none", "--epochs", "8", "--batch", "8", "--json")
         let losses = training.events.compactMap { $0["train_loss"]?.doubleValue }
@@ -112,6 +117,23 @@ private var base: String { narrow?.path ?? "no base" }
         try workspace.write([1, 2, 3], "asked/\(checkpoint)")
         let damaged = try workspace.finetune(flags("asked", "--resume"))
         #expect(damaged.code == 65 && damaged.errors.contains(checkpoint), "\(damaged.errors)")
+    }
+
+    @Test("from nothing with images that grow gives the same bytes after kill -9")
+    func resumesGrowing() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        func flags(_ out: String, _ more: String...) -> [String] {
+            [
+                "--strategy", "scratch", "--architecture", "resnet20,width=4", "--start-size", "16", "--ema", "0.9",
+                "--epochs", "6", "--batch", "8", "--data", "@images", "--out", "@\(out)", "--checkpoint-every", "0",
+                "--quiet",
+            ] + more
+        }
+        #expect(try workspace.finetune(flags("whole")).code == 0)
+        _ = try workspace.interrupt(flags("killed"), by: SIGKILL, when: "killed/last.checkpoint.h5")
+        #expect(try workspace.finetune(flags("killed", "--resume")).code == 0)
+        try expectSame("whole", "killed", workspace)
     }
 
     @Test("computes what is frozen once, and gives the same bytes whether it is kept or not")
@@ -183,6 +205,8 @@ private var base: String { narrow?.path ?? "no base" }
             ("--unfreeze all --augment none --views 3", "--views"), ("--unfreeze all --ema 1", "--ema"),
             ("--unfreeze all --time-budget soon", "--time-budget"), ("--unfreeze all --lr fast", "--lr"),
             ("--unfreeze all --optimizer adagrad", "--optimizer"), ("--resume --force", "--force"),
+            ("--unfreeze stage2 --start-size 16", "--start-size"),
+            ("--unfreeze all --start-size 32", "not smaller"), ("--strategy frozen --start-size 9", "--start-size"),
             ("--strategy frozen --unfreeze stage2", "--unfreeze stage2"), ("--unfreeze all --dropout 1", "--dropout"),
         ])
     func refuses(_ flags: String, _ name: String) throws {

@@ -9,7 +9,7 @@ private final class Pictures: Sendable {
     let folder = NSTemporaryDirectory() + "finetune-library-" + UUID().uuidString
     static let package = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
-    static let base = package + "/pretrained/resnet20-random.h5"
+    static let base = package + "/Tests/FinetuneCommandTests/Fixtures/resnet20-random.h5"
 
     init(perClass: Int) throws {
         for (label, name) in ["above", "below"].enumerated() {

@@ -126,7 +126,7 @@ import Testing
         let sides = phases.map { $0.side ?? 64 }
         #expect(phases.last?.side == nil && sides == sides.sorted() && Set(sides).count == sides.count)
         #expect(epochs == 1 || sides.first == start)
-        #expect(sides.allSatisfy { $0 == 64 || ($0 - start) % 8 == 0 })
+        #expect(sides.dropFirst().allSatisfy { (64 - $0) % 8 == 0 })
         let lengths = phases.map(\.epochs.count)
         #expect((lengths.max() ?? 0) - (lengths.min() ?? 0) <= 1)
     }
