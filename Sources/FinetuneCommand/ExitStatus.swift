@@ -10,6 +10,7 @@ internal import FinetuneTraining
 
 /// How the program ends.
 enum ExitStatus: Int32 {
+    case gate = 3
     case usage = 64
     case badData = 65
     case inputMissing = 66
@@ -23,6 +24,7 @@ enum ExitStatus: Int32 {
     /// The code of an error of one of our rooms; nil for others.
     init?(_ error: any Error) {
         switch error {
+        case is GateError: self = .gate
         case is UsageError, is SettingsError, is FreezeError, is ArchitectureError: self = .usage
         case let error as FileError:
             switch error.kind {
@@ -56,5 +58,10 @@ enum ExitStatus: Int32 {
 
 /// Flags that contradict each other or the model.
 struct UsageError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// What was asked for was done, and what it shows is not good enough.
+struct GateError: Error, CustomStringConvertible {
     let description: String
 }

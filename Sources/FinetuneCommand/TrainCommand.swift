@@ -47,11 +47,7 @@ struct TrainCommand: AsyncParsableCommand {
     @Flag(help: "Check the base and the data, say what would be done, and stop.") var dryRun = false
     @OptionGroup(title: "Head") var head: HeadOptions
     @OptionGroup(title: "Learning") var steps: StepOptions
-    @Option(
-        help: ArgumentHelp(
-            "Where the frozen part's outputs stay for later runs, at most 10 GB; off keeps none. (default: $XDG_CACHE_HOME/finetune)",
-            valueName: "folder|off"))
-    var cache: String?
+    @OptionGroup var cache: CacheOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -147,7 +143,7 @@ struct TrainCommand: AsyncParsableCommand {
         settings.test = test.flatMap { Double($0) } ?? 0
         settings.seed = data.seed
         settings.steps = steps.settings
-        settings.cache = Installation.cacheFolder(cache).map { FeatureCache(folder: $0) }
+        settings.cache = cache.folder
         // An earlier run's precision belongs to its head, which is replaced.
         settings.precision = compute.precision ?? .native
         return settings

@@ -2,70 +2,104 @@
 
 internal import FinetuneFiles
 
-enum FolderSource {
+struct FolderSource {
     private static let parts: [(part: Split.Part, names: [String])] = [
         (.train, ["train"]), (.validation, ["val", "valid", "validation"]), (.test, ["test"]),
     ]
     private static let pictureEndings: Set<String> = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif"]
 
+    private let path: String
+    private var remarks: [Finding] = []
+
     static func read(_ path: String) throws -> ImageDataset {
-        let folders = try subfolders(path)
-        if folders.contains("train") { return try readSplit(path, folders) }
-        if folders.isEmpty {
-            let files = try self.files(below: path)
-            return ImageDataset(
-                path: path, classes: [], items: files.map { .init(name: $0, source: .file(Path.join(path, $0))) })
-        }
-        let (classes, items) = try readClasses(path, folders, known: nil, prefix: "")
-        return ImageDataset(path: path, classes: classes, items: items)
+        var source = FolderSource(path: path)
+        return try source.read()
     }
 
-    private static func readSplit(_ path: String, _ folders: [String]) throws -> ImageDataset {
+    private init(path: String) { self.path = path }
+
+    private mutating func read() throws -> ImageDataset {
+        let folders = try subfolders("")
+        if folders.contains("train") { return try readSplit(folders) }
+        if folders.isEmpty {
+            let items = try files(below: "").map { ImageDataset.Item(name: $0, source: source($0)) }
+            return ImageDataset(path: path, classes: [], items: items, remarks: remarks)
+        }
+        let (classes, items) = try readClasses("", folders, known: nil)
+        return ImageDataset(path: path, classes: classes, items: items, remarks: remarks)
+    }
+
+    private mutating func readSplit(_ folders: [String]) throws -> ImageDataset {
+        try remarkStrays("")
         var classes: [String]?
         var items: [ImageDataset.Item] = []
-        for (part, names) in parts {
+        for (part, names) in Self.parts {
             guard let name = names.first(where: folders.contains) else { continue }
-            let folder = Path.join(path, name)
-            let (found, members) = try readClasses(folder, try subfolders(folder), known: classes, prefix: name + "/")
+            let (found, members) = try readClasses(name, try subfolders(name), known: classes)
             classes = classes ?? found
             for var item in members {
                 item.part = part
                 items.append(item)
             }
         }
-        return ImageDataset(path: path, classes: classes ?? [], items: items)
+        return ImageDataset(path: path, classes: classes ?? [], items: items, remarks: remarks)
     }
 
     /// - Parameter known: The classes of the training folder, which others may not extend.
-    private static func readClasses(_ path: String, _ folders: [String], known: [String]?, prefix: String) throws
+    private mutating func readClasses(_ folder: String, _ names: [String], known: [String]?) throws
         -> (classes: [String], items: [ImageDataset.Item])
     {
-        let classes = known ?? folders
+        let classes = known ?? names
+        try remarkStrays(folder)
         var items: [ImageDataset.Item] = []
-        for name in folders {
+        for name in names {
             guard let label = classes.firstIndex(of: name) else {
                 throw DatasetError.unusable(
-                    path,
+                    Path.join(path, folder),
                     "its class '\(name)' is not among the training classes (\(classes.prefix(5).joined(separator: ", ")))."
                 )
             }
-            let folder = Path.join(path, name)
-            let files = try self.files(below: folder)
-            guard !files.isEmpty else {
-                throw DatasetError.unusable(
-                    path, "the folder of its class '\(name)' is empty. Remove the folder, or put images into it.")
+            let inside = joined(folder, name)
+            let files = try self.files(below: inside)
+            if files.isEmpty {
+                remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))
             }
-            items += files.map {
-                .init(name: "\(prefix)\(name)/\($0)", label: label, source: .file(Path.join(folder, $0)))
-            }
+            items += files.map { .init(name: joined(inside, $0), label: label, source: source(joined(inside, $0))) }
         }
         return (classes, items)
     }
 
+    private func source(_ name: String) -> ImageDataset.Source { .file(Path.join(path, name)) }
+
+    private func joined(_ folder: String, _ name: String) -> String { folder.isEmpty ? name : "\(folder)/\(name)" }
+
+    private func isDirectory(_ name: String) -> Bool { FileSystem.kind(of: Path.join(path, name)) == .directory }
+
     /// Folders that are not hidden, in the order of their bytes.
-    private static func subfolders(_ path: String) throws -> [String] {
-        try FileSystem.list(path).filter { name in
-            !name.hasPrefix(".") && !isPicture(name) && FileSystem.kind(of: Path.join(path, name)) == .directory
+    private mutating func subfolders(_ folder: String) throws -> [String] {
+        try list(folder).filter { !Self.isPicture($0) && isDirectory(joined(folder, $0)) }
+    }
+
+    /// What is not hidden in a folder.
+    private mutating func list(_ folder: String) throws -> [String] {
+        try FileSystem.list(folder.isEmpty ? path : Path.join(path, folder)).filter { name in
+            guard name.hasPrefix(".") else { return true }
+            let hidden = joined(folder, name)
+            if !remarks.contains(where: { $0.kind == .hidden && $0.paths == [hidden] }) {
+                remarks.append(Finding(.hidden, [hidden], "'\(hidden)' is hidden and passed over."))
+            }
+            return false
+        }
+    }
+
+    /// Pictures beside folders of classes belong to none.
+    private mutating func remarkStrays(_ folder: String) throws {
+        for name in try list(folder) where Self.isPicture(name) {
+            let stray = joined(folder, name)
+            remarks.append(
+                Finding(
+                    .strayFile, [stray], "'\(stray)' lies in no folder of a class and is passed over.", surplus: [stray]
+                ))
         }
     }
 
@@ -73,12 +107,17 @@ enum FolderSource {
 
     /// Every file below a folder that is not hidden, by its path from there. A folder that is named like a picture
     /// counts as one, so that it is reported as unreadable rather than passed over.
-    private static func files(below path: String, depth: Int = 0) throws -> [String] {
+    private mutating func files(below folder: String, depth: Int = 0) throws -> [String] {
         guard depth < 64 else { return [] }
         var result: [String] = []
-        for name in try FileSystem.list(path) where !name.hasPrefix(".") {
-            if FileSystem.kind(of: Path.join(path, name)) == .directory, !isPicture(name) {
-                result += try files(below: Path.join(path, name), depth: depth + 1).map { "\(name)/\($0)" }
+        for name in try list(folder) {
+            let inside = joined(folder, name)
+            if !Self.isPicture(name), isDirectory(inside) {
+                let below = try files(below: inside, depth: depth + 1)
+                if below.isEmpty, depth > 0 || !folder.isEmpty {
+                    remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))
+                }
+                result += below.map { "\(name)/\($0)" }
             } else {
                 result.append(name)
             }

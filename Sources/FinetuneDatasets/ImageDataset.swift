@@ -37,12 +37,15 @@ package struct ImageDataset: Sendable {
     package private(set) var items: [Item]
     /// The shape of every item where they are `inputs`, ready for the network: `[height, width, channels]`.
     package let inputShape: [Int]?
+    /// What was odd about where the images lie: files and folders that were passed over.
+    package private(set) var remarks: [Finding] = []
 
-    init(path: String, classes: [String], items: [Item], inputShape: [Int]? = nil) {
+    init(path: String, classes: [String], items: [Item], inputShape: [Int]? = nil, remarks: [Finding] = []) {
         self.path = path
         self.classes = classes
         self.items = items
         self.inputShape = inputShape
+        self.remarks = remarks
     }
 
     /// Finds the images at `path`: class folders, `train/` and `val/` above them, a CSV, an `.npz`, MNIST's IDX files, a
@@ -91,7 +94,24 @@ package struct ImageDataset: Sendable {
 
     /// The data set with only these items, in their order.
     package func selecting(_ indices: [Int]) -> ImageDataset {
-        ImageDataset(path: path, classes: classes, items: indices.map { items[$0] }, inputShape: inputShape)
+        ImageDataset(
+            path: path, classes: classes, items: indices.map { items[$0] }, inputShape: inputShape, remarks: remarks)
+    }
+
+    /// The splits into which the data set itself divides its images, those that are left for training among them.
+    package var ownParts: [Split.Part] {
+        let parts = Set(items.compactMap(\.part))
+        return parts.isEmpty ? [] : Split.Part.allCases.filter { $0 == .train || parts.contains($0) }
+    }
+
+    /// The same images in splits that somebody else chose.
+    ///
+    /// - Parameter parts: One an item.
+    package func divided(into parts: [Split.Part]) -> ImageDataset {
+        precondition(parts.count == items.count, "\(parts.count) parts for \(items.count) images")
+        var result = self
+        for (index, part) in parts.enumerated() { result.items[index].part = part }
+        return result
     }
 
     /// Keeps `count` training images, the first ones or a stratified sample; validation and test images all stay.
@@ -153,6 +173,7 @@ package struct ImageDataset: Sendable {
             item.part = part
             result.items.append(item)
         }
+        result.remarks += other.remarks
         return result
     }
 

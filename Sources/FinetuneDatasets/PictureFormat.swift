@@ -1,8 +1,40 @@
 // What a file is, from its first bytes. Names and extensions are never asked.
 
 /// A kind of picture that this room reads.
-enum PictureFormat {
-    case jpeg, png, webP, tiff, bmp
+package enum PictureFormat: Int, Sendable, CaseIterable {
+    case jpeg = 1
+    case png, webP, tiff, bmp
+
+    /// As people write it.
+    package var name: String {
+        switch self {
+        case .jpeg: "JPEG"
+        case .png: "PNG"
+        case .webP: "WebP"
+        case .tiff: "TIFF"
+        case .bmp: "BMP"
+        }
+    }
+
+    /// What the ending of a file's name claims that it is, in small letters; nil where it claims nothing.
+    init?(ending: String) {
+        switch ending {
+        case "jpg", "jpeg", "jpe", "jfif": self = .jpeg
+        case "png": self = .png
+        case "webp": self = .webP
+        case "tif", "tiff": self = .tiff
+        case "bmp", "dib": self = .bmp
+        default: return nil
+        }
+    }
+
+    /// What a whole file is; nil where it is no picture that is read.
+    package init?(of bytes: [UInt8]) {
+        guard let format = try? bytes.withUnsafeBytes({ try PictureFormat(recognising: PictureBytes($0)) }) else {
+            return nil
+        }
+        self = format
+    }
 
     /// - Throws: `PictureError` that names what the bytes are instead.
     init(recognising bytes: PictureBytes) throws {

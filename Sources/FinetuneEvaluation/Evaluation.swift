@@ -1,6 +1,5 @@
 // How good predictions are: numbers in, verdicts out. Nothing here knows how the predictions were made.
 
-package import FinetuneFiles
 internal import Glibc
 
 /// The scores of probabilities against the truth.
@@ -26,6 +25,9 @@ public struct Evaluation: Sendable {
 
     public var count: Int { labels.count }
 
+    /// Whether each prediction is right.
+    package var isRight: [Bool] { zip(predictions, labels).map { $0 == $1 } }
+
     /// How many predictions are right.
     public var hits: Int { zip(predictions, labels).count { $0 == $1 } }
 
@@ -42,11 +44,11 @@ public struct Evaluation: Sendable {
         return count == 0 ? .nan : Double(hits) / Double(count)
     }
 
+    /// −ln p(label) of each image, probabilities no smaller than 2⁻⁵².
+    package var losses: [Double] { zip(probabilities, labels).map { -log(max($0[$1], 0x1p-52)) } }
+
     /// The mean of −ln p(label), probabilities no smaller than 2⁻⁵²: scikit-learn's `log_loss`.
-    public var logLoss: Double {
-        let sum = zip(probabilities, labels).reduce(0) { $0 - log(max($1.0[$1.1], 0x1p-52)) }
-        return count == 0 ? .nan : sum / Double(count)
-    }
+    public var logLoss: Double { count == 0 ? .nan : losses.reduce(0, +) / Double(count) }
 
     /// The mean over classes that occur, in truth or prediction, of F1: scikit-learn's `f1_score(average='macro')`.
     public var macroF1: Double {
@@ -57,17 +59,24 @@ public struct Evaluation: Sendable {
     /// Expected calibration error over 15 bins of equal width (Guo et al. 2017): torchmetrics'
     /// `MulticlassCalibrationError(n_bins=15, norm='l1')`.
     public var calibrationError: Double {
-        let bins = 15
-        var confidence = [Double](repeating: 0, count: bins)
-        var correct = [Double](repeating: 0, count: bins)
-        for (index, row) in probabilities.enumerated() {
-            let value = row[predictions[index]]
-            let bin = min(bins - 1, max(0, Int((value * Double(bins)).rounded(.up)) - 1))
-            confidence[bin] += value
-            correct[bin] += predictions[index] == labels[index] ? 1 : 0
+        let gaps = reliability.map { Double($0.count) * abs($0.confidence - $0.accuracy) }
+        return count == 0 ? .nan : gaps.reduce(0, +) / Double(count)
+    }
+
+    /// The mean over images of the summed squares of probability − truth, 0…2 (Brier 1950): scikit-learn's
+    /// `brier_score_loss(scale_by_half=False)`.
+    public var brier: Double {
+        let sum = zip(probabilities, labels).reduce(0.0) { sum, image in
+            sum + Self.brier(image.0, label: image.1)
         }
-        let gap = zip(confidence, correct).reduce(0) { $0 + abs($1.0 - $1.1) }
-        return count == 0 ? .nan : gap / Double(count)
+        return count == 0 ? .nan : sum / Double(count)
+    }
+
+    static func brier(_ row: [Double], label: Int) -> Double {
+        row.indices.reduce(0.0) { sum, k in
+            let gap = row[k] - (k == label ? 1 : 0)
+            return sum + gap * gap
+        }
     }
 
     /// Rows are the truth, columns the predictions.
@@ -112,36 +121,6 @@ package enum Interval {
         let center = (p + z * z / (2 * n)) / (1 + z * z / n)
         let half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)).squareRoot()
         return max(0, center - half)...min(1, center + half)
-    }
-}
-
-// MARK: - As files
-
-extension Evaluation {
-    /// The scores under the names of the command's contract.
-    package var json: JSON {
-        [
-            "accuracy": .number(accuracy),
-            "accuracy_ci": JSON([accuracyInterval.lowerBound, accuracyInterval.upperBound]),
-            "top5": .number(topAccuracy(min(5, classes.count))), "macro_f1": .number(macroF1),
-            "log_loss": .number(logLoss), "ece": .number(calibrationError),
-        ]
-    }
-
-    package var perClassJSON: JSON {
-        .array(
-            perClass.map {
-                [
-                    "class": .string($0.name), "precision": .number($0.precision), "recall": .number($0.recall),
-                    "f1": .number($0.f1), "support": .integer($0.support),
-                ]
-            })
-    }
-
-    /// The confusion matrix: a header of predicted classes, a row for each true class.
-    package var confusionCSV: String {
-        CSV.line(["true \\ predicted"] + classes)
-            + zip(classes, confusion).map { CSV.line([$0] + $1.map { String($0) }) }.joined()
     }
 }
 

@@ -77,6 +77,9 @@ package enum FileSystem {
     /// Removes a file; nothing happens where there is none.
     package static func remove(_ path: String) { unlink(path) }
 
+    /// Removes a folder; nothing happens where it holds anything.
+    package static func removeEmptyDirectory(_ path: String) { rmdir(path) }
+
     /// The path of this program's own file.
     package static var programPath: String {
         let bytes = [CChar](unsafeUninitializedCapacity: 4096) { buffer, count in

@@ -36,6 +36,25 @@ package enum LogisticHead {
             ])
     }
 
+    /// The probabilities of each sample by heads that were fitted without its fold.
+    ///
+    /// - Parameter strength: Of those heads.
+    /// - Returns: Shape `[samples][classes]`.
+    package static func heldOut(_ problem: HeadProblem, _ folds: [Int], strength: Double, threads: Int) -> [[Double]] {
+        LinearAlgebra.withThreads(threads) {
+            var rows = [[Double]](repeating: [], count: problem.count)
+            for fold in 0...(folds.max() ?? 0) {
+                let (training, held) = problem.split(fold: fold, folds)
+                guard training.count > 0, held.count > 0 else { continue }
+                let head = split(solve(training, strength: strength, from: nil).x, training)
+                let found = Softmax.probabilities(held.features.dense(weight: head.weight, bias: head.bias))
+                let places = folds.indices.filter { folds[$0] == fold }
+                for (place, row) in zip(places, found) { rows[place] = row }
+            }
+            return rows
+        }
+    }
+
     /// The optimum for one strength: `[classes · features]` weights, then `[classes]` intercepts.
     ///
     /// With two classes the penalty counts twice, which makes softmax's probabilities those of binomial regression.

@@ -53,6 +53,17 @@ package struct FeatureCache: Sendable {
         return fits(needed, files) ? nil : needed <= spareBytes ? limitReached : diskFull
     }
 
+    /// Removes all files that nobody writes to, and the folder where nothing else is in it.
+    package func remove() {
+        do {
+            for file in try files() { _ = remove(file) }
+        } catch {
+            // A folder that cannot be read holds nothing of ours.
+            return
+        }
+        FileSystem.removeEmptyDirectory(folder)
+    }
+
     // MARK: Files
 
     private struct File {

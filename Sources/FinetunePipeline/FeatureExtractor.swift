@@ -54,10 +54,11 @@ package struct FeatureExtractor: Sendable {
     ///   - precision: That of what was not trained; a model's trained part has its own.
     ///   - imageCount: How many images are to come, where it is known: a few need no full batch.
     ///   - keeping: Where the node's outputs are kept; nil keeps nothing.
+    ///   - fingerprints: Is given that of every picture that comes by and is not in it.
     /// - Throws: `EngineError`; `PipelineError` where a recipe is needed and there is none.
     package init(
         _ model: Model, node: String, inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
-        keeping: FeatureKeeping? = nil, thread: EngineThread
+        keeping: FeatureKeeping? = nil, fingerprints: FingerprintStore? = nil, thread: EngineThread
     ) async throws {
         self.precision = precision
         self.node = node
@@ -79,7 +80,7 @@ package struct FeatureExtractor: Sendable {
                         "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels)."
                 )
             }
-            loader = ImageLoader(try Preprocessor(recipe))
+            loader = ImageLoader(try Preprocessor(recipe), fingerprints: fingerprints)
             shape = [recipe.height, recipe.width, channels]
         }
         self.inputShape = shape

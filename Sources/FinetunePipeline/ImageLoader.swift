@@ -9,8 +9,13 @@ internal import FinetuneModels
 struct ImageLoader: Sendable {
     /// Nil where the data set holds inputs that are ready for the network.
     private let preprocessor: Preprocessor?
+    /// Where what is needed to find copies of pictures is kept; nil where nobody searches.
+    private let fingerprints: FingerprintStore?
 
-    init(_ preprocessor: Preprocessor?) { self.preprocessor = preprocessor }
+    init(_ preprocessor: Preprocessor?, fingerprints: FingerprintStore? = nil) {
+        self.preprocessor = preprocessor
+        self.fingerprints = fingerprints
+    }
 
     struct Prepared: Sendable {
         let item: Int
@@ -45,7 +50,7 @@ struct ImageLoader: Sendable {
         await withTaskGroup(of: (Int, Preparation).self) { group in
             var results = [Preparation?](repeating: nil, count: items.count)
             for (place, item) in items.enumerated() {
-                if let hash = hashes[item], isKnown(hash) {
+                if let hash = hashes[item], isKnown(hash), fingerprints?.contains(hash) != false {
                     results[place] = .ready(Prepared(item: item, hash: hash, pixels: .known))
                 } else {
                     group.addTask { (place, prepare(item, dataset, view, isKnown)) }
@@ -62,20 +67,31 @@ struct ImageLoader: Sendable {
         do {
             let content = try dataset.content(of: item)
             let hash = ImageDataset.hash(of: content)
-            if isKnown(hash) { return .ready(Prepared(item: item, hash: hash, pixels: .known)) }
+            let isKnown = isKnown(hash)
+            if isKnown, fingerprints?.contains(hash) != false {
+                return .ready(Prepared(item: item, hash: hash, pixels: .known))
+            }
             let pixels: Prepared.Pixels
             switch content {
-            case .numbers(let numbers): pixels = .numbers(numbers)
-            case .picture(let picture): pixels = .crop(crop(picture, hash, view))
+            case .numbers(let numbers): pixels = isKnown ? .known : .numbers(numbers)
+            case .picture(let picture):
+                keepFingerprint(of: picture, nil, hash)
+                pixels = isKnown ? .known : .crop(crop(picture, hash, view))
             case .encoded(let bytes):
                 let picture = try Picture(decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore)
-                pixels = .crop(crop(picture, hash, view))
+                keepFingerprint(of: picture, PictureFormat(of: bytes), hash)
+                pixels = isKnown ? .known : .crop(crop(picture, hash, view))
             }
             return .ready(Prepared(item: item, hash: hash, pixels: pixels))
         } catch {
             let reason = (error as? PictureError)?.reason ?? "\(error)"
             return .skipped(FeatureExtractor.Skipped(name: dataset.items[item].name, reason: reason))
         }
+    }
+
+    private func keepFingerprint(of picture: Picture, _ format: PictureFormat?, _ hash: ContentHash) {
+        guard let fingerprints, !fingerprints.contains(hash) else { return }
+        fingerprints.insert(hash, Fingerprint(picture, format: format))
     }
 
     private func crop(_ picture: Picture, _ hash: ContentHash, _ view: ImageView) -> Picture {

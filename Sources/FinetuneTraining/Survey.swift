@@ -1,8 +1,10 @@
-// The images of a training before it starts: which can be read, what each is, and who learns, validates and tests.
+// The images of a training before it starts: who learns, validates and tests, and what is wrong with them.
 
 internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneEvaluation
 internal import FinetuneFiles
-internal import FinetunePipeline
+internal import FinetuneModels
 
 /// The readable items of a data set and their division.
 struct Survey: Sendable {
@@ -12,24 +14,28 @@ struct Survey: Sendable {
     /// 0..<classes, by place in `items`.
     let labels: [Int]
     let parts: [Split.Part]
+    let findings: [Finding]
+    private let dataset: ImageDataset
+    /// What stands on one side of every division: groups, and copies of a picture.
+    private let units: [String]
 
-    /// Divides what was read.
+    /// Divides what was read. Nothing is refused yet: see `check`.
     ///
-    /// - Throws: `TrainingError` where nothing can be learnt from it.
-    init(
-        _ items: [Int], _ hashes: [ContentHash], of dataset: ImageDataset, _ settings: TrainingSettings,
-        report: EventHandler
-    ) throws {
-        self.items = items
-        self.hashes = hashes
-        labels = items.map { dataset.items[$0].label ?? 0 }
-        let members = zip(items, zip(labels, hashes)).map { item, pair in
-            Split.Member(label: pair.0, hash: pair.1, group: dataset.items[item].group, part: dataset.items[item].part)
+    /// - Parameter inputSize: The network's input.
+    init(_ look: FirstLook, _ settings: TrainingSettings, inputSize: (width: Int, height: Int)?) {
+        dataset = look.dataset
+        items = look.items
+        hashes = look.hashes
+        labels = look.labels
+        let members = items.indices.map { place in
+            let item = look.dataset.items[look.items[place]]
+            return Split.Member(
+                label: item.label ?? 0, hash: look.hashes[place], group: item.group,
+                copies: look.copies.sets[place], part: item.part)
         }
-        try Self.checkGroups(members, dataset)
+        units = Split.units(members)
         parts = Split.assign(members, validation: settings.validation, test: settings.test, seed: settings.seed)
-        try checkClasses(dataset, report)
-        warnOfLeaks(dataset, report)
+        findings = look.findings(parts, inputSize: inputSize)
     }
 
     /// Places in `items` of one part.
@@ -41,42 +47,73 @@ struct Survey: Sendable {
     /// What a model keeps of the images that it learns from.
     var trainingHashes: Set<UInt64> { Set(places(.train).map { hashes[$0].half }) }
 
-    /// A group that the data set itself puts on two sides makes every score a false one.
-    private static func checkGroups(_ members: [Split.Member], _ dataset: ImageDataset) throws {
-        var parts: [String: Set<Split.Part>] = [:]
-        for member in members {
-            if let group = member.group, let part = member.part { parts[group, default: []].insert(part) }
-        }
-        let torn = parts.filter { $0.value.count > 1 }.keys.sorted()
-        guard torn.isEmpty else {
-            throw TrainingError(
-                .unusableData,
-                "cannot learn from '\(dataset.path)': its own splits put the group '\(torn[0])' on two sides\(torn.count > 1 ? " (and \(torn.count - 1) more)" : ""). Move each group to one split."
-            )
-        }
+    /// Folds over some places in which classes have their shares; what belongs together lies in one.
+    func folds(_ count: Int, of places: [Int]) -> [Int] {
+        let chosen = places.map { units[$0] }
+        return StratifiedFolds.assign(
+            labels: places.map { labels[$0] }, groups: Set(chosen).count < chosen.count ? chosen : nil, count: count)
     }
 
-    private func checkClasses(_ dataset: ImageDataset, _ report: EventHandler) throws {
-        var counts = [Int](repeating: 0, count: dataset.classes.count)
-        for place in places(.train) { counts[labels[place]] += 1 }
-        if let missing = counts.firstIndex(of: 0) {
+    /// - Throws: `TrainingError` where nothing honest can be learnt from the images: a class is missing from a split,
+    ///   or the data set's own splits tear a group apart.
+    func check() throws {
+        // A group that the data set itself puts on two sides makes every score a false one.
+        if let torn = findings.first(where: { $0.kind == .tornGroup }) {
+            throw TrainingError(
+                .unusableData, "cannot learn from '\(dataset.path)': \(torn.detail) Move each group to one split.")
+        }
+        let learning = Set(places(.train).map { labels[$0] })
+        if let missing = dataset.classes.indices.first(where: { !learning.contains($0) }) {
             throw TrainingError(
                 .unusableData,
                 "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training."
             )
         }
-        for (name, count) in zip(dataset.classes, counts) where count == 1 {
-            report(.warning("The class '\(name)' has a single training image; what is learnt of it is a guess."))
+        if let missing = findings.first(where: { $0.kind == .missingClass }) {
+            throw TrainingError(
+                .unusableData,
+                "cannot learn from '\(dataset.path)': \(missing.detail) Put some there, or merge the splits and let --val choose."
+            )
         }
     }
 
-    private func warnOfLeaks(_ dataset: ImageDataset, _ report: EventHandler) {
-        let training = Set(places(.train).map { hashes[$0] })
-        let leaks = parts.indices.filter { parts[$0] != .train && training.contains(hashes[$0]) }
-        guard let first = leaks.first else { return }
-        report(
-            .warning(
-                "\(leaks.count) images outside the training split are also in it, such as '\(dataset.items[items[first]].name)'; their scores are too good."
-            ))
+    /// Images whose labels are doubted by heads that were fitted without them.
+    ///
+    /// - Parameters:
+    ///   - places: Places in `items`.
+    ///   - features: Scaled, one row a place.
+    ///   - folds: One a place.
+    func labelErrors(at places: [Int], _ features: Tensor, _ folds: [Int], strength: Double, threads: Int)
+        -> [Finding]
+    {
+        let labels = places.map { self.labels[$0] }
+        let problem = HeadProblem(
+            features: features, labels: labels, classCount: dataset.classes.count, folds: folds)
+        let probabilities = LogisticHead.heldOut(problem, folds, strength: strength, threads: threads)
+        guard !probabilities.contains(where: { row in row.isEmpty || row.contains { !$0.isFinite } }) else { return [] }
+        return LabelErrors.find(probabilities: probabilities, labels: labels, classCount: dataset.classes.count).map {
+            let name = dataset.items[items[places[$0.index]]].name
+            return Finding(
+                .labelError, [name],
+                "'\(name)' is labelled '\(dataset.classes[$0.label])' and looks like '\(dataset.classes[$0.suggested])'.",
+                surplus: [name])
+        }
+    }
+
+    /// Says what was found, a line for each kind.
+    static func report(_ findings: [Finding], _ report: EventHandler) {
+        for (kind, count) in findings.counts where kind != .unreadable {
+            let ofKind = findings.filter { $0.kind == kind }
+            guard let first = ofKind.first else { continue }
+            let text =
+                ofKind.count == 1
+                ? first.detail
+                : "\(count) \(kind.words): \(first.detail) `finetune check` lists the others."
+            if kind.isMild {
+                report(.note(text, ["finding": .string(kind.rawValue), "count": .integer(count)]))
+            } else {
+                report(.warning(text))
+            }
+        }
     }
 }

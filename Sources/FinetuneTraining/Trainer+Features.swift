@@ -16,7 +16,9 @@ extension Trainer {
         let (features, labels, folds) = try await trainingRows(looked.values, survey, report)
         let extracted = ContinuousClock.now
         let scaling = try fitScaling(features, report)
-        let head = try fit(kind, scaling.apply(features), labels, folds, report)
+        let scaled = scaling.apply(features)
+        let head = try fit(kind, scaled, labels, folds, report)
+        let suspicions = kind == .logistic ? doubts(about: survey, scaled, head, report) : []
         var model = base.adapted(
             Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling),
             classes: dataset.classes)
@@ -27,7 +29,8 @@ extension Trainer {
         return TrainingResult(
             model: model, plan: try plan(), headRecord: head.record, scalingRecord: scaling.record, epochs: [],
             bestEpoch: nil, rate: nil, scores: scores, parts: parts(survey), skipped: looked.skipped,
-            trainImages: survey.places(.train).count, featureSeconds: seconds(extracted - started),
+            findings: survey.findings + suspicions, trainImages: survey.places(.train).count,
+            featureSeconds: seconds(extracted - started),
             trainSeconds: seconds(.now - extracted))
     }
 
@@ -45,7 +48,7 @@ extension Trainer {
             report(.progress(stage: "views", done: done, total: total))
         }
         let labels = items.map { dataset.items[$0].label ?? 0 }
-        let folds = folds(items, labels)
+        let folds = folds(survey)
         return (
             features, views.flatMap { _ in labels }, folds.map { folds in views.flatMap { _ in folds } }
         )
@@ -79,14 +82,24 @@ extension Trainer {
         return head
     }
 
+    /// Labels of images that learn which heads doubt that were fitted without them.
+    ///
+    /// - Parameter features: Scaled ones; the first view of every image comes first.
+    private func doubts(about survey: Survey, _ features: Tensor, _ head: DenseHead, _ report: EventHandler)
+        -> [Finding]
+    {
+        guard let folds = folds(survey), let strength = head.record["strength"]?.doubleValue else { return [] }
+        let plain = features.rows(Array(folds.indices))
+        let findings = survey.labelErrors(
+            at: survey.places(.train), plain, folds, strength: strength, threads: thread.count)
+        Survey.report(findings, report)
+        return findings
+    }
+
     /// Folds over the images that learn; nil where there are too few to choose a strength by.
-    func folds(_ items: [Int], _ labels: [Int]) -> [Int]? {
-        guard items.count >= 2 * TrainingSettings.folds else { return nil }
-        let hasGroups = dataset.items.contains { $0.group != nil }
-        return StratifiedFolds.assign(
-            labels: labels,
-            groups: hasGroups ? items.map { dataset.items[$0].group ?? dataset.items[$0].name } : nil,
-            count: TrainingSettings.folds)
+    func folds(_ survey: Survey) -> [Int]? {
+        let places = survey.places(.train)
+        return places.count >= 2 * TrainingSettings.folds ? survey.folds(TrainingSettings.folds, of: places) : nil
     }
 
     /// Scores a model's head on the features that are known.

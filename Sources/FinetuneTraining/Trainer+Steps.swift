@@ -32,7 +32,7 @@ extension Trainer {
             scaling = fitted
         } else if settings.strategy == .headFirst {
             let features = try await self.values(before: Stage.head, start, survey, known: looked.values)
-            (model, headRecord) = try await withHeadFirst(features, training, labels, report)
+            (model, headRecord) = try await withHeadFirst(features, survey, report)
         }
         let extracted = ContinuousClock.now
 
@@ -82,7 +82,8 @@ extension Trainer {
         return TrainingResult(
             model: result, plan: plan, headRecord: headRecord, scalingRecord: scaling?.record,
             epochs: tuning.progress.epochs, bestEpoch: tuning.progress.bestEpoch, rate: tuning.progress.rate,
-            scores: scores, parts: parts(survey), skipped: looked.skipped, trainImages: training.count,
+            scores: scores, parts: parts(survey), skipped: looked.skipped,
+            findings: survey.findings, trainImages: training.count,
             featureSeconds: seconds(extracted - started), trainSeconds: seconds(trained - extracted))
     }
 
@@ -130,14 +131,16 @@ extension Trainer {
 
     /// The model with the head of `lp-ft`: logistic regression to its optimum on the base's features.
     private func withHeadFirst(
-        _ values: BoundaryValues, _ training: [Int], _ labels: [Int], _ report: EventHandler
+        _ values: BoundaryValues, _ survey: Survey, _ report: EventHandler
     ) async throws -> (Model, JSON?) {
+        let training = survey.items(.train)
+        let labels = training.map { dataset.items[$0].label ?? 0 }
         let features = try await values.rows(training) { done, total in
             try stopBeforeSteps()
             report(.progress(stage: "features", done: done, total: total))
         }
         let scaling = try fitScaling(features, report)
-        let head = try fit(.logistic, scaling.apply(features), labels, folds(training, labels), report)
+        let head = try fit(.logistic, scaling.apply(features), labels, folds(survey), report)
         let layers = Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling)
         return (base.adapted(layers, classes: dataset.classes), head.record)
     }

@@ -30,6 +30,8 @@ package struct TrainingResult: Sendable {
     package let scores: [SplitScore]
     package let parts: [(name: String, part: Split.Part, group: String?)]
     package let skipped: [FeatureExtractor.Skipped]
+    /// What is wrong with the images, or odd.
+    package let findings: [Finding]
     package let trainImages: Int
     package let featureSeconds: Double
     package let trainSeconds: Double
@@ -96,27 +98,25 @@ package struct Trainer: Sendable {
     func look(at model: Model, _ first: String, _ report: EventHandler) async throws -> Look {
         let boundary = try model.network.boundary(before: first)
         let rows = forecastRows
+        let fingerprints = FingerprintStore(settings.cache, exif: model.recipe?.exif ?? .upright)
         let extractor = try await FeatureExtractor(
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
             keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows),
-            thread: thread)
+            fingerprints: fingerprints, thread: thread)
         var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: rows)
-        var items: [Int] = []
-        var hashes: [ContentHash] = []
         let stage = boundary == base.network.featureNode ? "features" : "images"
-        let skipped = try await extractor.run(dataset) { done, total in
+        let look = try await FirstLook(dataset, through: extractor, fingerprints) { done, total in
             try stopBeforeSteps()
             report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
-        } consume: { chunk in
-            items += chunk.items
-            hashes += chunk.hashes
         }
         forecast.finish(report)
-        for image in skipped { report(.skipped(name: image.name, reason: image.reason)) }
-        try PipelineError.check(skipped, of: dataset.items.count)
-        let survey = try Survey(items, hashes, of: dataset, settings, report: report)
-        return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: skipped)
+        for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
+        try PipelineError.check(look.skipped, of: dataset.items.count)
+        let survey = Survey(look, settings, inputSize: model.recipe.map { ($0.width, $0.height) })
+        try survey.check()
+        Survey.report(survey.findings, report)
+        return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: look.skipped)
     }
 
     /// What a first look at the images gave.

@@ -67,7 +67,7 @@ private let base = Fixtures.path("resnet20-random.h5")
         try workspace.write(Workspace.stripes(2, seed: 1), "images/lonely/1.bmp")
         let outcome = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run")
         #expect(
-            outcome.code == 0 && outcome.errors.contains("'lonely' has a single training image"), "\(outcome.errors)")
+            outcome.code == 0 && outcome.errors.contains("'lonely' has 1 image: too few"), "\(outcome.errors)")
     }
 
     @Test("of flags is a usage error")
@@ -104,7 +104,9 @@ private let base = Fixtures.path("resnet20-random.h5")
         }
     }
 
-    @Test("help shows examples for every command", arguments: ["train", "evaluate", "predict", "extract", "inspect"])
+    @Test(
+        "help shows examples for every command",
+        arguments: ["train", "evaluate", "predict", "extract", "inspect", "check"])
     func help(_ command: String) throws {
         let outcome = try Workspace().finetune(command, "--help")
         #expect(outcome.code == 0 && outcome.output.contains("EXAMPLES"))

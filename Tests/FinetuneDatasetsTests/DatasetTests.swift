@@ -49,11 +49,18 @@ private final class Folder {
         #expect(error?.description.contains("'b'") == true)
     }
 
-    @Test("names an empty class folder, an empty folder and a missing one")
+    @Test("remarks on what it passes over, and keeps an empty class so that no label moves")
     func emptiness() throws {
         let folder = try Folder(["a/1.jpg": "x"])
         try FileSystem.makeDirectory(folder.path + "/b")
-        #expect(throws: DatasetError.self) { try ImageDataset(folder.path) }
+        try FileSystem.makeDirectory(folder.path + "/c")
+        for name in ["c/2.jpg", "readme.txt", "stray.png", ".cache"] {
+            try AtomicFile.write("x", to: Path.join(folder.path, name))
+        }
+        let dataset = try ImageDataset(folder.path)
+        #expect(dataset.classes == ["a", "b", "c"] && dataset.items.map(\.label) == [0, 2])
+        #expect(dataset.remarks.map(\.kind) == [.hidden, .strayFile, .emptyFolder])
+        #expect(dataset.remarks.map(\.paths) == [[".cache"], ["stray.png"], ["b"]])
         let nothing = try Folder([:])
         #expect(throws: DatasetError.self) { try ImageDataset(nothing.path) }
         #expect(#expect(throws: DatasetError.self) { try ImageDataset(nothing.path + "/none") }?.kind == .missing)
@@ -167,6 +174,20 @@ private final class Folder {
             #expect(Set(own.map { parts[$0] }).count == 1)
         }
         #expect(Set(parts).count == 3)
+    }
+
+    @Test("keeps copies on one side, with the groups that they hang together by")
+    func copies() {
+        var members = members(90) { $0 < 30 ? "group \($0 / 3)" : nil }
+        // A picture of the first group has a copy in the second one and one that stands alone.
+        for index in [0, 3, 89] { members[index].copies = 7 }
+        let units = Split.units(members)
+        #expect(Set([0, 1, 2, 3, 4, 5, 89].map { units[$0] }) == ["group:group 0"])
+        #expect(Set(units).count == 9 + 59)
+        for seed in 0..<30 {
+            let parts = Split.assign(members, validation: 0.4, test: 0.1, seed: UInt64(seed))
+            #expect(Set([0, 1, 2, 3, 4, 5, 89].map { parts[$0] }).count == 1)
+        }
     }
 
     @Test("keeps equal images together, a single image in training, and the data set's own parts")

@@ -5,7 +5,13 @@ import FinetuneFiles
 import TestSupport
 import Testing
 
-private struct Case: Sendable, CustomTestStringConvertible {
+/// Whether both are there and the same to rounding, or neither is there.
+func isNear(_ a: Double?, _ b: Double?, within tolerance: Double = 1e-9) -> Bool {
+    guard let a, let b else { return a == nil && b == nil }
+    return abs(a - b) <= tolerance * max(1, abs(b))
+}
+
+struct Case: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let json: JSON
     let evaluation: Evaluation
@@ -27,12 +33,20 @@ private struct Case: Sendable, CustomTestStringConvertible {
     @Test("there are fixtures") func hasFixtures() { #expect(Case.all.count == 4) }
 
     @Test("has scikit-learn's scores", arguments: Case.all)
-    private func scores(_ example: Case) {
-        for key in ["accuracy", "top5", "macro_f1", "log_loss", "ece"] {
+    func scores(_ example: Case) {
+        for key in ["accuracy", "top5", "macro_f1", "log_loss", "brier", "ece"] {
             let (found, expected) = (
                 example.evaluation.json[key]?.doubleValue ?? .nan, example.json[key]?.doubleValue ?? 0
             )
-            #expect(abs(found - expected) < 1e-9, "\(key): \(found), \(expected)")
+            // torchmetrics computes the calibration error in single precision.
+            #expect(abs(found - expected) < (key == "ece" ? 1e-6 : 1e-9), "\(key): \(found), \(expected)")
+        }
+        #expect(isNear(example.evaluation.json["roc_auc"]?.doubleValue, example.json["roc_auc"]?.doubleValue))
+        for average in ["macro", "weighted"] {
+            for key in ["precision", "recall", "f1"] {
+                let found = example.evaluation.json[average]?[key]?.doubleValue
+                #expect(isNear(found, example.json[average]?[key]?.doubleValue), "\(average) \(key)")
+            }
         }
         let interval = zip(
             example.evaluation.json["accuracy_ci"]?.numbers ?? [], example.json["accuracy_ci"]?.numbers ?? [])
@@ -40,7 +54,7 @@ private struct Case: Sendable, CustomTestStringConvertible {
     }
 
     @Test("has scikit-learn's scores of each class", arguments: Case.all)
-    private func classes(_ example: Case) {
+    func classes(_ example: Case) {
         let rows = example.evaluation.perClass
         #expect(rows.map(\.support) == example.json["support"]?.integers)
         for (key, found) in [
@@ -48,7 +62,27 @@ private struct Case: Sendable, CustomTestStringConvertible {
         ] {
             for (a, b) in zip(found, example.json[key]?.numbers ?? []) { #expect(abs(a - b) < 1e-12, "\(key)") }
         }
+        for (found, expected) in zip(example.evaluation.rocAUC, example.json["areas"]?.arrayValue ?? []) {
+            #expect(isNear(found, expected.doubleValue))
+        }
         #expect(example.evaluation.confusion.flatMap(\.self) == example.json["confusion"]?.integers)
+    }
+
+    @Test("names the surest mistakes first")
+    func mistakes() {
+        let evaluation = Evaluation(
+            probabilities: [[0.9, 0.1], [0.4, 0.6], [0.2, 0.8], [0.3, 0.7]], labels: [1, 0, 1, 0],
+            classes: ["a", "b"])
+        #expect(evaluation.mistakes(5).map(\.index) == [0, 3, 1])
+        let first = evaluation.mistakes(1)[0]
+        #expect((first.label, first.prediction) == (1, 0) && first.probability == 0.9)
+    }
+
+    @Test("of no images has no score, and nothing to divide by")
+    func nothing() {
+        let evaluation = Evaluation(probabilities: [], labels: [], classes: ["a", "b"])
+        #expect(evaluation.accuracy.isNaN && evaluation.rocAUC == [nil, nil] && evaluation.macroROCAUC == nil)
+        #expect(evaluation.json["roc_auc"] == .null && Calibration(evaluation) == nil)
     }
 
     @Test("counts ties for the first class")

@@ -1,0 +1,89 @@
+// finetune check: what is wrong with a data set, before it costs a run.
+
+internal import ArgumentParser
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+struct CheckCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "check",
+        abstract: "Finds what is wrong with a data set before it costs a run.",
+        discussion: """
+            Unreadable and mistyped files; the same picture twice (also scaled, compressed again or mirrored), on two sides of a
+            split or under two labels; groups on two sides; classes that are missing, small or rare; folders that hold nothing;
+            odd sizes; and labels that a head on the base's features doubts, which was fitted without them.
+
+            EXAMPLES
+              finetune check --data ./imgs
+              finetune check --data ./imgs --strict --fix-list look-at.csv
+            """)
+
+    @Option(
+        help: ArgumentHelp(
+            "The network whose features labels are held against. (default: the bundled one)", valueName: "file"))
+    var base: String?
+    @OptionGroup(title: "Data") var data: DataOptions
+    @Flag(help: "End with exit code 3 where anything but a remark or a doubted label is found.") var strict = false
+    @Option(help: ArgumentHelp("Write what to take out or to look at again.", valueName: "file.csv"))
+    var fixList: String?
+    @OptionGroup var cache: CacheOptions
+    @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func run() async throws {
+        let console = Console(output)
+        let started = ContinuousClock.now
+        let thread = compute.makeThread()
+        let dataset = try data.load()
+        let loaded = try Installation.load(try base ?? Installation.defaultBase(), console)
+        let model = try await recipe.resolve(loaded, dataset, thread, console)
+        var settings = TrainingSettings()
+        settings.seed = data.seed
+        settings.precision = compute.precision ?? .native
+        settings.cache = cache.folder
+        let check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
+        let findings = check.findings
+        if let fixList { try AtomicFile.write(findings.fixList, to: fixList) }
+        console.report(
+            .done([
+                "images": .integer(check.images), "findings": .array(findings.map(\.json)),
+                "counts": .object(findings.counts.map { .init($0.kind.rawValue, .integer($0.count)) }),
+                "seconds": ["total": .number(seconds(.now - started))], "peak_rss_mb": .number(peakMemory()),
+            ]))
+        if !output.json { printFindings(check, console) }
+        if strict, !findings.grave.isEmpty {
+            let words = findings.grave.counts.map { "\($0.count) \($0.kind.words)" }.joined(separator: ", ")
+            throw GateError(description: "the data set does not pass the check: \(words).")
+        }
+    }
+
+    private func printFindings(_ check: DataCheck, _ console: Console) {
+        console.writeOut("\(check.images) images, \(check.findings.isEmpty ? "nothing found" : "findings:")")
+        for (kind, count) in check.findings.counts {
+            console.writeOut("\n\(count) \(kind.words)")
+            let ofKind = check.findings.filter { $0.kind == kind }
+            for finding in ofKind.prefix(Self.shown) { console.writeOut("  \(finding.detail)") }
+            if ofKind.count > Self.shown {
+                console.writeOut("  … and \(ofKind.count - Self.shown) more: --fix-list or --json has all.")
+            }
+        }
+    }
+
+    private static let shown = 10
+}
+
+/// Where what was computed of images stays.
+struct CacheOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where the frozen part's outputs stay for later runs, at most 10 GB; off keeps none. (default: $XDG_CACHE_HOME/finetune)",
+            valueName: "folder|off"))
+    var cache: String?
+
+    /// Nil where nothing is kept.
+    var folder: FeatureCache? { Installation.cacheFolder(cache).map { FeatureCache(folder: $0) } }
+}

@@ -1,0 +1,218 @@
+// What a look at a data set shows: copies, leaks, labels that contradict each other, classes and sizes that cost accuracy.
+
+internal import FinetuneFiles
+
+/// The findings about images that were read and divided.
+package struct DataAudit: Sendable {
+    /// What is known of one image.
+    package struct Image: Sendable {
+        package let name: String
+        /// Nil where it is unknown.
+        package let label: Int?
+        package let group: String?
+        /// Who it serves; nil where nothing was divided.
+        package let part: Split.Part?
+        /// Pixels, upright; nil for what is no picture.
+        package let size: (width: Int, height: Int)?
+        /// What its file is; nil for what came out of an array.
+        package let format: PictureFormat?
+
+        package init(
+            name: String, label: Int?, group: String?, part: Split.Part?, size: (width: Int, height: Int)?,
+            format: PictureFormat?
+        ) {
+            (self.name, self.label, self.group, self.part) = (name, label, group, part)
+            (self.size, self.format) = (size, format)
+        }
+    }
+
+    package private(set) var findings: [Finding] = []
+    private let images: [Image]
+    private let classes: [String]
+
+    /// - Parameters:
+    ///   - images: Those that can be read.
+    ///   - copies: What is a copy of what, by place in `images`.
+    ///   - ownParts: The splits that the data set itself has.
+    ///   - inputSize: The network's input in pixels; nil where it does not matter.
+    package init(
+        _ images: [Image], classes: [String], copies: CopySearch, ownParts: [Split.Part],
+        inputSize: (width: Int, height: Int)?
+    ) {
+        self.images = images
+        self.classes = classes
+        findTypes()
+        findCopies(copies)
+        findTornGroups()
+        if !classes.isEmpty { findClasses(ownParts) }
+        if let inputSize { findSmallImages(inputSize) }
+        findOddShapes()
+    }
+
+    private mutating func add(_ kind: Finding.Kind, _ places: [Int], _ detail: String, surplus: [Int] = []) {
+        findings.append(Finding(kind, places.map { images[$0].name }, detail, surplus: surplus.map { images[$0].name }))
+    }
+
+    /// A number with its noun.
+    private func several(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+
+    // MARK: Files
+
+    private mutating func findTypes() {
+        for (place, image) in images.enumerated() {
+            let ending = Path.fileExtension(of: image.name)
+            guard let format = image.format, let claimed = PictureFormat(ending: ending), claimed != format else {
+                continue
+            }
+            add(.mistyped, [place], "'\(image.name)' is a \(format.name); its name says \(claimed.name).")
+        }
+    }
+
+    // MARK: Copies
+
+    private mutating func findCopies(_ copies: CopySearch) {
+        for places in copies.exact { report(places, .exactDuplicates, "have the same content") }
+        guard !copies.areAllAlike else {
+            let alike = Set(copies.near.flatMap { [$0.first, $0.second] }).sorted()
+            add(
+                .alike, Array(alike.prefix(20)),
+                "\(alike.count) of \(images.count) images are like another one, as with a camera that never moves: here likeness does not make a copy. If images of one series belong together, name the series with --group-by."
+            )
+            return
+        }
+        // What hangs together through confirmed pairs is one finding.
+        var sets = DisjointSets(images.count)
+        for pair in copies.near { sets.join(pair.first, pair.second) }
+        var content: [Int: [Int]] = [:]
+        for places in copies.exact { content[places[0]] = places }
+        for places in sets.several() {
+            let pairs = copies.near.filter { places.contains($0.first) }
+            let least = pairs.map(\.correlation).min() ?? 1
+            let mirrored = pairs.contains(where: \.isMirrored) ? ", one of them mirrored" : ""
+            let all = places.flatMap { content[$0] ?? [$0] }.sorted()
+            report(
+                all, .nearDuplicates,
+                "show the same (correlation \((least * 1000).rounded(.down) / 1000)\(mirrored))", named: places)
+        }
+    }
+
+    /// One set of copies: what it is, and what it does to labels and splits.
+    ///
+    /// - Parameter named: Those whose likeness is the finding; exact copies of them are another.
+    private mutating func report(_ places: [Int], _ kind: Finding.Kind, _ what: String, named: [Int]? = nil) {
+        let shown = named ?? places
+        let names =
+            shown.prefix(3).map { "'\(images[$0].name)'" }.joined(separator: ", ") + (shown.count > 3 ? ", …" : "")
+        let parts = Set(places.compactMap { images[$0].part })
+        if parts.count > 1, parts.contains(.train) {
+            // What trains goes: the score is to stay comparable.
+            add(
+                .leak, shown, "\(names) \(what) and stand on two sides of the split: scores are too good.",
+                surplus: shown.filter { images[$0].part == .train })
+        } else {
+            add(kind, shown, "\(names) \(what).", surplus: Array(shown.dropFirst()))
+        }
+        let labels = Set(places.compactMap { images[$0].label })
+        guard labels.count > 1 else { return }
+        let words = labels.sorted().map { "'\(classes[$0])'" }.joined(separator: " and ")
+        add(.twoLabels, shown, "\(names) \(what) and are labelled \(words).", surplus: shown)
+    }
+
+    private mutating func findTornGroups() {
+        var members: [String: [Int]] = [:]
+        for (place, image) in images.enumerated() {
+            if let group = image.group { members[group, default: []].append(place) }
+        }
+        for (group, places) in members.sorted(by: { $0.key < $1.key }) {
+            let parts = Split.Part.allCases.filter { part in places.contains { images[$0].part == part } }
+            guard parts.count > 1 else { continue }
+            add(
+                .tornGroup, places,
+                "The group '\(group)' stands on two sides of the split (\(parts.map(\.rawValue).joined(separator: ", "))): scores are too good."
+            )
+        }
+    }
+
+    // MARK: Classes
+
+    private mutating func findClasses(_ ownParts: [Split.Part]) {
+        let counts = count { _ in true }
+        for part in ownParts {
+            let held = count { $0.part == part }
+            for (label, name) in classes.enumerated() where held[label] == 0 {
+                findings.append(
+                    Finding(
+                        .missingClass, [], "The class '\(name)' has no image in the split '\(part.rawValue)'."))
+            }
+        }
+        if ownParts.isEmpty {
+            for (label, name) in classes.enumerated() where counts[label] == 0 {
+                findings.append(Finding(.missingClass, [], "The class '\(name)' has no image that can be read."))
+            }
+        }
+        for (label, name) in classes.enumerated() where (1..<Self.fewImages).contains(counts[label]) {
+            findings.append(
+                Finding(
+                    .smallClass, [],
+                    "The class '\(name)' has \(several(counts[label], "image")): too few to learn from some and be scored on others."
+                ))
+        }
+        let held = counts.filter { $0 > 0 }
+        guard let most = counts.max(), let least = held.min(), most >= Self.imbalance * least,
+            let common = counts.firstIndex(of: most), let rare = counts.firstIndex(of: least)
+        else { return }
+        findings.append(
+            Finding(
+                .imbalance, [],
+                "'\(classes[common])' has \(several(most, "image")), '\(classes[rare])' \(least): accuracy says little about the rare classes. Look at macro-F1, and try --class-weights balanced."
+            ))
+    }
+
+    private func count(_ isCounted: (Image) -> Bool) -> [Int] {
+        var counts = [Int](repeating: 0, count: classes.count)
+        for image in images where isCounted(image) { if let label = image.label { counts[label] += 1 } }
+        return counts
+    }
+
+    // MARK: Sizes
+
+    private mutating func findSmallImages(_ input: (width: Int, height: Int)) {
+        let places = images.indices.filter { place in
+            images[place].size.map { min($0.width, $0.height) < min(input.width, input.height) } ?? false
+        }
+        guard let first = places.first, let size = images[first].size else { return }
+        add(
+            .smallImage, places,
+            "\(several(places.count, "image")) of \(images.count) are smaller than the network's input of \(input.width) × \(input.height) pixels, such as '\(images[first].name)' with \(size.width) × \(size.height): they are enlarged."
+        )
+    }
+
+    private mutating func findOddShapes() {
+        func ratio(_ size: (width: Int, height: Int)) -> Double {
+            Double(max(size.width, size.height)) / Double(max(1, min(size.width, size.height)))
+        }
+        let ratios = images.compactMap { $0.size.map(ratio) }.sorted()
+        guard !ratios.isEmpty else { return }
+        let usual = ratios[ratios.count / 2]
+        let sides = images.compactMap { $0.size.map { min($0.width, $0.height) } }.sorted()
+        let usualSide = sides[sides.count / 2]
+        for (place, image) in images.enumerated() {
+            guard let size = image.size else { continue }
+            if ratio(size) >= Self.oddRatio, ratio(size) >= 2 * usual {
+                add(
+                    .oddShape, [place],
+                    "'\(image.name)' is \(size.width) × \(size.height): a crop shows little of it. Compare --fit pad.")
+            } else if min(size.width, size.height) < Self.leastSide, 4 * min(size.width, size.height) <= usualSide {
+                add(.oddShape, [place], "'\(image.name)' is only \(size.width) × \(size.height) pixels.")
+            }
+        }
+    }
+
+    /// Fewer images than this cannot stand on both sides of a split and in every fold.
+    private static let fewImages = 4
+    /// The most common class has as many times the images of the rarest.
+    private static let imbalance = 5
+    /// The long side is as many times the short one.
+    private static let oddRatio = 4.0
+    private static let leastSide = 16
+}

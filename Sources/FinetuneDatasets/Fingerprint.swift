@@ -1,0 +1,160 @@
+// What is kept of a picture so that its copies are found: its size, its kind of file, and itself as a small gray image.
+
+internal import Glibc
+
+/// A picture in about a thousand numbers.
+package struct Fingerprint: Sendable, Equatable {
+    /// Pixels of the picture, upright.
+    package let width: Int
+    package let height: Int
+    /// What its file is; nil for one that came out of an array.
+    package let format: PictureFormat?
+    /// Shades of gray, shape `[side, side]`: the mean of each part of the picture.
+    package let shades: [UInt8]
+
+    /// Shades on a side.
+    package static let side = 32
+
+    package init(_ picture: Picture, format: PictureFormat?) {
+        (width, height) = (picture.width, picture.height)
+        self.format = format
+        shades = Self.shades(of: picture)
+    }
+
+    /// Means over the parts of a grid. Of a large picture every part is known well enough from 16 × 16 of its pixels.
+    private static func shades(of picture: Picture) -> [UInt8] {
+        func samples(_ size: Int) -> [[Int]] {
+            (0..<side).map { part in
+                let start = part * size / side
+                let end = max(start + 1, ((part + 1) * size + side - 1) / side)
+                return Array(stride(from: start, to: end, by: max(1, (end - start) / 16)))
+            }
+        }
+        let (columns, rows) = (samples(picture.width), samples(picture.height))
+        let channels = picture.channels
+        return picture.bytes.withUnsafeBufferPointer { pixels in
+            rows.flatMap { rows in
+                columns.map { columns in
+                    var sum = 0
+                    for row in rows {
+                        for column in columns {
+                            let place = (row &* picture.width &+ column) &* channels
+                            // ITU-R 601-2, as in `Picture.gray`, in units of 1/65536.
+                            sum &+=
+                                channels == 1
+                                ? Int(pixels[place]) &* 65536
+                                : Int(pixels[place]) &* 19595 &+ Int(pixels[place &+ 1]) &* 38470
+                                    &+ Int(pixels[place &+ 2]) &* 7471
+                        }
+                    }
+                    return UInt8(clamping: (sum / (rows.count * columns.count) + 0x8000) >> 16)
+                }
+            }
+        }
+    }
+}
+
+// MARK: - As numbers
+
+extension Fingerprint {
+    /// How many numbers `numbers` has.
+    package static let numberCount = 5 + side * side
+
+    /// The fingerprint as whole numbers up to 2,048, which 16 bits of a float hold exactly.
+    package var numbers: [Float] {
+        [
+            Float(format?.rawValue ?? 0), Float(width / 1024), Float(width % 1024), Float(height / 1024),
+            Float(height % 1024),
+        ] + shades.map { Float($0) }
+    }
+
+    /// Nil for numbers that are no fingerprint.
+    package init?(numbers: UnsafeBufferPointer<Float>) {
+        guard numbers.count == Self.numberCount, numbers.allSatisfy({ (0...2048).contains($0) }) else { return nil }
+        let head = numbers.prefix(5).map { Int($0) }
+        format = PictureFormat(rawValue: head[0])
+        (width, height) = (head[1] * 1024 + head[2], head[3] * 1024 + head[4])
+        shades = numbers.dropFirst(5).map { UInt8(clamping: Int($0)) }
+    }
+}
+
+// MARK: - Being alike
+
+extension Fingerprint {
+    /// The correlation of two pictures' shades, −1…1: Pearson's, as `numpy.corrcoef`. 0 where one of them is flat.
+    ///
+    /// - Parameter isMirrored: Whether the second is turned left to right first.
+    package static func correlation(_ a: [UInt8], _ b: [UInt8], isMirrored: Bool) -> Double {
+        var (sumA, sumB, squareA, squareB, product) = (0, 0, 0, 0, 0)
+        for row in 0..<side {
+            for column in 0..<side {
+                let x = Int(a[row &* side &+ column])
+                let y = Int(b[row &* side &+ (isMirrored ? side &- 1 &- column : column)])
+                sumA &+= x
+                sumB &+= y
+                squareA &+= x &* x
+                squareB &+= y &* y
+                product &+= x &* y
+            }
+        }
+        let count = side * side
+        let spread = Double(count * squareA - sumA * sumA) * Double(count * squareB - sumB * sumB)
+        return spread > 0 ? Double(count * product - sumA * sumB) / spread.squareRoot() : 0
+    }
+
+    /// The hash by which pictures that may be alike find each other.
+    package var hash: PerceptualHash? { PerceptualHash(shades) }
+}
+
+/// The signs of a picture's lowest 63 spatial frequencies, by a cosine transform (as pHash has it, Zauner 2010, with
+/// signs in place of a median: so the hash of the mirrored picture is known, too).
+package struct PerceptualHash: Sendable, Hashable {
+    package let bits: UInt64
+
+    /// Nil for a picture without any contrast.
+    ///
+    /// - Parameter shades: Those of a fingerprint.
+    init?(_ shades: [UInt8]) {
+        let side = Fingerprint.side
+        guard let first = shades.first, shades.contains(where: { abs(Int($0) - Int(first)) > 4 }) else { return nil }
+        // First along rows, then along columns; 8 frequencies each.
+        var rows = [Float](repeating: 0, count: side * 8)
+        for row in 0..<side {
+            for u in 0..<8 {
+                var sum: Float = 0
+                for x in 0..<side { sum += Float(shades[row &* side &+ x]) * Self.cosines[u &* side &+ x] }
+                rows[row &* 8 &+ u] = sum
+            }
+        }
+        var bits: UInt64 = 0
+        for (place, frequency) in Self.order.enumerated() {
+            var sum: Float = 0
+            for y in 0..<side { sum += rows[y &* 8 &+ frequency.u] * Self.cosines[frequency.v &* side &+ y] }
+            if sum > 0 { bits |= 1 << UInt64(place) }
+        }
+        self.bits = bits
+    }
+
+    private init(bits: UInt64) { self.bits = bits }
+
+    /// The hash of the picture turned left to right: what varies oddly along rows changes its sign.
+    package var mirrored: PerceptualHash { PerceptualHash(bits: bits ^ Self.oddColumns) }
+
+    /// Bits that differ, 0…63.
+    package func distance(to other: PerceptualHash) -> Int { (bits ^ other.bits).nonzeroBitCount }
+
+    /// cos(π (2x + 1) u / 2N), shape `[8, side]`.
+    private static let cosines: [Float] = (0..<8).flatMap { u in
+        (0..<Fingerprint.side).map { x in
+            Float(cos(Double.pi * Double((2 * x + 1) * u) / Double(2 * Fingerprint.side)))
+        }
+    }
+
+    /// The frequencies from low to high, without the mean.
+    private static let order: [(u: Int, v: Int)] = (0..<64).map { (u: $0 % 8, v: $0 / 8) }.dropFirst()
+        .sorted { ($0.u + $0.v, $0.u) < ($1.u + $1.v, $1.u) }
+
+    private static let oddColumns: UInt64 = order.enumerated().reduce(0) { mask, entry in
+        entry.element.u % 2 == 1 ? mask | 1 << UInt64(entry.offset) : mask
+    }
+}

@@ -1,0 +1,166 @@
+// Whether a model is right as often as it says, and the one number that mends most of it (Guo et al. 2017).
+
+package import FinetuneFiles
+internal import Glibc
+
+/// Predictions of about the same confidence.
+public struct ReliabilityBin: Sendable {
+    /// Confidences from above `lower` to `upper`.
+    public let lower: Double
+    public let upper: Double
+    public let count: Int
+    /// The mean probability of the predicted class; 0 without images.
+    public let confidence: Double
+    /// The share that is right; 0 without images.
+    public let accuracy: Double
+}
+
+extension Evaluation {
+    /// The predictions in 15 bins of equal width by the probability of the predicted class.
+    public var reliability: [ReliabilityBin] {
+        let bins = Self.reliabilityBins
+        var confidence = [Double](repeating: 0, count: bins)
+        var hits = [Double](repeating: 0, count: bins)
+        var counts = [Int](repeating: 0, count: bins)
+        for (index, row) in probabilities.enumerated() {
+            let value = row[predictions[index]]
+            let bin = Self.bin(of: value)
+            confidence[bin] += value
+            hits[bin] += predictions[index] == labels[index] ? 1 : 0
+            counts[bin] += 1
+        }
+        return (0..<bins).map { bin in
+            let count = Double(max(counts[bin], 1))
+            return ReliabilityBin(
+                lower: Double(bin) / Double(bins), upper: Double(bin + 1) / Double(bins), count: counts[bin],
+                confidence: confidence[bin] / count, accuracy: hits[bin] / count)
+        }
+    }
+
+    static let reliabilityBins = 15
+
+    static func bin(of confidence: Double) -> Int {
+        min(reliabilityBins - 1, max(0, Int((confidence * Double(reliabilityBins)).rounded(.up)) - 1))
+    }
+
+    /// The same predictions with logits divided by a temperature.
+    package func scaled(by temperature: Double) -> Evaluation {
+        Evaluation(
+            probabilities: probabilities.map { Temperature.apply(temperature, to: $0) }, labels: labels,
+            classes: classes)
+    }
+
+    /// The bins as JSON, those without images left out.
+    package var reliabilityJSON: JSON {
+        .array(
+            reliability.filter { $0.count > 0 }.map {
+                [
+                    "lower": .number($0.lower), "upper": .number($0.upper), "images": .integer($0.count),
+                    "confidence": .number($0.confidence), "accuracy": .number($0.accuracy),
+                ]
+            })
+    }
+}
+
+/// Temperature scaling: softmax(z / T) in place of softmax(z). The predicted class stays, its probability moves.
+package enum Temperature {
+    /// Temperatures that are considered. What lies outside says that the images cannot tell.
+    package static let range = 0.05...20.0
+
+    /// Probabilities after division of their logits, which they determine but for a constant.
+    ///
+    /// - Parameter probabilities: A row that sums to 1; zeros stay zeros.
+    package static func apply(_ temperature: Double, to probabilities: [Double]) -> [Double] {
+        guard temperature != 1 else { return probabilities }
+        let logits = probabilities.map { log($0) / temperature }
+        let largest = logits.max() ?? 0
+        let powers = logits.map { exp($0 - largest) }
+        let sum = powers.reduce(0, +)
+        return powers.map { $0 / sum }
+    }
+
+    /// The temperature with the least log-loss, by golden section over its logarithm: the loss has one minimum there,
+    /// as it is convex in 1/T. The optimum that `scipy.optimize.minimize_scalar` finds.
+    package static func fit(_ evaluation: Evaluation) -> Double {
+        let rows = zip(evaluation.probabilities, evaluation.labels).map { row, label in
+            (logits: row.map { log(max($0, .leastNormalMagnitude)) }, label: label)
+        }
+        func loss(_ logT: Double) -> Double {
+            let factor = exp(-logT)
+            return rows.reduce(0) { sum, row in
+                let largest = (row.logits.max() ?? 0) * factor
+                let total = row.logits.reduce(0) { $0 + exp($1 * factor - largest) }
+                return sum + log(total) + largest - row.logits[row.label] * factor
+            }
+        }
+        var (low, high) = (log(range.lowerBound), log(range.upperBound))
+        let ratio = (5.0.squareRoot() - 1) / 2
+        var (a, b) = (high - ratio * (high - low), low + ratio * (high - low))
+        var (lossA, lossB) = (loss(a), loss(b))
+        while high - low > 1e-9 {
+            if lossA <= lossB {
+                (high, b, lossB) = (b, a, lossA)
+                a = high - ratio * (high - low)
+                lossA = loss(a)
+            } else {
+                (low, a, lossA) = (a, b, lossB)
+                b = low + ratio * (high - low)
+                lossB = loss(b)
+            }
+        }
+        return exp((low + high) / 2)
+    }
+}
+
+/// What a temperature does to predictions on images that did not choose it.
+package struct Calibration: Sendable {
+    /// Fitted on all images.
+    package let temperature: Double
+    package let images: Int
+    package let logLoss: (before: Double, after: Double)
+    package let calibrationError: (before: Double, after: Double)
+
+    /// Fits a temperature and tries it: every other image of each class chooses the one that the others are scored with,
+    /// and the other way round.
+    ///
+    /// - Returns: Nil with fewer than 20 images, where the log-loss does not fall, or where a class is missing.
+    package init?(_ evaluation: Evaluation) {
+        guard evaluation.count >= Self.fewest else { return nil }
+        var seen = [Int](repeating: 0, count: evaluation.classes.count)
+        var halves: [[Int]] = [[], []]
+        for (index, label) in evaluation.labels.enumerated() {
+            halves[seen[label] % 2].append(index)
+            seen[label] += 1
+        }
+        guard !halves[0].isEmpty, !halves[1].isEmpty else { return nil }
+        var rows = evaluation.probabilities
+        for (half, other) in [(0, 1), (1, 0)] {
+            let temperature = Temperature.fit(evaluation.selecting(halves[half]))
+            for index in halves[other] { rows[index] = Temperature.apply(temperature, to: rows[index]) }
+        }
+        let tried = Evaluation(probabilities: rows, labels: evaluation.labels, classes: evaluation.classes)
+        guard tried.logLoss < evaluation.logLoss else { return nil }
+        temperature = Temperature.fit(evaluation)
+        images = evaluation.count
+        logLoss = (evaluation.logLoss, tried.logLoss)
+        calibrationError = (evaluation.calibrationError, tried.calibrationError)
+    }
+
+    private static let fewest = 20
+
+    package var json: JSON {
+        [
+            "temperature": .number(temperature), "images": .integer(images),
+            "log_loss": ["before": .number(logLoss.before), "after": .number(logLoss.after)],
+            "ece": ["before": .number(calibrationError.before), "after": .number(calibrationError.after)],
+        ]
+    }
+}
+
+extension Evaluation {
+    /// The evaluation of some images alone.
+    package func selecting(_ indices: [Int]) -> Evaluation {
+        Evaluation(
+            probabilities: indices.map { probabilities[$0] }, labels: indices.map { labels[$0] }, classes: classes)
+    }
+}

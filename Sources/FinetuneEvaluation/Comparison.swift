@@ -1,0 +1,247 @@
+// Which of several strategies to take: scores with intervals, paired tests, costs, and the sentence that follows.
+
+package import FinetuneFiles
+internal import Glibc
+
+/// Strategies that were scored on the same images.
+package struct Comparison: Sendable {
+    /// How the images were divided.
+    package enum Design: Sendable, Equatable {
+        /// Once: images are what differs, so McNemar's test holds strategies against each other.
+        case oneSet
+        /// Several times: divisions are what differs, so the corrected resampled t-test does.
+        ///
+        /// - testShare: Scored images over training images of a division.
+        case divisions(testShare: Double)
+    }
+
+    /// What a strategy took, all divisions together.
+    package struct Cost: Sendable {
+        package let seconds: Double
+        package let processorSeconds: Double
+        /// MiB; the most of any division.
+        package let peakMegabytes: Double
+        package let trainableParameters: Int
+
+        package init(seconds: Double, processorSeconds: Double, peakMegabytes: Double, trainableParameters: Int) {
+            self.seconds = seconds
+            self.processorSeconds = processorSeconds
+            self.peakMegabytes = peakMegabytes
+            self.trainableParameters = trainableParameters
+        }
+    }
+
+    /// A strategy and its scores.
+    package struct Contestant: Sendable {
+        package let name: String
+        /// One a division, of the same images in the same order as all others'.
+        package let evaluations: [Evaluation]
+        package let cost: Cost
+
+        package init(name: String, evaluations: [Evaluation], cost: Cost) {
+            self.name = name
+            self.evaluations = evaluations
+            self.cost = cost
+        }
+    }
+
+    /// A score and where it would lie, 95 %, on other images of the kind.
+    package struct Estimate: Sendable {
+        package let value: Double
+        package let interval: ClosedRange<Double>
+    }
+
+    /// A strategy's scores.
+    package struct Standing: Sendable {
+        package let name: String
+        package let accuracy: Estimate
+        package let macroF1: Estimate
+        package let logLoss: Estimate
+        package let calibrationError: Estimate
+        package let cost: Cost
+    }
+
+    /// Two strategies against each other.
+    package struct Pair: Sendable {
+        package let first: String
+        package let second: String
+        /// Accuracy of the second minus the first's.
+        package let difference: Double
+        package let rawPValue: Double
+        /// Adjusted for the number of pairs.
+        package let pValue: Double
+        package let test: String
+    }
+
+    package let design: Design
+    package let standings: [Standing]
+    package let pairs: [Pair]
+    /// The one of the highest accuracy; of equals the one of the least log-loss.
+    package let best: String
+    /// The cheapest of those that are not shown to be worse than the best.
+    package let recommended: String
+    /// Of the best against the recommended one, or else against the next best; 1 where there is only one.
+    package let pValue: Double
+    /// What follows, in words.
+    package let advice: String
+
+    /// - Parameters:
+    ///   - contestants: At least one.
+    ///   - seed: Of the bootstrap.
+    package init(_ contestants: [Contestant], _ design: Design, seed: UInt64) {
+        precondition(!contestants.isEmpty, "nothing to compare")
+        self.design = design
+        let standings = contestants.map { Self.standing($0, design, seed) }
+        let pairs = Self.pairs(contestants, design)
+        func rank(_ s: Standing) -> (Double, Double) { (-s.accuracy.value, s.logLoss.value) }
+        let sorted = standings.sorted { rank($0) < rank($1) }
+        let best = sorted[0]
+        func p(_ a: String, _ b: String) -> Double {
+            pairs.first { ($0.first, $0.second) == (a, b) || ($0.first, $0.second) == (b, a) }?.pValue ?? 1
+        }
+        // What no test can tell apart is not shown to be worse.
+        let equals = sorted.filter { $0.name == best.name || !(p($0.name, best.name) < Self.level) }
+        let recommended = equals.min { $0.cost.seconds < $1.cost.seconds } ?? best
+        let rival = recommended.name != best.name ? recommended : sorted.dropFirst().first
+        pValue = rival.map { p(best.name, $0.name) } ?? 1
+        self.standings = standings
+        self.pairs = pairs
+        self.best = best.name
+        self.recommended = recommended.name
+        advice = Self.advice(best, recommended, rival, sorted, pValue, design, contestants)
+    }
+
+    /// Differences of this probability under chance are taken for real.
+    private static let level = 0.05
+
+    // MARK: Scores
+
+    private static func standing(_ contestant: Contestant, _ design: Design, _ seed: UInt64) -> Standing {
+        let evaluations = contestant.evaluations
+        func over(_ limits: ClosedRange<Double>, _ score: (Evaluation) -> Double) -> Estimate {
+            var share = 0.0
+            if case .divisions(let testShare) = design { share = testShare }
+            let result = PairedTests.correctedResampled(evaluations.map(score), testShare: share)
+            return Estimate(value: result.mean, interval: result.interval.clamped(to: limits))
+        }
+        guard case .oneSet = design, let only = evaluations.first else {
+            return Standing(
+                name: contestant.name, accuracy: over(0...1, \.accuracy), macroF1: over(0...1, \.macroF1),
+                logLoss: over(0...Double.greatestFiniteMagnitude, \.logLoss),
+                calibrationError: over(0...1, \.calibrationError), cost: contestant.cost)
+        }
+        let bootstrap = Bootstrap(only, seed: seed)
+        return Standing(
+            name: contestant.name, accuracy: Estimate(value: only.accuracy, interval: only.accuracyInterval),
+            macroF1: Estimate(value: only.macroF1, interval: bootstrap.macroF1),
+            logLoss: Estimate(value: only.logLoss, interval: bootstrap.logLoss),
+            calibrationError: Estimate(value: only.calibrationError, interval: bootstrap.calibrationError),
+            cost: contestant.cost)
+    }
+
+    private static func pairs(_ contestants: [Contestant], _ design: Design) -> [Pair] {
+        var found: [(first: Contestant, second: Contestant, difference: Double, p: Double)] = []
+        for (place, first) in contestants.enumerated() {
+            for second in contestants.dropFirst(place + 1) {
+                switch design {
+                case .oneSet:
+                    let (a, b) = (first.evaluations[0], second.evaluations[0])
+                    let p = PairedTests.mcNemar(
+                        onlyFirst: zip(a.isRight, b.isRight).count { $0 && !$1 },
+                        onlySecond: zip(a.isRight, b.isRight).count { !$0 && $1 })
+                    found.append((first, second, b.accuracy - a.accuracy, p))
+                case .divisions(let testShare):
+                    let differences = zip(first.evaluations, second.evaluations).map { $1.accuracy - $0.accuracy }
+                    let result = PairedTests.correctedResampled(differences, testShare: testShare)
+                    found.append((first, second, result.mean, result.pValue.isNaN ? 1 : result.pValue))
+                }
+            }
+        }
+        let adjusted = PairedTests.adjustedForNumber(found.map(\.p))
+        let test = design == .oneSet ? "McNemar, exact" : "corrected resampled t"
+        return zip(found, adjusted).map { pair, p in
+            Pair(
+                first: pair.first.name, second: pair.second.name, difference: pair.difference, rawPValue: pair.p,
+                pValue: p, test: test)
+        }
+    }
+
+    // MARK: Words
+
+    private static func advice(
+        _ best: Standing, _ recommended: Standing, _ rival: Standing?, _ sorted: [Standing], _ p: Double,
+        _ design: Design, _ contestants: [Contestant]
+    ) -> String {
+        func percent(_ standing: Standing) -> String { "\((standing.accuracy.value * 1000).rounded() / 10) %" }
+        func times(_ a: Standing, _ b: Standing) -> String {
+            let ratio = a.cost.seconds / max(b.cost.seconds, 1e-9)
+            return ratio >= 10 ? "\(Int(ratio.rounded()))" : "\((ratio * 10).rounded() / 10)"
+        }
+        guard let rival else {
+            return "Only \(best.name) was tried: there is nothing to hold its \(percent(best)) against."
+        }
+        let probability = p < 0.001 ? "p < 0.001" : "p = \((p * 1000).rounded() / 1000)"
+        if recommended.name != best.name {
+            return
+                "Take \(recommended.name): its \(percent(recommended)) and the \(percent(best)) of \(best.name) are within noise (\(probability)), and it costs 1/\(times(best, recommended)) of the time."
+                + doubt(design, contestants)
+        }
+        guard p < level else {
+            return
+                "Take \(best.name): it has the highest accuracy, \(percent(best)), and is the cheapest of those that chance does not tell from it (\(rival.name): \(percent(rival)), \(probability))."
+                + doubt(design, contestants)
+        }
+        let cheapest = sorted.min { $0.cost.seconds < $1.cost.seconds } ?? best
+        let price =
+            cheapest.name == best.name
+            ? "and nothing is cheaper" : "for \(times(best, cheapest)) times the time of \(cheapest.name)"
+        return
+            "Take \(best.name): its \(percent(best)) is more than chance above the \(percent(rival)) of \(rival.name) (\(probability)), \(price)."
+    }
+
+    /// How large a difference would have had to be, where images are few.
+    private static func doubt(_ design: Design, _ contestants: [Contestant]) -> String {
+        guard case .oneSet = design, let count = contestants.first?.evaluations.first?.count, count > 0 else {
+            return ""
+        }
+        // As few images as chance cannot explain where only one of two is ever right alone.
+        let needed = (1...64).first { PairedTests.mcNemar(onlyFirst: 0, onlySecond: $0) < level } ?? 64
+        let least = Double(needed) / Double(count)
+        guard least > 0.01 else { return "" }
+        return
+            " On \(count) images no difference below \((least * 1000).rounded() / 10) points could have been told from chance: more images, or --folds, would see more."
+    }
+
+    // MARK: As data
+
+    package var json: JSON {
+        func range(_ estimate: Estimate) -> JSON {
+            let bounds = [estimate.interval.lowerBound, estimate.interval.upperBound]
+            return .array(bounds.map { $0.isFinite && abs($0) < .greatestFiniteMagnitude ? .number($0) : .null })
+        }
+        return [
+            "strategies": .array(
+                standings.map {
+                    [
+                        "name": .string($0.name), "accuracy": .number($0.accuracy.value),
+                        "accuracy_ci": range($0.accuracy), "macro_f1": .number($0.macroF1.value),
+                        "macro_f1_ci": range($0.macroF1), "log_loss": .number($0.logLoss.value),
+                        "log_loss_ci": range($0.logLoss), "ece": .number($0.calibrationError.value),
+                        "ece_ci": range($0.calibrationError),
+                        "trainable_parameters": .integer($0.cost.trainableParameters),
+                        "seconds": .number($0.cost.seconds), "cpu_seconds": .number($0.cost.processorSeconds),
+                        "peak_rss_mb": .number($0.cost.peakMegabytes),
+                    ]
+                }),
+            "pairs": .array(
+                pairs.map {
+                    [
+                        "first": .string($0.first), "second": .string($0.second), "difference": .number($0.difference),
+                        "p_value": .number($0.pValue), "raw_p_value": .number($0.rawPValue), "test": .string($0.test),
+                    ]
+                }),
+            "best": .string(best), "recommended": .string(recommended), "p_value": .number(pValue),
+            "advice": .string(advice),
+        ]
+    }
+}

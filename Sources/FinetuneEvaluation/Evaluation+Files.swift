@@ -1,0 +1,41 @@
+// The scores under the names of the command's contract, for every file that holds them.
+
+package import FinetuneFiles
+
+extension Evaluation {
+    /// The scores under the names of the command's contract.
+    package var json: JSON {
+        [
+            "accuracy": .number(accuracy),
+            "accuracy_ci": JSON([accuracyInterval.lowerBound, accuracyInterval.upperBound]),
+            "top5": .number(topAccuracy(min(5, classes.count))), "macro_f1": .number(macroF1),
+            "log_loss": .number(logLoss), "ece": .number(calibrationError), "brier": .number(brier),
+            "roc_auc": .score(macroROCAUC), "macro": macro.json, "weighted": weighted.json,
+        ]
+    }
+
+    package var perClassJSON: JSON {
+        .array(
+            zip(perClass, rocAUC).map { row, area in
+                [
+                    "class": .string(row.name), "precision": .number(row.precision), "recall": .number(row.recall),
+                    "f1": .number(row.f1), "support": .integer(row.support), "roc_auc": .score(area),
+                ]
+            })
+    }
+
+    /// The confusion matrix: a header of predicted classes, a row for each true class.
+    package var confusionCSV: String {
+        CSV.line(["true \\ predicted"] + classes)
+            + zip(classes, confusion).map { CSV.line([$0] + $1.map { String($0) }) }.joined()
+    }
+}
+
+extension Average {
+    var json: JSON { ["precision": .number(precision), "recall": .number(recall), "f1": .number(f1)] }
+}
+
+extension JSON {
+    /// A score, null where there is none.
+    static func score(_ value: Double?) -> JSON { value.flatMap { $0.isFinite ? .number($0) : nil } ?? .null }
+}

@@ -1,0 +1,72 @@
+// All images of a data set, read once: which can be read, what each is, and which show the same.
+
+internal import FinetuneDatasets
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+
+/// What one pass over a data set left.
+struct FirstLook: Sendable {
+    let dataset: ImageDataset
+    /// Indices into the data set's items that can be read, ascending.
+    let items: [Int]
+    /// By place in `items`, as everything that follows.
+    let hashes: [ContentHash]
+    let skipped: [FeatureExtractor.Skipped]
+    let copies: CopySearch
+    /// Pixels and kind of file of each picture; nil for what is none.
+    private let pictures: [(size: (width: Int, height: Int), format: PictureFormat?)?]
+
+    /// Reads every image.
+    ///
+    /// - Parameters:
+    ///   - extractor: One that was given `fingerprints`; what it keeps is kept on the way.
+    ///   - progress: Throws to end.
+    init(
+        _ dataset: ImageDataset, through extractor: FeatureExtractor, _ fingerprints: FingerprintStore,
+        progress: (_ done: Int, _ total: Int) throws -> Void
+    ) async throws {
+        var items: [Int] = []
+        var hashes: [ContentHash] = []
+        skipped = try await extractor.run(dataset, progress: progress) { chunk in
+            items += chunk.items
+            hashes += chunk.hashes
+        }
+        self.dataset = dataset
+        self.items = items
+        self.hashes = hashes
+        var pictures: [(size: (width: Int, height: Int), format: PictureFormat?)?] = []
+        var perceptual: [PerceptualHash?] = []
+        for hash in hashes {
+            let fingerprint = fingerprints[hash]
+            pictures.append(fingerprint.map { (($0.width, $0.height), $0.format) })
+            perceptual.append(fingerprint?.hash)
+        }
+        self.pictures = pictures
+        let contents = hashes
+        copies = CopySearch(hashes, perceptual) { fingerprints[contents[$0]]?.shades }
+    }
+
+    /// The labels of what can be read, 0 where there is none.
+    var labels: [Int] { items.map { dataset.items[$0].label ?? 0 } }
+
+    /// What is wrong with the images, or odd.
+    ///
+    /// - Parameters:
+    ///   - parts: Who learns, validates and tests, by place; nil where nothing was divided.
+    ///   - inputSize: The network's input.
+    func findings(_ parts: [Split.Part]?, inputSize: (width: Int, height: Int)?) -> [Finding] {
+        let images = items.indices.map { place in
+            let item = dataset.items[items[place]]
+            return DataAudit.Image(
+                name: item.name, label: item.label, group: item.group, part: parts?[place],
+                size: pictures[place]?.size, format: pictures[place]?.format)
+        }
+        let unreadable = skipped.map {
+            Finding(.unreadable, [$0.name], "'\($0.name)' cannot be read: \($0.reason).", surplus: [$0.name])
+        }
+        let audit = DataAudit(
+            images, classes: dataset.classes, copies: copies, ownParts: dataset.ownParts, inputSize: inputSize)
+        return unreadable + dataset.remarks + audit.findings
+    }
+}

@@ -1,0 +1,137 @@
+// finetune check, and what train says of the same faults.
+
+import FinetuneFiles
+import TestSupport
+import Testing
+
+@Suite("A check") struct CheckTests {
+    let base = Path.join(Fixtures.package, "Tests/FinetuneCommandTests/Fixtures/resnet20-random.h5")
+
+    /// Images with one fault of most kinds.
+    private func faulty() throws -> Workspace {
+        let workspace = try Workspace()
+        for part in ["train", "val"] {
+            try workspace.makeImages(
+                "images/\(part)", perClass: part == "train" ? 20 : 6, seed: part == "train" ? 0 : 5000)
+        }
+        try workspace.write(Workspace.stripes(0, seed: 0), "images/train/across/again.bmp")
+        try workspace.write(Workspace.stripes(1, seed: 5000), "images/train/down/leak.bmp")
+        try workspace.write(Workspace.stripes(0, seed: 31), "images/train/down/other.bmp")
+        try workspace.write(Workspace.stripes(1, seed: 77_000), "images/train/down/wrong.png")
+        try workspace.write("no picture", "images/train/down/broken.jpg")
+        try workspace.write("x", "images/train/.hidden")
+        try workspace.write(Workspace.stripes(1, seed: 9), "images/stray.bmp")
+        return workspace
+    }
+
+    @Test("lists every fault by name, and what to take out")
+    func faults() throws {
+        let workspace = try faulty()
+        let outcome = try workspace.finetune(
+            "check", "--base", base, "--data", "@images", "--fix-list", "@fix.csv", "--json")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let done = outcome.done
+        #expect(done["images"]?.intValue == 56)
+        let findings = done["findings"]?.arrayValue ?? []
+        func paths(_ kind: String) -> [[String]] {
+            findings.filter { $0["kind"]?.stringValue == kind }.map {
+                ($0["paths"]?.arrayValue ?? []).compactMap(\.stringValue)
+            }
+        }
+        #expect(paths("unreadable") == [["train/down/broken.jpg"]])
+        #expect(paths("mistyped") == [["train/down/wrong.png"]])
+        #expect(
+            paths("exact-duplicates") == [
+                ["train/across/0.bmp", "train/across/again.bmp"], ["train/across/1.bmp", "train/down/other.bmp"],
+            ])
+        #expect(paths("leak") == [["train/down/leak.bmp", "val/down/0.bmp"]])
+        #expect(paths("two-labels") == [["train/across/1.bmp", "train/down/other.bmp"]])
+        #expect(paths("hidden") == [["train/.hidden"]] && paths("stray-file") == [["stray.bmp"]])
+        #expect(paths("small-image").count == 1)
+        #expect(done["counts"]?["exact-duplicates"]?.intValue == 4)
+        let fixes = try CSV(parsing: FileSystem.read(workspace.file("fix.csv")), name: "fix")
+        #expect(fixes.columns == ["path", "kind", "detail"])
+        #expect(fixes.rows.contains { $0.fields[0] == "train/down/broken.jpg" && $0.fields[1] == "unreadable" })
+        #expect(!fixes.rows.contains { $0.fields[0] == "train/across/0.bmp" })
+    }
+
+    @Test("is passed or not with --strict")
+    func strict() throws {
+        let workspace = try faulty()
+        let failed = try workspace.finetune("check", "--base", base, "--data", "@images", "--strict")
+        #expect(failed.code == 3 && failed.errors.contains("does not pass"), "\(failed.errors)")
+        #expect(failed.output.contains("train/down/broken.jpg"))
+        let sound = try Workspace()
+        try sound.makeImages("images", perClass: 12)
+        let passed = try sound.finetune("check", "--base", base, "--data", "@images", "--strict")
+        #expect(passed.code == 0, "\(passed.output) \(passed.errors)")
+    }
+
+    @Test("doubts labels that look like another class's, whatever the folder")
+    func labels() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 40)
+        for number in 0..<2 {
+            try workspace.write(Workspace.stripes(1, seed: 90_000 + number), "images/across/wrong\(number).bmp")
+        }
+        let outcome = try workspace.finetune("check", "--base", base, "--data", "@images", "--json")
+        let doubted = (outcome.done["findings"]?.arrayValue ?? []).filter { $0["kind"] == "label-error" }
+        #expect(
+            Set(doubted.compactMap { $0["paths"]?.arrayValue?.first?.stringValue }) == [
+                "across/wrong0.bmp", "across/wrong1.bmp",
+            ])
+        let training = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--json")
+        #expect(training.events.contains { $0["finding"] == "label-error" }, "\(training.output)")
+        let record = try JSON(parsing: FileSystem.read(workspace.file("run/run.json")))
+        #expect(record["findings"]?.arrayValue?.contains { $0["kind"] == "label-error" } == true)
+    }
+
+    @Test("of pictures without labels looks for copies and broken files alone")
+    func unlabelled() throws {
+        let workspace = try Workspace()
+        for number in 0..<5 { try workspace.write(Workspace.stripes(0, seed: number), "flat/\(number).bmp") }
+        try workspace.write(Workspace.stripes(0, seed: 3), "flat/same.bmp")
+        try workspace.write("", "flat/empty.jpg")
+        let outcome = try workspace.finetune("check", "--base", base, "--data", "@flat", "--json")
+        #expect(outcome.code == 0 && outcome.done["counts"]?["exact-duplicates"]?.intValue == 2, "\(outcome.errors)")
+        #expect(outcome.done["counts"]?["unreadable"]?.intValue == 1)
+    }
+
+    @Test("finds in a training what it finds alone, and an absent class stops it")
+    func training() throws {
+        let workspace = try faulty()
+        let outcome = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run")
+        #expect(outcome.code == 0)
+        for word in ["two sides of the split", "same content", "its name says PNG", "lies in no folder"] {
+            #expect(outcome.errors.contains(word), "\(word): \(outcome.errors)")
+        }
+        try FileSystem.makeDirectory(workspace.file("images/train/none"))
+        let missing = try workspace.finetune("--base", base, "--data", "@images", "--out", "@other")
+        #expect(missing.code == 65 && missing.errors.contains("'none'"), "\(missing.errors)")
+        let apart = try Workspace()
+        try apart.makeImages("images/train", perClass: 9)
+        try apart.makeImages("images/val", perClass: 4, classes: ["across"], seed: 900)
+        let absent = try apart.finetune("--base", base, "--data", "@images", "--out", "@run")
+        #expect(
+            absent.code == 65 && absent.errors.contains("'down' has no image in the split 'val'"), "\(absent.errors)")
+    }
+
+    @Test("keeps copies of a picture on one side")
+    func sides() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 15)
+        for number in 0..<15 {
+            // The last byte is one pixel's blue.
+            var copy = Workspace.stripes(0, seed: 31 * number)
+            copy[copy.count - 1] ^= 1
+            try workspace.write(copy, "images/across/copy\(number).bmp")
+        }
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--val", "0.4", "--json")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let rows = try CSV(parsing: FileSystem.read(workspace.file("run/split.csv")), name: "split").rows
+        let parts = Dictionary(uniqueKeysWithValues: rows.map { ($0.fields[0], $0.fields[1]) })
+        for number in 0..<15 { #expect(parts["across/\(number).bmp"] == parts["across/copy\(number).bmp"]) }
+        #expect(Set(parts.values) == ["train", "val"])
+    }
+}
