@@ -52,7 +52,8 @@ struct CheckCommand: AsyncParsableCommand {
             .done([
                 "images": .integer(check.images), "findings": .array(findings.map(\.json)),
                 "counts": .object(findings.counts.map { .init($0.kind.rawValue, .integer($0.count)) }),
-                "seconds": ["total": .number(seconds(.now - started))], "peak_rss_mb": .number(peakMemory()),
+                "seconds": ["total": .number(seconds(.now - started))],
+                "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         if !output.json { printFindings(check, console) }
         if strict, !findings.grave.isEmpty {

@@ -122,12 +122,3 @@ enum LogLevel: String, CaseIterable, Comparable {
         (allCases.firstIndex(of: a) ?? 0) < (allCases.firstIndex(of: b) ?? 0)
     }
 }
-
-/// The most memory that this process, or a helper of it, held at once, in MiB.
-func peakMemory() -> Double {
-    var usage = rusage()
-    let peaks = [RUSAGE_SELF, RUSAGE_CHILDREN].map { who in
-        getrusage(__rusage_who_t(who.rawValue), &usage) == 0 ? Double(usage.ru_maxrss) / 1024 : 0
-    }
-    return peaks.max() ?? 0
-}

@@ -87,7 +87,8 @@ struct EvaluateCommand: AsyncParsableCommand {
             .done([
                 "images": .integer(evaluation.count), "metrics": evaluation.json, "per_class": evaluation.perClassJSON,
                 "left_out": .integer(score.known.count), "skipped": .integer(score.skipped.count),
-                "seconds": ["load": .number(load), "total": .number(total)], "peak_rss_mb": .number(peakMemory()),
+                "seconds": ["load": .number(load), "total": .number(total)],
+                "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         if !output.json { printTable(evaluation, console) }
     }

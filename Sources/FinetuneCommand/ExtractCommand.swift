@@ -93,7 +93,8 @@ struct ExtractCommand: AsyncParsableCommand {
                 "seconds": [
                     "load": .number(load), "features": .number(features), "total": .number(seconds(.now - started)),
                 ],
-                "images_per_second": .number(Double(count) / max(features, 1e-9)), "peak_rss_mb": .number(peakMemory()),
+                "images_per_second": .number(Double(count) / max(features, 1e-9)),
+                "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         console.say(
             "\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s"

@@ -14,6 +14,7 @@ struct FinetuneCommand: AsyncParsableCommand {
               finetune --base resnet50.h5 --data ./imgs     (./imgs has a folder a class)
               finetune evaluate --model runs/a/model.h5 --data ./more
               finetune check --data ./imgs
+              finetune compare --data ./imgs
               finetune predict --model runs/a/model.h5 photo.jpg
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
               finetune inspect resnet50.h5
@@ -22,7 +23,7 @@ struct FinetuneCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExtractCommand.self, InspectCommand.self,
-            ConvertCommand.self, CheckCommand.self,
+            ConvertCommand.self, CheckCommand.self, CompareCommand.self,
         ],
         defaultSubcommand: TrainCommand.self)
 

@@ -38,24 +38,23 @@ struct HeadOptions: ParsableArguments {
         return .layers(design)
     }
 
-    func check(for strategy: Strategy) throws {
+    /// The first flag that a strategy does not use, and why; nil where it uses all.
+    func unused(by strategy: Strategy) -> String? {
         switch kind(strategy) {
         case .convex(let convex):
             let name = convex.rawValue
-            if activation != nil {
-                throw ValidationError("--activation is not used by --head \(name). Try --head mlp:256.")
-            }
+            if activation != nil { return "--activation is not used by --head \(name). Try --head mlp:256." }
             if initialization != nil {
-                throw ValidationError("--init is not used by --head \(name), which is solved. Try --head linear.")
+                return "--init is not used by --head \(name), which is solved. Try --head linear."
             }
         case .layers(let design):
             if design.hidden.isEmpty, activation != nil {
-                throw ValidationError(
-                    "--activation is not used by --head linear, which has no hidden layer. Try --head mlp:256.")
+                return "--activation is not used by --head linear, which has no hidden layer. Try --head mlp:256."
             }
         }
         if featureScaling != nil, strategy != .frozen, strategy != .headFirst {
-            throw ValidationError("--feature-scaling is not used by --strategy \(strategy.rawValue).")
+            return "--feature-scaling is not used by --strategy \(strategy.rawValue)."
         }
+        return nil
     }
 }

@@ -71,7 +71,7 @@ struct RunRecord {
                 "train": .number(result.trainSeconds), "total": .number(times.total),
             ],
             "images_per_second": .number(Double(result.parts.count) / max(result.featureSeconds, 1e-9)),
-            "peak_rss_mb": .number(peakMemory()),
+            "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
         ]
     }
 

@@ -12,8 +12,8 @@ enum ScheduleName: String, CaseIterable, ExpressibleByArgument {
     case constant, step, cosine, linear
 }
 
-/// What learns, and how it steps.
-struct StepOptions: ParsableArguments {
+/// How a base becomes a model, and from where on it learns.
+struct StrategyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "frozen (a head on frozen features), fine-tune, lp-ft (a head to its optimum, then all), gradual (stage after stage from the end) or scratch. (default: frozen, or fine-tune with --unfreeze)"
@@ -24,6 +24,32 @@ struct StepOptions: ParsableArguments {
             "Where the network begins to learn: head, last, all, or a stage that `finetune inspect` lists. With a strategy: where it ends. (default: head; all with a strategy other than frozen)",
             valueName: "stage"))
     var unfreeze: String?
+
+    /// The strategy that the flags amount to.
+    var chosen: Strategy {
+        if let strategy { return strategy }
+        return unfreeze == nil || unfreeze == "head" ? .frozen : .fineTune
+    }
+
+    var unfreezing: Unfreezing? { unfreeze.map { Unfreezing($0) } }
+
+    func check(_ steps: StepOptions, _ head: HeadKind, base: String?) throws {
+        let strategy = chosen
+        if let (flag, reason) = steps.unused(by: strategy, head).first { throw ValidationError("\(flag) \(reason)") }
+        if let unfreeze, (strategy == .frozen && unfreeze != "head") || (strategy == .scratch && unfreeze != "all") {
+            throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy \(strategy.rawValue).")
+        }
+        if strategy == .scratch {
+            guard steps.architecture != nil else {
+                throw ValidationError("--strategy scratch needs an --architecture.")
+            }
+            if base != nil { throw ValidationError("--base is not used by --strategy scratch.") }
+        }
+    }
+}
+
+/// How what learns steps.
+struct StepOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "For --strategy scratch: resnet18, 34, 50, 101, 152, or 20, 32, 44, 56, 110 for small images; then ,width=N and ,stem=7x7|3x3.",
@@ -111,50 +137,7 @@ struct StepOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Seconds between two checkpoints. (default: 30)", valueName: "seconds"))
     var checkpointEvery: Double?
 
-    /// The strategy that the flags amount to.
-    var chosenStrategy: Strategy {
-        if let strategy { return strategy }
-        return unfreeze == nil || unfreeze == "head" ? .frozen : .fineTune
-    }
-
-    func validate(head: HeadKind, base: String?) throws {
-        let strategy = chosenStrategy
-        let trunk: [(String, Bool)] = [
-            ("--batch-norm", batchNorm != nil), ("--train-precision", trainPrecision != nil),
-            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil), ("--start-size", startSize != nil),
-        ]
-        let steps: [(String, Bool)] = [
-            ("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l1", l1 != nil),
-            ("--l2", l2 != nil), ("--optimizer", optimizer != nil), ("--schedule", schedule != nil),
-            ("--warmup", warmup != nil), ("--step-every", stepEvery != nil), ("--step-factor", stepFactor != nil),
-            ("--dropout", dropout != nil),
-            ("--label-smoothing", labelSmoothing != nil), ("--mixup", mixup != nil), ("--cutmix", cutmix != nil),
-            ("--early-stop", earlyStop != nil),
-            ("--monitor", monitor != nil), ("--ema", ema != nil), ("--time-budget", timeBudget != nil),
-            ("--checkpoint-every", checkpointEvery != nil),
-        ]
-        if strategy == .frozen {
-            if let flag = trunk.first(where: \.1)?.0 {
-                throw ValidationError("\(flag) is not used by --strategy frozen. Add --unfreeze or another --strategy.")
-            }
-            if let unfreeze, unfreeze != "head" {
-                throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy frozen.")
-            }
-            if case .convex(let convex) = head, let flag = steps.first(where: \.1)?.0 {
-                throw ValidationError(
-                    "\(flag) is not used by --head \(convex.rawValue), which is solved, not stepped. Try --head linear, or --unfreeze."
-                )
-            }
-        }
-        if strategy == .scratch {
-            guard architecture != nil else { throw ValidationError("--strategy scratch needs an --architecture.") }
-            if base != nil { throw ValidationError("--base is not used by --strategy scratch.") }
-            if let unfreeze, unfreeze != "all" {
-                throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy scratch.")
-            }
-        } else if architecture != nil {
-            throw ValidationError("--architecture is used by --strategy scratch alone.")
-        }
+    func validate() throws {
         if schedule != .step, let flag = stepEvery != nil ? "--step-every" : stepFactor != nil ? "--step-factor" : nil {
             throw ValidationError("\(flag) is used by --schedule step alone.")
         }
@@ -164,6 +147,50 @@ struct StepOptions: ParsableArguments {
             throw ValidationError("--optimizer is one of \(names).")
         }
         if timeBudget != nil, budget == nil { throw ValidationError("--time-budget is a time such as 90s, 10m or 2h.") }
+    }
+
+    /// The flags that a strategy with a head does not use, each with what to do.
+    func unused(by strategy: Strategy, _ head: HeadKind) -> [(flag: String, reason: String)] {
+        var unused: [(String, String)] = []
+        if strategy == .frozen {
+            unused += trunkFlags.map {
+                ($0, "is not used by --strategy frozen. Add --unfreeze or another --strategy.")
+            }
+            if case .convex(let convex) = head {
+                unused += stepFlags.map {
+                    (
+                        $0,
+                        "is not used by --head \(convex.rawValue), which is solved, not stepped. Try --head linear, or --unfreeze."
+                    )
+                }
+            }
+        }
+        if architecture != nil, strategy != .scratch {
+            unused.append(("--architecture", "is used by --strategy scratch alone."))
+        }
+        return unused
+    }
+
+    /// Those given that are about the trunk.
+    private var trunkFlags: [String] {
+        let flags: [(String, Bool)] = [
+            ("--batch-norm", batchNorm != nil), ("--train-precision", trainPrecision != nil),
+            ("--stage-lr-decay", stageLrDecay != nil), ("--l2-sp", l2sp != nil), ("--start-size", startSize != nil),
+        ]
+        return flags.filter(\.1).map(\.0)
+    }
+
+    /// Those given that are about steps.
+    private var stepFlags: [String] {
+        let flags: [(String, Bool)] = [
+            ("--epochs", epochs != nil), ("--batch", batch != nil), ("--lr", lr != nil), ("--l1", l1 != nil),
+            ("--l2", l2 != nil), ("--optimizer", optimizer != nil), ("--schedule", schedule != nil),
+            ("--warmup", warmup != nil), ("--step-every", stepEvery != nil), ("--step-factor", stepFactor != nil),
+            ("--dropout", dropout != nil), ("--label-smoothing", labelSmoothing != nil), ("--mixup", mixup != nil),
+            ("--cutmix", cutmix != nil), ("--early-stop", earlyStop != nil), ("--monitor", monitor != nil),
+            ("--ema", ema != nil), ("--time-budget", timeBudget != nil), ("--checkpoint-every", checkpointEvery != nil),
+        ]
+        return flags.filter(\.1).map(\.0)
     }
 
     private func decay(_ steps: StepSettings) -> Schedule.Decay {
@@ -184,9 +211,10 @@ struct StepOptions: ParsableArguments {
         return value * (factors[unit] ?? 1)
     }
 
-    var settings: StepSettings {
-        var steps = StepSettings(chosenStrategy)
-        steps.unfreezing = unfreeze.map { Unfreezing($0) } ?? steps.unfreezing
+    /// The flags as a strategy takes them, each at its default where it is not given.
+    func settings(_ strategy: Strategy, unfreezing: Unfreezing?) -> StepSettings {
+        var steps = StepSettings(strategy)
+        steps.unfreezing = unfreezing ?? steps.unfreezing
         steps.normalization = batchNorm ?? steps.normalization
         steps.precision = trainPrecision ?? steps.precision
         steps.epochs = epochs ?? steps.epochs

@@ -25,26 +25,10 @@ struct TrainCommand: AsyncParsableCommand {
               finetune train --data ./imgs --unfreeze all --out runs/a --resume
             """)
 
-    @Option(
-        help: ArgumentHelp(
-            "A pretrained network: HDF5 weights of Keras or PyTorch, or a model.h5 of an earlier run. (default: the bundled one)",
-            valueName: "file"))
-    var base: String?
+    @OptionGroup var job: JobOptions
     @OptionGroup(title: "Data") var data: DataOptions
-    @Option(
-        help: ArgumentHelp("Images that validate: a path, or a fraction of each class.", valueName: "path|fraction"))
-    var val = "0.2"
-    @Option(
-        help: ArgumentHelp(
-            "Images that test: a path, or a fraction of each class. (default: none but the data set's own)",
-            valueName: "path|fraction"))
-    var test: String?
-    @Option(help: ArgumentHelp("The run folder. (default: runs/<base>-<data>-<n>)", valueName: "folder"))
-    var out: String?
-    @Flag(help: "Overwrite the files of an earlier run in that folder.") var force = false
-    @Flag(help: "Go on where a run in that folder, or the last one of this base and data, was stopped.")
-    var resume = false
     @Flag(help: "Check the base and the data, say what would be done, and stop.") var dryRun = false
+    @OptionGroup(title: "Strategy") var strategy: StrategyOptions
     @OptionGroup(title: "Head") var head: HeadOptions
     @OptionGroup(title: "Learning") var steps: StepOptions
     @OptionGroup var cache: CacheOptions
@@ -53,14 +37,9 @@ struct TrainCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        try head.check(for: steps.chosenStrategy)
-        try steps.validate(head: head.kind(steps.chosenStrategy), base: base)
-        if resume, force { throw ValidationError("--resume goes on with a run, --force overwrites it: choose one.") }
-        for (flag, value) in [("--val", val), ("--test", test ?? "0")] {
-            if let fraction = Double(value), !(0..<1).contains(fraction) {
-                throw ValidationError("\(flag) is a path or a fraction from 0 up to 1.")
-            }
-        }
+        let chosen = strategy.chosen
+        if let unused = head.unused(by: chosen) { throw ValidationError(unused) }
+        try strategy.check(steps, head.kind(chosen), base: job.base)
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
     }
 
@@ -68,22 +47,22 @@ struct TrainCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let thread = compute.makeThread()
-        let dataset = try loadData()
-        let (basePath, base) = try loadBase(dataset, console)
+        let dataset = try job.load(data)
+        let (basePath, base) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
         let loaded = ContinuousClock.now
         let model = try await recipe.resolve(base, dataset, thread, console)
         let settings = settings
-        let path = out ?? folderPath(basePath)
+        let path = job.folderPath(basePath, data)
         let context = TrainingContext(
-            checkpointPath: Path.join(path, RunFolder.checkpointName), resumes: resume, helper: Installation.helper,
+            checkpointPath: Path.join(path, RunFolder.checkpointName), resumes: job.resume, helper: Installation.helper,
             shouldStop: { Interruption.isWished })
         let trainer = try Trainer(model, dataset, settings, context, thread: thread)
         let plan = try trainer.plan()
         describe(model, dataset, settings, plan, basePath, console)
         if dryRun { return console.report(.done(["dry_run": true, "plan": plan.json])) }
 
-        let folder = try RunFolder(path, isForced: force, resumes: resume)
-        let log = try EventLog(folder, console, continuing: resume)
+        let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
+        let log = try EventLog(folder, console, continuing: job.resume)
         Interruption.watch()
         let result = try await trainer.run(log.report)
         let record = RunRecord(
@@ -108,44 +87,10 @@ struct TrainCommand: AsyncParsableCommand {
         if !output.json { console.writeOut(folder.file("model.h5")) }
     }
 
-    // MARK: What is read
-
-    private func loadData() throws -> ImageDataset {
-        var dataset = try data.load()
-        for (value, part) in [(val, Split.Part.validation), (test ?? "0", .test)] where Double(value) == nil {
-            dataset = try dataset.adding(ImageDataset(value), as: part)
-        }
-        return dataset
-    }
-
-    /// The base with its path, or a new network with its name.
-    private func loadBase(_ dataset: ImageDataset, _ console: Console) throws -> (String, Model) {
-        if let name = steps.architecture {
-            let architecture = try Architecture(name, outputs: max(dataset.classes.count, 1))
-            return (name, architecture.model(seed: data.seed))
-        }
-        let path = try base ?? Installation.defaultBase()
-        return (path, try Installation.load(path, console))
-    }
-
-    private func folderPath(_ basePath: String) -> String {
-        resume
-            ? RunFolder.latestPath(base: basePath, data: data.data)
-            : RunFolder.defaultPath(base: basePath, data: data.data)
-    }
-
     private var settings: TrainingSettings {
-        let strategy = steps.chosenStrategy
-        var settings = TrainingSettings(strategy, head: head.kind(strategy))
-        settings.scaling = head.featureScaling ?? settings.scaling
-        settings.classWeights = head.classWeights ?? settings.classWeights
-        settings.validation = Double(val) ?? 0
-        settings.test = test.flatMap { Double($0) } ?? 0
-        settings.seed = data.seed
-        settings.steps = steps.settings
+        var settings = TrainingSettings(strategy.chosen, job: job, data, head, compute)
+        settings.steps = steps.settings(strategy.chosen, unfreezing: strategy.unfreezing)
         settings.cache = cache.folder
-        // An earlier run's precision belongs to its head, which is replaced.
-        settings.precision = compute.precision ?? .native
         return settings
     }
 

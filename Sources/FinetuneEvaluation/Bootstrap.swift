@@ -7,33 +7,53 @@ package struct Bootstrap: Sendable {
     package let calibrationError: ClosedRange<Double>
 
     /// Draws as many images as there are, with replacement, a thousand times over.
-    package init(_ evaluation: Evaluation, seed: UInt64) {
+    ///
+    /// - Parameter evaluations: Runs on the same images, at least one; scores are their means.
+    package init(_ evaluations: [Evaluation], seed: UInt64) {
         var random = SplitMix(state: seed)
-        let count = evaluation.count
-        self.init(evaluation, resamples: Self.resamples) { place in Int(random.next() % UInt64(max(count, 1))) }
+        let count = UInt64(max(evaluations[0].count, 1))
+        self.init(evaluations, resamples: Self.resamples) { Int(random.next() % count) }
     }
 
-    /// - Parameter draw: The image at a place of the next resample; called place by place, resample by resample.
-    package init(_ evaluation: Evaluation, resamples: Int, draw: (Int) -> Int) {
-        let count = evaluation.count
-        let (labels, predictions, losses) = (evaluation.labels, evaluation.predictions, evaluation.losses)
-        let confidences = zip(evaluation.probabilities, predictions).map { $0[$1] }
-        let bins = confidences.map(Evaluation.bin)
+    /// - Parameter draw: The image at the next place of a resample.
+    package init(_ evaluations: [Evaluation], resamples: Int, draw: () -> Int) {
+        let count = evaluations[0].count
+        let runs = evaluations.map(Run.init)
         var scores: (f1: [Double], loss: [Double], error: [Double]) = ([], [], [])
-        var tally = Tally(classes: evaluation.classes.count)
+        var tally = Tally(classes: evaluations[0].classes.count)
+        var drawn = [Int](repeating: 0, count: count)
         for _ in 0..<resamples {
-            tally.clear()
-            for place in 0..<count {
-                let index = draw(place)
-                tally.add(labels[index], predictions[index], losses[index], confidences[index], bins[index])
+            for place in 0..<count { drawn[place] = draw() }
+            var (f1, loss, error) = (0.0, 0.0, 0.0)
+            for run in runs {
+                tally.clear()
+                for index in drawn { tally.add(run, index) }
+                f1 += tally.macroF1 / Double(runs.count)
+                loss += tally.loss / Double(count * runs.count)
+                error += tally.calibrationError / Double(count * runs.count)
             }
-            scores.f1.append(tally.macroF1)
-            scores.loss.append(tally.loss / Double(count))
-            scores.error.append(tally.calibrationError / Double(count))
+            scores.f1.append(f1)
+            scores.loss.append(loss)
+            scores.error.append(error)
         }
         macroF1 = Self.interval(scores.f1)
         logLoss = Self.interval(scores.loss)
         calibrationError = Self.interval(scores.error)
+    }
+
+    /// What is known of each image of a run.
+    private struct Run {
+        let labels: [Int]
+        let predictions: [Int]
+        let losses: [Double]
+        let confidences: [Double]
+        let bins: [Int]
+
+        init(_ evaluation: Evaluation) {
+            (labels, predictions, losses) = (evaluation.labels, evaluation.predictions, evaluation.losses)
+            confidences = zip(evaluation.probabilities, evaluation.predictions).map { $0[$1] }
+            bins = confidences.map(Evaluation.bin)
+        }
     }
 
     private static let resamples = 1000
@@ -70,12 +90,13 @@ package struct Bootstrap: Sendable {
             loss = 0
         }
 
-        mutating func add(_ label: Int, _ prediction: Int, _ loss: Double, _ confidence: Double, _ bin: Int) {
+        mutating func add(_ run: Run, _ index: Int) {
+            let (label, prediction) = (run.labels[index], run.predictions[index])
             support[label] += 1
             predicted[prediction] += 1
             if label == prediction { hits[label] += 1 }
-            gaps[bin] += confidence - (label == prediction ? 1 : 0)
-            self.loss += loss
+            gaps[run.bins[index]] += run.confidences[index] - (label == prediction ? 1 : 0)
+            loss += run.losses[index]
         }
 
         var macroF1: Double {

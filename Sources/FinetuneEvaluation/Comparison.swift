@@ -7,7 +7,8 @@ internal import Glibc
 package struct Comparison: Sendable {
     /// How the images were divided.
     package enum Design: Sendable, Equatable {
-        /// Once: images are what differs, so McNemar's test holds strategies against each other.
+        /// Once: images are what differs, so McNemar's test holds strategies against each other; or, with several runs on
+        /// the same images, the paired t-test over images on the share of runs that are right.
         case oneSet
         /// Several times: divisions are what differs, so the corrected resampled t-test does.
         ///
@@ -49,6 +50,11 @@ package struct Comparison: Sendable {
     package struct Estimate: Sendable {
         package let value: Double
         package let interval: ClosedRange<Double>
+
+        package init(value: Double, interval: ClosedRange<Double>) {
+            self.value = value
+            self.interval = interval
+        }
     }
 
     /// A strategy's scores.
@@ -124,18 +130,23 @@ package struct Comparison: Sendable {
             let result = PairedTests.correctedResampled(evaluations.map(score), testShare: share)
             return Estimate(value: result.mean, interval: result.interval.clamped(to: limits))
         }
-        guard case .oneSet = design, let only = evaluations.first else {
+        guard case .oneSet = design else {
             return Standing(
                 name: contestant.name, accuracy: over(0...1, \.accuracy), macroF1: over(0...1, \.macroF1),
                 logLoss: over(0...Double.greatestFiniteMagnitude, \.logLoss),
                 calibrationError: over(0...1, \.calibrationError), cost: contestant.cost)
         }
-        let bootstrap = Bootstrap(only, seed: seed)
+        func mean(_ score: (Evaluation) -> Double) -> Double {
+            evaluations.reduce(0) { $0 + score($1) } / Double(evaluations.count)
+        }
+        let bootstrap = Bootstrap(evaluations, seed: seed)
         return Standing(
-            name: contestant.name, accuracy: Estimate(value: only.accuracy, interval: only.accuracyInterval),
-            macroF1: Estimate(value: only.macroF1, interval: bootstrap.macroF1),
-            logLoss: Estimate(value: only.logLoss, interval: bootstrap.logLoss),
-            calibrationError: Estimate(value: only.calibrationError, interval: bootstrap.calibrationError),
+            name: contestant.name,
+            accuracy: Estimate(
+                value: mean(\.accuracy), interval: Interval.wilson(share: mean(\.accuracy), of: evaluations[0].count)),
+            macroF1: Estimate(value: mean(\.macroF1), interval: bootstrap.macroF1),
+            logLoss: Estimate(value: mean(\.logLoss), interval: bootstrap.logLoss),
+            calibrationError: Estimate(value: mean(\.calibrationError), interval: bootstrap.calibrationError),
             cost: contestant.cost)
     }
 
@@ -143,26 +154,47 @@ package struct Comparison: Sendable {
         var found: [(first: Contestant, second: Contestant, difference: Double, p: Double)] = []
         for (place, first) in contestants.enumerated() {
             for second in contestants.dropFirst(place + 1) {
-                switch design {
-                case .oneSet:
-                    let (a, b) = (first.evaluations[0], second.evaluations[0])
-                    let p = PairedTests.mcNemar(
-                        onlyFirst: zip(a.isRight, b.isRight).count { $0 && !$1 },
-                        onlySecond: zip(a.isRight, b.isRight).count { !$0 && $1 })
-                    found.append((first, second, b.accuracy - a.accuracy, p))
-                case .divisions(let testShare):
-                    let differences = zip(first.evaluations, second.evaluations).map { $1.accuracy - $0.accuracy }
-                    let result = PairedTests.correctedResampled(differences, testShare: testShare)
-                    found.append((first, second, result.mean, result.pValue.isNaN ? 1 : result.pValue))
-                }
+                let (p, difference) = held(first.evaluations, against: second.evaluations, design)
+                found.append((first, second, difference, p.isNaN ? 1 : p))
             }
         }
         let adjusted = PairedTests.adjustedForNumber(found.map(\.p))
-        let test = design == .oneSet ? "McNemar, exact" : "corrected resampled t"
         return zip(found, adjusted).map { pair, p in
             Pair(
                 first: pair.first.name, second: pair.second.name, difference: pair.difference, rawPValue: pair.p,
-                pValue: p, test: test)
+                pValue: p, test: test(design, runs: pair.first.evaluations.count))
+        }
+    }
+
+    private static func held(_ a: [Evaluation], against b: [Evaluation], _ design: Design)
+        -> (p: Double, difference: Double)
+    {
+        switch design {
+        case .divisions(let testShare):
+            let result = PairedTests.correctedResampled(
+                zip(a, b).map { $1.accuracy - $0.accuracy }, testShare: testShare)
+            return (result.pValue, result.mean)
+        case .oneSet where a.count == 1:
+            let (first, second) = (a[0].isRight, b[0].isRight)
+            let p = PairedTests.mcNemar(
+                onlyFirst: zip(first, second).count { $0 && !$1 }, onlySecond: zip(first, second).count { !$0 && $1 })
+            return (p, b[0].accuracy - a[0].accuracy)
+        case .oneSet:
+            func shares(_ runs: [Evaluation]) -> [Double] {
+                let right = runs.map(\.isRight)
+                return runs[0].labels.indices.map { image in
+                    Double(right.count { $0[image] }) / Double(runs.count)
+                }
+            }
+            let result = PairedTests.paired(zip(shares(a), shares(b)).map { $1 - $0 })
+            return (result.pValue, result.mean)
+        }
+    }
+
+    private static func test(_ design: Design, runs: Int) -> String {
+        switch design {
+        case .divisions: "corrected resampled t"
+        case .oneSet: runs == 1 ? "McNemar, exact" : "paired t over images"
         }
     }
 

@@ -116,8 +116,13 @@ public struct Evaluation: Sendable {
 package enum Interval {
     /// Wilson's score interval at 95 %.
     package static func wilson(_ hits: Int, of count: Int) -> ClosedRange<Double> {
+        wilson(share: Double(hits) / Double(max(count, 1)), of: count)
+    }
+
+    /// - Parameter p: The share of hits: a mean over several runs on the same `count` images is no less uncertain.
+    package static func wilson(share p: Double, of count: Int) -> ClosedRange<Double> {
         guard count > 0 else { return 0...1 }
-        let (n, p, z) = (Double(count), Double(hits) / Double(count), 1.959963984540054)
+        let (n, z) = (Double(count), 1.959963984540054)
         let center = (p + z * z / (2 * n)) / (1 + z * z / n)
         let half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)).squareRoot()
         return max(0, center - half)...min(1, center + half)

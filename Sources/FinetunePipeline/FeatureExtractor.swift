@@ -183,27 +183,93 @@ package struct FeatureExtractor: Sendable {
             ready[place] = prepared
             missing.append(place)
         }
-        for start in stride(from: 0, to: missing.count, by: batch) {
-            let places = Array(missing[start..<min(start + batch, missing.count)])
-            var values = loader.inputs(of: places.map { ready[$0] }, shape: inputShape)
-            for segment in segments {
-                values = try await segment.program.run(values)
-                if let rounding = segment.rounding { values = values.rounded(to: rounding) }
-            }
-            values.withUnsafeBufferPointer { source in
-                for (index, place) in places.enumerated() {
-                    let target = row(place)
-                    _ = target.update(from: source[index * size..<(index + 1) * size])
-                    guard let store else { continue }
-                    FeatureStore.round(target, to: store.element)
-                    store.insert(
-                        view.key(for: ready[place].hash), view: 0, UnsafeBufferPointer(target))
-                }
-            }
+        let computed = missing.map { ready[$0] }
+        try await compute(computed, view) { index, values in
+            _ = row(missing[index]).update(from: values)
         }
         return Chunk(
             items: ready.map(\.item), hashes: ready.map(\.hash),
             values: Tensor(shape: [ready.count] + outputShape, storage: storage), skipped: skipped)
+    }
+
+    /// Runs the network on images and keeps what comes of them.
+    ///
+    /// - Parameter each: Is given the place of an image and its values, as they are kept.
+    private func compute(
+        _ images: [ImageLoader.Prepared], _ view: ImageView, each: (Int, UnsafeMutableBufferPointer<Float>) -> Void
+    ) async throws {
+        let size = outputShape.reduce(1, *)
+        for start in stride(from: 0, to: images.count, by: batch) {
+            let places = start..<min(start + batch, images.count)
+            var values = loader.inputs(of: Array(images[places]), shape: inputShape)
+            for segment in segments {
+                values = try await segment.program.run(values)
+                if let rounding = segment.rounding { values = values.rounded(to: rounding) }
+            }
+            withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { row in
+                values.withUnsafeBufferPointer { source in
+                    for (index, place) in places.enumerated() {
+                        _ = row.update(from: source[index * size..<(index + 1) * size])
+                        if let store {
+                            FeatureStore.round(row, to: store.element)
+                            store.insert(view.key(for: images[place].hash), view: 0, UnsafeBufferPointer(row))
+                        }
+                        each(place, row)
+                    }
+                }
+            }
+        }
+    }
+
+    /// What a pass for several extractors took.
+    package struct FillCost: Sendable {
+        /// Reading and decoding.
+        package var load = ProcessTime()
+        /// Of each extractor's network.
+        package var networks: [ProcessTime]
+    }
+
+    /// Fills the stores of extractors that read images alike: every image is decoded once, and computed by those that do
+    /// not hold it yet. Extractors without a store compute nothing.
+    ///
+    /// - Parameters:
+    ///   - extractors: At least one, all of one recipe.
+    ///   - consume: Is given the indices and the hashes of items that could be read, in order.
+    /// - Returns: The images that could not be read, and what it took.
+    package static func fill(
+        _ extractors: [FeatureExtractor], from dataset: ImageDataset,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
+        consume: (_ items: [Int], _ hashes: [ContentHash]) throws -> Void
+    ) async throws -> (skipped: [Skipped], cost: FillCost) {
+        let stores = extractors.compactMap(\.store)
+        let batch = extractors.map(\.batch).max() ?? 1
+        var skipped: [Skipped] = []
+        var cost = FillCost(networks: extractors.map { _ in ProcessTime() })
+        for start in stride(from: 0, to: dataset.items.count, by: batch) {
+            let end = min(start + batch, dataset.items.count)
+            let loading = ProcessMeter()
+            let prepared = await extractors[0].loader.prepare(Array(start..<end), dataset) { hash in
+                stores.allSatisfy { $0.contains(hash, view: 0) }
+            }
+            cost.load += loading.time
+            var ready: [ImageLoader.Prepared] = []
+            for result in prepared {
+                switch result {
+                case .ready(let image): ready.append(image)
+                case .skipped(let image): skipped.append(image)
+                }
+            }
+            for (place, extractor) in extractors.enumerated() {
+                guard let store = extractor.store else { continue }
+                let computing = ProcessMeter()
+                let missing = ready.filter { !$0.isKnown && !store.contains($0.hash, view: 0) }
+                try await extractor.compute(missing, .plain) { _, _ in }
+                cost.networks[place] += computing.time
+            }
+            try consume(ready.map(\.item), ready.map(\.hash))
+            try progress(end, dataset.items.count)
+        }
+        return (skipped, cost)
     }
 
     /// Gives the values of the chosen items to `consume`, batch by batch and in order.

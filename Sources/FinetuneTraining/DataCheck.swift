@@ -28,7 +28,7 @@ package struct DataCheck: Sendable {
             base, node: node, inputShape: dataset.inputShape, precision: settings.precision,
             keeping: isLabelled ? FeatureKeeping(settings.cache, rows: dataset.items.count) : nil,
             fingerprints: fingerprints, thread: thread)
-        let look = try await FirstLook(dataset, through: extractor, fingerprints) { done, total in
+        let look = try await FirstLook(dataset, through: [extractor], fingerprints) { done, total in
             report(.progress(stage: "images", done: done, total: total))
         }
         images = look.items.count

@@ -13,24 +13,28 @@ struct FirstLook: Sendable {
     /// By place in `items`, as everything that follows.
     let hashes: [ContentHash]
     let skipped: [FeatureExtractor.Skipped]
+    /// What reading them took, and what each extractor did.
+    let cost: FeatureExtractor.FillCost
     let copies: CopySearch
+    /// The number of the set of copies that each image belongs to; nil where it has none.
+    private let sets: [Int?]
     /// Pixels and kind of file of each picture; nil for what is none.
     private let pictures: [(size: (width: Int, height: Int), format: PictureFormat?)?]
 
     /// Reads every image.
     ///
     /// - Parameters:
-    ///   - extractor: One that was given `fingerprints`; what it keeps is kept on the way.
+    ///   - extractors: Ones that were given `fingerprints`, of one recipe; what they keep is kept on the way.
     ///   - progress: Throws to end.
     init(
-        _ dataset: ImageDataset, through extractor: FeatureExtractor, _ fingerprints: FingerprintStore,
+        _ dataset: ImageDataset, through extractors: [FeatureExtractor], _ fingerprints: FingerprintStore,
         progress: (_ done: Int, _ total: Int) throws -> Void
     ) async throws {
         var items: [Int] = []
         var hashes: [ContentHash] = []
-        skipped = try await extractor.run(dataset, progress: progress) { chunk in
-            items += chunk.items
-            hashes += chunk.hashes
+        (skipped, cost) = try await FeatureExtractor.fill(extractors, from: dataset, progress: progress) {
+            items += $0
+            hashes += $1
         }
         self.dataset = dataset
         self.items = items
@@ -45,6 +49,28 @@ struct FirstLook: Sendable {
         self.pictures = pictures
         let contents = hashes
         copies = CopySearch(hashes, perceptual) { fingerprints[contents[$0]]?.shades }
+        sets = copies.sets
+    }
+
+    private init(_ look: FirstLook, at places: [Int]) {
+        (dataset, skipped, cost, copies) = (look.dataset, look.skipped, look.cost, look.copies)
+        items = places.map { look.items[$0] }
+        hashes = places.map { look.hashes[$0] }
+        sets = places.map { look.sets[$0] }
+        pictures = places.map { look.pictures[$0] }
+    }
+
+    /// The same look at some of the images.
+    func selecting(_ places: [Int]) -> FirstLook { FirstLook(self, at: places) }
+
+    /// Each image as a split sees it, in the splits of the data set itself.
+    var members: [Split.Member] {
+        items.indices.map { place in
+            let item = dataset.items[items[place]]
+            return Split.Member(
+                label: item.label ?? 0, hash: hashes[place], group: item.group, copies: sets[place],
+                part: item.part)
+        }
     }
 
     /// The labels of what can be read, 0 where there is none.
@@ -62,8 +88,9 @@ struct FirstLook: Sendable {
                 name: item.name, label: item.label, group: item.group, part: parts?[place],
                 size: pictures[place]?.size, format: pictures[place]?.format)
         }
-        let unreadable = skipped.map {
-            Finding(.unreadable, [$0.name], "'\($0.name)' cannot be read: \($0.reason).", surplus: [$0.name])
+        let unreadable = skipped.map { image in
+            Finding(
+                .unreadable, [image.name], "'\(image.name)' cannot be read: \(image.reason).", surplus: [image.name])
         }
         let audit = DataAudit(
             images, classes: dataset.classes, copies: copies, ownParts: dataset.ownParts, inputSize: inputSize)

@@ -8,18 +8,31 @@ package struct RunFolder: Sendable {
     package let path: String
 
     /// Where a run goes that was given no name: `runs/<base>-<data>-<n>`, the first number that is free.
-    package static func defaultPath(base: String, data: String) -> String {
-        let name = "runs/\(Path.stem(of: base))-\(Path.stem(of: data))"
+    package static func defaultPath(base: String, data: String) -> String { firstFree(stem(base, data)) }
+
+    /// Where the last run of that base and data stands; the first name where there is none.
+    package static func latestPath(base: String, data: String) -> String { latest(stem(base, data)) }
+
+    /// The same of a comparison: `runs/compare-<base>-<data>-<n>`.
+    ///
+    /// - Parameter resumes: Whether the last one goes on.
+    package static func comparisonPath(base: String, data: String, resumes: Bool) -> String {
+        let name = "runs/compare-" + stem(base, data).dropFirst("runs/".count)
+        return resumes ? latest(name) : firstFree(name)
+    }
+
+    private static func stem(_ base: String, _ data: String) -> String {
+        "runs/\(Path.stem(of: base))-\(Path.stem(of: data))"
+    }
+
+    private static func firstFree(_ name: String) -> String {
         var number = 1
         while FileSystem.kind(of: "\(name)-\(number)") != nil { number += 1 }
         return "\(name)-\(number)"
     }
 
-    /// Where the last run of that base and data stands; the first name where there is none.
-    package static func latestPath(base: String, data: String) -> String {
-        let next = defaultPath(base: base, data: data)
-        let name = "runs/\(Path.stem(of: base))-\(Path.stem(of: data))"
-        let number = Int(next.dropFirst(name.count + 1)) ?? 1
+    private static func latest(_ name: String) -> String {
+        let number = Int(firstFree(name).dropFirst(name.count + 1)) ?? 1
         return "\(name)-\(max(1, number - 1))"
     }
 

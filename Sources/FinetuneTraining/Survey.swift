@@ -6,6 +6,13 @@ internal import FinetuneEvaluation
 internal import FinetuneFiles
 internal import FinetuneModels
 
+/// Images that were looked at and divided before a training.
+struct Division: Sendable {
+    let look: FirstLook
+    /// By place in `look.items`.
+    let parts: [Split.Part]
+}
+
 /// The readable items of a data set and their division.
 struct Survey: Sendable {
     /// Indices into the data set's items, ascending.
@@ -23,19 +30,22 @@ struct Survey: Sendable {
     ///
     /// - Parameter inputSize: The network's input.
     init(_ look: FirstLook, _ settings: TrainingSettings, inputSize: (width: Int, height: Int)?) {
+        let members = look.members
+        let parts = Split.assign(members, validation: settings.validation, test: settings.test, seed: settings.seed)
+        self.init(look, members, parts, findings: look.findings(parts, inputSize: inputSize))
+    }
+
+    /// A division that somebody else made, and looked at.
+    init(_ division: Division) { self.init(division.look, division.look.members, division.parts, findings: []) }
+
+    private init(_ look: FirstLook, _ members: [Split.Member], _ parts: [Split.Part], findings: [Finding]) {
         dataset = look.dataset
         items = look.items
         hashes = look.hashes
         labels = look.labels
-        let members = items.indices.map { place in
-            let item = look.dataset.items[look.items[place]]
-            return Split.Member(
-                label: item.label ?? 0, hash: look.hashes[place], group: item.group,
-                copies: look.copies.sets[place], part: item.part)
-        }
         units = Split.units(members)
-        parts = Split.assign(members, validation: settings.validation, test: settings.test, seed: settings.seed)
-        findings = look.findings(parts, inputSize: inputSize)
+        self.parts = parts
+        self.findings = findings
     }
 
     /// Places in `items` of one part.

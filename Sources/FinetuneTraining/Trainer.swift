@@ -44,12 +44,22 @@ package struct Trainer: Sendable {
     package let settings: TrainingSettings
     let context: TrainingContext
     let thread: EngineThread
+    /// Nil where the training looks at the images and divides them itself.
+    private let division: Division?
 
     /// - Throws: `TrainingError` for a data set that nothing can be learnt from, `SettingsError` for settings that mean
     ///   nothing.
     package init(
         _ base: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, _ context: TrainingContext,
         thread: EngineThread
+    ) throws {
+        try self.init(base, dataset, settings, context, on: nil, thread: thread)
+    }
+
+    /// - Parameter division: Of images that were looked at before; nil to do that.
+    init(
+        _ base: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, _ context: TrainingContext,
+        on division: Division?, thread: EngineThread
     ) throws {
         try settings.check()
         guard dataset.classes.count >= 2 else {
@@ -67,6 +77,7 @@ package struct Trainer: Sendable {
         self.settings = settings
         self.context = context
         self.thread = thread
+        self.division = division
         _ = try sides()
     }
 
@@ -97,15 +108,16 @@ package struct Trainer: Sendable {
     /// Reads every image once. Where something is frozen, what it makes of them is kept on the way.
     func look(at model: Model, _ first: String, _ report: EventHandler) async throws -> Look {
         let boundary = try model.network.boundary(before: first)
-        let rows = forecastRows
+        if let division {
+            let survey = Survey(division)
+            let extractor = try await extractor(of: model, before: first, nil)
+            return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: [])
+        }
         let fingerprints = FingerprintStore(settings.cache, exif: model.recipe?.exif ?? .upright)
-        let extractor = try await FeatureExtractor(
-            model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows),
-            fingerprints: fingerprints, thread: thread)
-        var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: rows)
+        let extractor = try await extractor(of: model, before: first, fingerprints)
+        var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: forecastRows)
         let stage = boundary == base.network.featureNode ? "features" : "images"
-        let look = try await FirstLook(dataset, through: extractor, fingerprints) { done, total in
+        let look = try await FirstLook(dataset, through: [extractor], fingerprints) { done, total in
             try stopBeforeSteps()
             report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
@@ -117,6 +129,17 @@ package struct Trainer: Sendable {
         try survey.check()
         Survey.report(survey.findings, report)
         return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: look.skipped)
+    }
+
+    /// What gives the values at the boundary before a stage.
+    func extractor(of model: Model, before first: String, _ fingerprints: FingerprintStore?) async throws
+        -> FeatureExtractor
+    {
+        let boundary = try model.network.boundary(before: first)
+        return try await FeatureExtractor(
+            model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
+            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: forecastRows),
+            fingerprints: fingerprints, thread: thread)
     }
 
     /// What a first look at the images gave.

@@ -55,7 +55,7 @@ import Testing
     func bootstrap(_ example: Case) {
         let draws = example.json["draws"]?.integers ?? []
         var next = 0
-        let bootstrap = Bootstrap(example.evaluation, resamples: draws.count / example.evaluation.count) { _ in
+        let bootstrap = Bootstrap([example.evaluation], resamples: draws.count / example.evaluation.count) {
             next += 1
             return draws[next - 1]
         }
@@ -71,8 +71,8 @@ import Testing
     @Test("are drawn the same way for the same seed")
     func seeded() {
         let evaluation = CalibrationTests.cases[0].evaluation
-        #expect(Bootstrap(evaluation, seed: 1).logLoss == Bootstrap(evaluation, seed: 1).logLoss)
-        #expect(Bootstrap(evaluation, seed: 1).logLoss != Bootstrap(evaluation, seed: 2).logLoss)
+        #expect(Bootstrap([evaluation], seed: 1).logLoss == Bootstrap([evaluation], seed: 1).logLoss)
+        #expect(Bootstrap([evaluation], seed: 1).logLoss != Bootstrap([evaluation, evaluation], seed: 2).logLoss)
     }
 
     // MARK: Verdicts
@@ -136,6 +136,20 @@ import Testing
                 contestant("all", runs([2, 9, 3, 4, 12]), seconds: 9),
             ], .divisions(testShare: 0.25), seed: 0)
         #expect(mixed.recommended == "head" && mixed.best == "all")
+    }
+
+    @Test("in several runs on the same images are held against each other image by image")
+    func seeds() {
+        func runs(_ wrong: [Range<Int>]) -> [Evaluation] { wrong.map { evaluation(wrong: $0, of: 60) } }
+        let comparison = Comparison(
+            [
+                contestant("head", runs([0..<12, 0..<15]), seconds: 1),
+                contestant("all", runs([0..<2, 0..<3]), seconds: 9),
+            ], .oneSet, seed: 0)
+        #expect(comparison.pairs[0].test == "paired t over images" && comparison.recommended == "all")
+        #expect(isNear(comparison.standings[0].accuracy.value, 1 - 13.5 / 60))
+        let interval = comparison.standings[0].macroF1.interval
+        #expect(interval.contains(comparison.standings[0].macroF1.value) && interval.upperBound < 0.95)
     }
 
     @Test("alone have nothing to be held against")

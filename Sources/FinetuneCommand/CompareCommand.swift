@@ -1,0 +1,163 @@
+// finetune compare: which stages should learn? Strategies on the same images, with intervals, tests, costs and advice.
+
+internal import ArgumentParser
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetuneTraining
+
+struct CompareCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "compare",
+        abstract: "Compares strategies on the same images: accuracy with intervals, cost, one advice.",
+        discussion: """
+            Every strategy learns from the same images and is scored on the same others, which choose nothing: epochs are chosen
+            on --val images, those that are scored are the data set's own test (else validation) images, or --test of all.
+            What strategies share is computed once; costs are what each would take alone.
+
+            EXAMPLES
+              finetune compare --data ./imgs
+              finetune compare --base resnet50.h5 --data ./imgs --strategies head,stage4,lp-ft,all --folds 5
+              finetune compare --data ./imgs --seeds 3 --learning-curve --epochs 20
+            """)
+
+    @OptionGroup var job: JobOptions
+    @OptionGroup(title: "Data") var data: DataOptions
+    @Option(
+        help: ArgumentHelp(
+            "Where the network begins to learn (head, last, all or a stage), and names of strategies (frozen, fine-tune, lp-ft, gradual, scratch).",
+            valueName: "list"))
+    var strategies = "head,last,all"
+    @Option(
+        help: ArgumentHelp(
+            "Trainings of each strategy, each with another seed and, where the data set has no images of its own to score, another division. (default: 1)",
+            valueName: "N"))
+    var seeds: Int?
+    @Option(help: ArgumentHelp("Stratified folds, each scored once.", valueName: "K")) var folds: Int?
+    @Flag(help: "Also learn from an eighth, a quarter and a half of the training images.") var learningCurve = false
+    @OptionGroup(title: "Head") var head: HeadOptions
+    @OptionGroup(title: "Learning") var steps: StepOptions
+    @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
+    @OptionGroup(title: "Computation") var compute: ComputeOptions
+    @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        if seeds != nil, folds != nil {
+            throw ValidationError("--seeds and --folds divide images in two ways: choose one.")
+        }
+        if let seeds, !(1...100).contains(seeds) { throw ValidationError("--seeds is a number from 1 to 100.") }
+        if let folds, !(2...100).contains(folds) { throw ValidationError("--folds is a number from 2 to 100.") }
+        if folds != nil, job.test != nil {
+            throw ValidationError("--test is not used by --folds: every image is scored once.")
+        }
+        if let test = job.test, Double(test) == 0 {
+            throw ValidationError("--test 0 leaves compare nothing to score.")
+        }
+        let entries = try entries()
+        // A flag must mean something to at least one of the strategies.
+        let unused = entries.map { steps.unused(by: $0.strategy, head.kind($0.strategy)) }
+        if let (flag, reason) = unused[0].first(where: { flag in
+            unused.allSatisfy { $0.contains { $0.flag == flag.flag } }
+        }) {
+            throw ValidationError("\(flag) \(reason)")
+        }
+        let heads = entries.map { headOptions(for: $0.strategy).unused(by: $0.strategy) }
+        if let reason = heads[0], heads.allSatisfy({ $0 != nil }) { throw ValidationError(reason) }
+        for entry in entries {
+            do { try settings(entry).check() } catch let error as SettingsError {
+                throw ValidationError("--strategies \(entry.name): \(error.reason)")
+            }
+        }
+    }
+
+    func run() async throws {
+        let console = Console(output)
+        let started = ContinuousClock.now
+        let thread = compute.makeThread()
+        let dataset = try job.load(data)
+        let basePath = try job.base ?? Installation.defaultBase()
+        let base = try await recipe.resolve(try Installation.load(basePath, console), dataset, thread, console)
+        let contenders = try entries().map { entry in
+            if entry.strategy == .scratch {
+                let (_, model) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
+                return Contender(name: entry.name, base: try recipe.resolve(model), settings: settings(entry))
+            }
+            return Contender(name: entry.name, base: base, settings: settings(entry))
+        }
+        var design = ComparisonSettings()
+        design.seeds = seeds ?? 1
+        design.folds = folds
+        design.hasLearningCurve = learningCurve
+        design.validation = Double(job.val) ?? 0
+        design.test = job.test.flatMap { Double($0) } ?? design.test
+        design.seed = data.seed
+
+        let path = job.out ?? RunFolder.comparisonPath(base: basePath, data: data.data, resumes: job.resume)
+        let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
+        let log = try EventLog(folder, console, continuing: job.resume)
+        log.report(
+            .note(
+                "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes; \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath))",
+                ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
+        Interruption.watch()
+        let context = TrainingContext(
+            checkpointPath: nil, resumes: job.resume, helper: Installation.helper,
+            shouldStop: { Interruption.isWished })
+        let result = try await StrategyComparison(contenders, on: dataset, design, in: folder, context, thread: thread)
+            .run(log.report)
+        let record = ComparisonRecord(
+            result: result, classes: dataset.classes, basePath: basePath, seconds: seconds(.now - started))
+        try record.write(to: folder)
+        log.report(.done(record.summary(folder)))
+        try log.finish()
+        if !output.json { record.printTable(console) }
+    }
+
+    // MARK: Strategies
+
+    /// One of `--strategies`.
+    private struct Entry {
+        let name: String
+        let strategy: Strategy
+        let unfreezing: Unfreezing?
+    }
+
+    private func entries() throws -> [Entry] {
+        let names = strategies.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
+        guard !names.contains("") else { throw ValidationError("--strategies is a list such as head,last,all.") }
+        guard Set(names).count == names.count else { throw ValidationError("--strategies names one of them twice.") }
+        return try names.map { name in
+            guard let strategy = Strategy(rawValue: name) else {
+                return Entry(
+                    name: name, strategy: name == "head" ? .frozen : .fineTune,
+                    unfreezing: name == "head" ? nil : Unfreezing(name))
+            }
+            if strategy == .scratch, steps.architecture == nil {
+                throw ValidationError("--strategies scratch needs an --architecture.")
+            }
+            return Entry(name: name, strategy: strategy, unfreezing: nil)
+        }
+    }
+
+    /// What of the head's flags a strategy can take: a head that is solved is for frozen features alone.
+    private func headOptions(for strategy: Strategy) -> HeadOptions {
+        var options = head
+        if case .convex = options.head, strategy != .frozen { options.head = nil }
+        if strategy != .frozen, strategy != .headFirst { options.featureScaling = nil }
+        return options
+    }
+
+    private func settings(_ entry: Entry) -> TrainingSettings {
+        let options = headOptions(for: entry.strategy)
+        var settings = TrainingSettings(entry.strategy, job: job, data, options, compute)
+        settings.steps = steps.settings(entry.strategy, unfreezing: entry.unfreezing)
+        // Flags for those that step mean nothing to a head that is solved.
+        if case .convex = settings.head, strategies != entry.name {
+            var own = StepSettings(.frozen)
+            if let augment = steps.augment { (own.augmentation, own.views) = (augment, steps.views) }
+            settings.steps = own
+        }
+        return settings
+    }
+}

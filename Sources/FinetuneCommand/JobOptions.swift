@@ -1,0 +1,86 @@
+// The flags that train and compare share: what a training is made of, and where it goes.
+
+internal import ArgumentParser
+internal import FinetuneCheckpoints
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneTraining
+
+/// A base, who validates and tests, and the folder of the run.
+struct JobOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "A pretrained network: HDF5 weights of Keras or PyTorch, or a model.h5 of an earlier run. (default: the bundled one)",
+            valueName: "file"))
+    var base: String?
+    @Option(
+        help: ArgumentHelp("Images that validate: a path, or a fraction of each class.", valueName: "path|fraction"))
+    var val = "0.2"
+    @Option(
+        help: ArgumentHelp(
+            "Images that test: a path, or a fraction of each class. (default: none but the data set's own)",
+            valueName: "path|fraction"))
+    var test: String?
+    @Option(help: ArgumentHelp("The run folder. (default: runs/<base>-<data>-<n>)", valueName: "folder"))
+    var out: String?
+    @Flag(help: "Overwrite the files of an earlier run in that folder.") var force = false
+    @Flag(help: "Go on where a run in that folder, or the last one of this base and data, was stopped.")
+    var resume = false
+
+    func validate() throws {
+        if resume, force { throw ValidationError("--resume goes on with a run, --force overwrites it: choose one.") }
+        for (flag, value) in [("--val", val), ("--test", test ?? "0")] {
+            if let fraction = Double(value), !(0..<1).contains(fraction) {
+                throw ValidationError("\(flag) is a path or a fraction from 0 up to 1.")
+            }
+        }
+    }
+
+    /// The data set with the images that `--val` and `--test` add to it.
+    func load(_ data: DataOptions) throws -> ImageDataset {
+        var dataset = try data.load()
+        for (value, part) in [(val, Split.Part.validation), (test ?? "0", .test)] where Double(value) == nil {
+            dataset = try dataset.adding(ImageDataset(value), as: part)
+        }
+        return dataset
+    }
+
+    /// The base with its path, or a new network with its name.
+    func loadBase(_ architecture: String?, _ dataset: ImageDataset, seed: UInt64, _ console: Console) throws
+        -> (String, Model)
+    {
+        if let architecture {
+            let network = try Architecture(architecture, outputs: max(dataset.classes.count, 1))
+            return (architecture, network.model(seed: seed))
+        }
+        let path = try base ?? Installation.defaultBase()
+        return (path, try Installation.load(path, console))
+    }
+
+    func folderPath(_ basePath: String, _ data: DataOptions) -> String {
+        out
+            ?? (resume
+                ? RunFolder.latestPath(base: basePath, data: data.data)
+                : RunFolder.defaultPath(base: basePath, data: data.data))
+    }
+}
+
+extension TrainingSettings {
+    /// What the flags say that mean the same to every strategy.
+    init(
+        _ strategy: Strategy, job: JobOptions, _ data: DataOptions, _ head: HeadOptions,
+        _ compute: ComputeOptions
+    ) {
+        self.init(strategy, head: head.kind(strategy))
+        scaling = head.featureScaling ?? scaling
+        classWeights = head.classWeights ?? classWeights
+        validation = Double(job.val) ?? 0
+        test = job.test.flatMap { Double($0) } ?? 0
+        seed = data.seed
+        // An earlier run's precision belongs to its head, which is replaced.
+        precision = compute.precision ?? .native
+    }
+}

@@ -1,0 +1,311 @@
+// Which stages should learn? Every strategy on the same images, and what they have in common computed once.
+
+package import FinetuneDatasets
+package import FinetuneEngine
+package import FinetuneEvaluation
+internal import FinetuneFiles
+package import FinetuneModels
+package import FinetunePipeline
+
+/// A strategy that takes part.
+package struct Contender: Sendable {
+    package let name: String
+    package let base: Model
+    package let settings: TrainingSettings
+
+    package init(name: String, base: Model, settings: TrainingSettings) {
+        self.name = name
+        self.base = base
+        self.settings = settings
+    }
+}
+
+/// What a comparison found.
+package struct ComparisonResult: Sendable {
+    package let comparison: Comparison
+    /// How images were divided, in words.
+    package let design: String
+    /// One set of scores a strategy and division.
+    package let scores: [(strategy: String, division: Int, evaluation: Evaluation, images: [String])]
+    /// Accuracy over the number of training images, on the first division.
+    package let curve: [CurvePoint]
+    package let findings: [Finding]
+    package let skipped: [FeatureExtractor.Skipped]
+    /// Images of the first division.
+    package let trainImages: Int
+    package let scoredImages: Int
+    /// Reading and decoding the images, which all strategies share, in seconds.
+    package let sharedSeconds: Double
+
+    package struct CurvePoint: Sendable {
+        package let strategy: String
+        package let trainImages: Int
+        package let accuracy: Comparison.Estimate
+    }
+}
+
+/// Trains and scores strategies on the same divisions of the same images.
+package struct StrategyComparison: Sendable {
+    private let contenders: [Contender]
+    private let dataset: ImageDataset
+    private let settings: ComparisonSettings
+    private let folder: RunFolder
+    private let context: TrainingContext
+    private let thread: EngineThread
+    /// A cache of this comparison alone: what earlier runs computed would make a strategy look cheap.
+    private let cache: FeatureCache
+
+    /// - Parameters:
+    ///   - contenders: At least one, of different names.
+    ///   - context: Its checkpoint path is not used.
+    package init(
+        _ contenders: [Contender], on dataset: ImageDataset, _ settings: ComparisonSettings, in folder: RunFolder,
+        _ context: TrainingContext, thread: EngineThread
+    ) {
+        self.contenders = contenders
+        self.dataset = dataset
+        self.settings = settings
+        self.folder = folder
+        self.context = context
+        self.thread = thread
+        cache = FeatureCache(folder: folder.file("features"))
+    }
+
+    /// - Throws: `TrainingError`; of kind `stopped` where somebody asked, and the same command goes on with `--resume`.
+    package func run(_ report: @escaping EventHandler) async throws -> ComparisonResult {
+        try FileSystem.makeDirectory(folder.file(Self.partsFolder))
+        let (look, costs) = try await lookOnce(report)
+        let survey = Survey(
+            look, TrainingSettings(), inputSize: contenders[0].base.recipe.map { ($0.width, $0.height) })
+        try survey.check()
+        Survey.report(survey.findings, report)
+        let plan = try ComparisonDesign(look, settings)
+        report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
+
+        var contestants: [Comparison.Contestant] = []
+        var scores: [(strategy: String, division: Int, evaluation: Evaluation, images: [String])] = []
+        var firstParts: [ComparisonPart] = []
+        for contender in contenders {
+            var parts: [ComparisonPart] = []
+            for (number, division) in plan.divisions.enumerated() {
+                let name = plan.divisions.count == 1 ? contender.name : "\(contender.name)-\(number + 1)"
+                report(.note("Strategy \(contender.name), training \(number + 1) of \(plan.divisions.count).", [:]))
+                let part = try await train(
+                    contender, Division(look: look, parts: division), seed: UInt64(number), as: name, report)
+                scores.append((contender.name, number + 1, part.evaluation(dataset.classes), part.images))
+                parts.append(part)
+            }
+            firstParts.append(parts[0])
+            contestants.append(
+                Comparison.Contestant(
+                    name: contender.name, evaluations: parts.map { $0.evaluation(dataset.classes) },
+                    cost: try cost(of: contender, parts, costs)))
+        }
+        let comparison = Comparison(contestants, plan.design, seed: settings.seed)
+        let curve = settings.hasLearningCurve ? try await learningCurve(plan, look, firstParts, report) : []
+        cache.remove()
+        return ComparisonResult(
+            comparison: comparison, design: plan.words, scores: scores, curve: curve, findings: survey.findings,
+            skipped: look.skipped, trainImages: firstParts[0].trainImages, scoredImages: firstParts[0].images.count,
+            sharedSeconds: costs.load.seconds)
+    }
+
+    private static let partsFolder = "parts"
+
+    // MARK: What strategies share
+
+    /// What every strategy would have paid alone: reading the images, and its frozen part.
+    private struct SharedCosts {
+        var load = ProcessTime()
+        /// By node and precision.
+        var networks: [String: ProcessTime] = [:]
+
+        var json: JSON {
+            func numbers(_ time: ProcessTime) -> JSON { JSON([time.seconds, time.processorSeconds]) }
+            return [
+                "load": numbers(load),
+                "networks": .object(networks.sorted { $0.key < $1.key }.map { .init($0.key, numbers($0.value)) }),
+            ]
+        }
+
+        init() {}
+
+        init?(_ json: JSON) {
+            func time(_ json: JSON?) -> ProcessTime? {
+                guard let numbers = json?.arrayValue?.compactMap(\.doubleValue), numbers.count == 2 else { return nil }
+                return ProcessTime(seconds: numbers[0], processorSeconds: numbers[1])
+            }
+            guard let load = time(json["load"]), let members = json["networks"]?.members else { return nil }
+            self.load = load
+            for member in members { networks[member.key] = time(member.value) }
+        }
+    }
+
+    /// Reads and decodes every image once, for all frozen parts that a strategy begins with.
+    private func lookOnce(_ report: @escaping EventHandler) async throws -> (FirstLook, SharedCosts) {
+        let fingerprints = FingerprintStore(cache, exif: contenders[0].base.recipe?.exif ?? .upright)
+        var extractors: [FeatureExtractor] = []
+        for contender in contenders {
+            let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil)
+            for stage in try trainer.firstBoundaries() {
+                let model = try trainer.withNewHead()
+                let node = try model.network.boundary(before: stage)
+                // Random weights freeze nothing, and may want images of another size.
+                guard node != Node.image, !extractors.contains(where: { key($0) == key(node, $0.precision) }) else {
+                    continue
+                }
+                extractors.append(try await trainer.extractor(of: model, before: stage, fingerprints))
+            }
+        }
+        if extractors.isEmpty {
+            extractors = [
+                try await FeatureExtractor(
+                    contenders[0].base, node: Node.image, inputShape: dataset.inputShape,
+                    precision: contenders[0].settings.precision, fingerprints: fingerprints, thread: thread)
+            ]
+        }
+        let look = try await FirstLook(dataset, through: extractors, fingerprints) { done, total in
+            try stopIfAsked()
+            report(.progress(stage: "images", done: done, total: total))
+        }
+        for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
+        try PipelineError.check(look.skipped, of: dataset.items.count)
+        // What was there already was paid for by an earlier start.
+        let path = folder.file(Path.join(Self.partsFolder, "shared.json"))
+        if context.resumes, let bytes = try? FileSystem.read(path), let json = try? JSON(parsing: bytes),
+            let costs = SharedCosts(json)
+        {
+            return (look, costs)
+        }
+        var costs = SharedCosts()
+        costs.load = look.cost.load
+        for (extractor, time) in zip(extractors, look.cost.networks) { costs.networks[key(extractor)] = time }
+        try AtomicFile.write(costs.json.text, to: path)
+        return (look, costs)
+    }
+
+    private func key(_ extractor: FeatureExtractor) -> String { key(extractor.node, extractor.precision) }
+
+    private func key(_ node: String, _ precision: Precision) -> String { "\(node) \(precision.rawValue)" }
+
+    /// What one training of a strategy takes alone.
+    private func cost(of contender: Contender, _ parts: [ComparisonPart], _ shared: SharedCosts) throws
+        -> Comparison.Cost
+    {
+        let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil)
+        let network = try trainer.withNewHead().network
+        var time = shared.load
+        for stage in try trainer.firstBoundaries() {
+            let node = try network.boundary(before: stage)
+            time += shared.networks[key(node, contender.settings.precision)] ?? ProcessTime()
+        }
+        let count = Double(parts.count)
+        for part in parts {
+            time += ProcessTime(
+                seconds: part.time.seconds / count, processorSeconds: part.time.processorSeconds / count)
+        }
+        return Comparison.Cost(
+            seconds: time.seconds, processorSeconds: time.processorSeconds,
+            peakMegabytes: parts.map(\.peakMegabytes).max() ?? 0, trainableParameters: parts[0].trainableParameters)
+    }
+
+    // MARK: One training
+
+    private func trainer(_ contender: Contender, _ division: Division?, seed: UInt64, checkpoint: String?) throws
+        -> Trainer
+    {
+        var chosen = contender.settings
+        chosen.cache = cache
+        chosen.seed = settings.seed &+ seed
+        var context = context
+        context.checkpointPath = checkpoint
+        return try Trainer(contender.base, dataset, chosen, context, on: division, thread: thread)
+    }
+
+    private func train(
+        _ contender: Contender, _ division: Division, seed: UInt64, as name: String, _ report: @escaping EventHandler
+    ) async throws -> ComparisonPart {
+        try stopIfAsked()
+        let stem = folder.file(Path.join(Self.partsFolder, name))
+        let trainer = try trainer(contender, division, seed: seed, checkpoint: stem + ".checkpoint.h5")
+        let parts = zip(division.look.hashes, division.parts).map { "\($0.text) \($1.rawValue)" }
+        let key = ContentHash(of: try trainer.fingerprint().text + parts.joined(separator: "\n"))
+        if context.resumes, let known = ComparisonPart(stem + ".json", key: key, classes: dataset.classes.count) {
+            return known
+        }
+        ProcessMeter.forgetPeak()
+        let meter = ProcessMeter()
+        let result: TrainingResult
+        do {
+            result = try await trainer.run { event in
+                if case .note = event { return }
+                report(event)
+            }
+        } catch let error as TrainingError where error.kind == .interrupted {
+            throw stopped
+        }
+        guard let score = result.scores.first(where: { $0.part == .test }) else {
+            throw TrainingError(.unusableData, "cannot compare on '\(dataset.path)': no image is left to score.")
+        }
+        let part = ComparisonPart(
+            probabilities: score.evaluation.probabilities, labels: score.evaluation.labels, images: score.images,
+            time: meter.time, peakMegabytes: ProcessMeter.recentPeakMegabytes,
+            trainableParameters: result.plan.learningParameters, trainImages: result.trainImages,
+            epochs: result.epochs.count)
+        try part.write(to: stem + ".json", key: key)
+        FileSystem.remove(stem + ".checkpoint.h5")
+        return part
+    }
+
+    private func stopIfAsked() throws { if context.shouldStop() { throw stopped } }
+
+    private var stopped: TrainingError {
+        TrainingError(
+            .stopped,
+            "stopped between two trainings; '\(folder.path)' has those that are over. Go on with the same command and --resume."
+        )
+    }
+
+    // MARK: Fewer images
+
+    private static let shares = [0.125, 0.25, 0.5]
+
+    /// Accuracy over training images, each with its interval; the whole set was trained on already.
+    private func learningCurve(
+        _ plan: ComparisonDesign, _ look: FirstLook, _ whole: [ComparisonPart], _ report: @escaping EventHandler
+    ) async throws -> [ComparisonResult.CurvePoint] {
+        var points: [ComparisonResult.CurvePoint] = []
+        let parts = plan.divisions[0]
+        for (contender, whole) in zip(contenders, whole) {
+            for share in Self.shares {
+                guard let places = ComparisonDesign.reduced(parts, look, to: share, seed: settings.seed) else {
+                    continue
+                }
+                let division = Division(look: look.selecting(places), parts: places.map { parts[$0] })
+                report(.note("Strategy \(contender.name), \(Int(share * 1000) / 10) % of the training images.", [:]))
+                let part = try await train(
+                    contender, division, seed: 0, as: "\(contender.name)-of-\(Int(share * 1000))", report)
+                points.append(point(contender, part))
+            }
+            points.append(point(contender, whole))
+        }
+        return points
+    }
+
+    private func point(_ contender: Contender, _ part: ComparisonPart) -> ComparisonResult.CurvePoint {
+        let evaluation = part.evaluation(dataset.classes)
+        return ComparisonResult.CurvePoint(
+            strategy: contender.name, trainImages: part.trainImages,
+            accuracy: Comparison.Estimate(value: evaluation.accuracy, interval: evaluation.accuracyInterval))
+    }
+}
+
+extension Trainer {
+    /// The stages before which this training's frozen parts end that it begins with.
+    func firstBoundaries() throws -> [String] {
+        guard settings.strategy != .frozen else { return [Stage.head] }
+        let first = try settings.steps.unfreezing.firstStage(of: withNewHead().network)
+        let begins = settings.strategy == .gradual ? Stage.head : first
+        return settings.strategy == .headFirst ? [begins, Stage.head] : [begins]
+    }
+}
