@@ -35,12 +35,14 @@ package enum ModelFile {
     ///   a format that can; `FileError`.
     @discardableResult
     package static func write(_ model: Model, to path: String, as format: Format = .native) throws -> Int {
-        switch format {
+        // Other formats know no temperature.
+        let plain = model.withoutTemperature
+        return switch format {
         case .native: try NativeDialect.write(model, to: path)
-        case .keras: try KerasWriter.write(model, to: path)
-        case .torch: try TorchWriter.writeHDF5(model, to: path)
-        case .safetensors: try TorchWriter.writeSafetensors(model, to: path)
-        case .onnx: try ONNXWriter.write(model, to: path)
+        case .keras: try KerasWriter.write(plain, to: path)
+        case .torch: try TorchWriter.writeHDF5(plain, to: path)
+        case .safetensors: try TorchWriter.writeSafetensors(plain, to: path)
+        case .onnx: try ONNXWriter.write(plain, to: path)
         }
     }
 }

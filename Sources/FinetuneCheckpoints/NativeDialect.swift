@@ -1,7 +1,7 @@
 // Our own file, model.h5: the network as data, its tensors by canonical name, and everything that prediction needs.
 //
 //   /                 attribute finetune_format = "1"
-//   /model            JSON as bytes: network, recipe, classes, precision
+//   /model            JSON as bytes: network, recipe, classes, precision, temperature
 //   /training_images  half of each training image's hash, 8 bytes, the lowest first
 //   /weights/<name>   float32, one dataset a tensor
 
@@ -41,12 +41,17 @@ enum NativeDialect {
         for (name, problem) in arrays.problems where name.hasPrefix(prefix) {
             table.add(String(name.dropFirst(prefix.count)), nil, fileName: name, problem: problem)
         }
+        let temperature = text["temperature"] ?? 1
+        guard let temperature = temperature.doubleValue, temperature.isFinite, temperature > 0 else {
+            throw fail("its temperature is \(temperature.text), a positive number was expected.")
+        }
         let classes = text["classes"]?.arrayValue?.compactMap(\.stringValue)
         let model = Model(
             network: network, weights: try table.weights(for: network, path: path),
             recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
             trainedPart: text["trained_part"].flatMap { TrainedPart(json: $0, network) },
+            temperature: temperature,
             trainingImages: numbers(TensorFile.bytes(trainingImages, in: arrays) ?? []),
             dialect: Model.ownDialect)
         guard classes == nil || classes?.count == model.headOutputs else {
@@ -69,7 +74,7 @@ enum NativeDialect {
             "recipe_source": model.recipeSource.map { .string($0) } ?? .null,
             "classes": model.classes.map { JSON($0) } ?? .null,
             "precision": model.precision.map { .string($0.rawValue) } ?? .null,
-            "trained_part": model.trainedPart.map(\.json) ?? .null,
+            "trained_part": model.trainedPart.map(\.json) ?? .null, "temperature": .number(model.temperature),
         ]
         var file = TensorFile(
             marker: (marker, version), documentName: Self.document, document: document,

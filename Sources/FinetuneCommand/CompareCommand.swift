@@ -95,7 +95,7 @@ struct CompareCommand: AsyncParsableCommand {
 
         let path = job.out ?? RunFolder.comparisonPath(base: basePath, data: data.data, resumes: job.resume)
         let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
-        let log = try EventLog(folder, console, continuing: job.resume)
+        let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
             .note(
                 "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes; \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath))",

@@ -44,15 +44,49 @@ struct EvaluateCommand: AsyncParsableCommand {
 
             EXAMPLES
               finetune evaluate --model runs/a/model.h5 --data ./imgs
+              finetune evaluate --model runs/a/model.h5 --data ./imgs --minimum accuracy=0.9 --maximum log-loss=0.4
+              finetune evaluate --model runs/a/model.h5 --data ./scans --positive tumour --sensitivity 0.95
               finetune evaluate --model resnet20.h5 --data ./cifar10 --classes cifar10.txt --json
             """)
 
     @OptionGroup var model: ModelOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @Option(help: "The split to score: train, val, test or all.") var split = SplitChoice.all
+    @Option(
+        help: ArgumentHelp(
+            "Look at each image so often, once as it is and else at parts of it, mirrored or not, and average.",
+            valueName: "K"))
+    var views = 1
+    @Option(
+        help: ArgumentHelp(
+            "End with exit code 3 where a score is less: accuracy, top5, macro-f1, roc-auc. May be given several times.",
+            valueName: "score=x"))
+    var minimum: [String] = []
+    @Option(
+        help: ArgumentHelp(
+            "End with exit code 3 where a score is more: log-loss, ece, brier. May be given several times.",
+            valueName: "score=x"))
+    var maximum: [String] = []
+    @Option(help: ArgumentHelp("Of two classes, the one that is looked for. (default: the second)", valueName: "class"))
+    var positive: String?
+    @Option(
+        help: ArgumentHelp(
+            "For two classes: the threshold that finds this share of the positive ones.", valueName: "0…1"))
+    var sensitivity: Double?
+    @Option(
+        help: ArgumentHelp("For two classes: the threshold that lets this share of the others go.", valueName: "0…1"))
+    var specificity: Double?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
+
+    func validate() throws {
+        guard (1...1000).contains(views) else { throw ValidationError("--views is a number from 1 to 1000.") }
+        for (flag, share) in [("--sensitivity", sensitivity), ("--specificity", specificity)] {
+            if let share, !(0...1).contains(share) { throw ValidationError("\(flag) is a share from 0 to 1.") }
+        }
+        _ = try gates()
+    }
 
     func run() async throws {
         let console = Console(output)
@@ -67,8 +101,13 @@ struct EvaluateCommand: AsyncParsableCommand {
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)
+        if views > 1, dataset.inputShape != nil {
+            throw UsageError(description: "--views is for pictures; '\(data.data)' holds inputs of one size.")
+        }
+        let wishes = try wishes(classes)
         let predictor = try await Predictor(
-            loaded, classes: classes, inputShape: dataset.inputShape, precision: precision, thread: thread)
+            loaded, classes: classes, inputShape: dataset.inputShape, precision: precision, views: views, thread: thread
+        )
         let score = try await predictor.evaluate(dataset) { done, total in
             console.report(.progress(stage: "images", done: done, total: total))
         }
@@ -83,37 +122,79 @@ struct EvaluateCommand: AsyncParsableCommand {
         }
         let total = seconds(.now - started)
         let evaluation = score.evaluation
+        let points = wishes.wishes.compactMap { OperatingPoint($0, positive: wishes.positive, in: evaluation) }
         console.report(
-            .done([
-                "images": .integer(evaluation.count), "metrics": evaluation.json, "per_class": evaluation.perClassJSON,
-                "left_out": .integer(score.known.count), "skipped": .integer(score.skipped.count),
-                "seconds": ["load": .number(load), "total": .number(total)],
-                "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
-            ]))
-        if !output.json { printTable(evaluation, console) }
+            .done(
+                .object(
+                    (evaluation.report(score.images, points).members ?? []) + [
+                        .init("temperature", .number(loaded.temperature)),
+                        .init("left_out", .integer(score.known.count)),
+                        .init("skipped", .integer(score.skipped.count)),
+                        .init("seconds", ["load": .number(load), "total": .number(total)]),
+                        .init("peak_rss_mb", .number(ProcessMeter.peakMegabytes)),
+                    ])))
+        if !output.json { EvaluationTable(evaluation, score.images, points).print(console) }
+        let failed = try gates().filter { !$0.passes(evaluation) }
+        guard failed.isEmpty else {
+            let words = failed.map {
+                "\($0.name) is \($0.value(evaluation)), \($0.isMinimum ? "at least" : "at most") \($0.limit) was asked for"
+            }
+            throw GateError(description: "the model does not pass: \(words.joined(separator: "; ")).")
+        }
     }
 
-    private func printTable(_ evaluation: Evaluation, _ console: Console) {
-        let interval = evaluation.accuracyInterval
-        console.writeOut("images     \(evaluation.count)")
-        console.writeOut(
-            "accuracy   \(evaluation.accuracy.percent)  (95 % interval \(interval.lowerBound.percent) to \(interval.upperBound.percent))"
-        )
-        console.writeOut("macro-F1   \(evaluation.macroF1.rounded(toPlaces: 4))")
-        console.writeOut("log-loss   \(evaluation.logLoss.rounded(toPlaces: 4))")
-        console.writeOut("ECE        \(evaluation.calibrationError.rounded(toPlaces: 4))")
-        let width = max(5, min(32, evaluation.classes.map(\.count).max() ?? 5))
-        func pad(_ text: String) -> String {
-            text.count > width ? text.prefix(width - 1) + "…" : text + String(repeating: " ", count: width - text.count)
-        }
-        console.writeOut("\n\(pad("class"))  precision  recall     F1  images")
-        for row in evaluation.perClass {
-            func cell(_ text: String, _ width: Int) -> String {
-                String(repeating: " ", count: max(0, width - text.count)) + text
+    // MARK: Two classes
+
+    /// The thresholds that are asked for, and which class they are about.
+    private func wishes(_ classes: [String]) throws -> (wishes: [OperatingPoint.Wish], positive: Int) {
+        guard classes.count == 2 else {
+            let flags = [
+                ("--positive", positive != nil), ("--sensitivity", sensitivity != nil),
+                ("--specificity", specificity != nil),
+            ]
+            if let flag = flags.first(where: \.1)?.0 {
+                throw UsageError(description: "\(flag) is for two classes; the model has \(classes.count).")
             }
-            console.writeOut(
-                pad(row.name) + cell(row.precision.rounded(toPlaces: 3), 11) + cell(row.recall.rounded(toPlaces: 3), 8)
-                    + cell(row.f1.rounded(toPlaces: 3), 7) + cell(String(row.support), 8))
+            return ([], 0)
+        }
+        guard let index = positive.map({ classes.firstIndex(of: $0) }) ?? 1 else {
+            throw UsageError(
+                description: "--positive \(positive ?? "") is none of the classes \(classes[0]) and \(classes[1]).")
+        }
+        return (
+            [.half] + (sensitivity.map { [.sensitivity($0)] } ?? []) + (specificity.map { [.specificity($0)] } ?? []),
+            index
+        )
+    }
+
+    // MARK: Gates
+
+    /// A limit that a score has to keep.
+    private struct Gate {
+        let name: String
+        let limit: Double
+        let isMinimum: Bool
+
+        func value(_ evaluation: Evaluation) -> Double { evaluation.score(name) ?? .nan }
+
+        /// What is no number passes nothing.
+        func passes(_ evaluation: Evaluation) -> Bool {
+            isMinimum ? value(evaluation) >= limit : value(evaluation) <= limit
+        }
+    }
+
+    private func gates() throws -> [Gate] {
+        try (minimum.map { ($0, true) } + maximum.map { ($0, false) }).map { text, isMinimum in
+            let parts = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
+            let name = String(parts[0].map { $0 == "-" ? "_" : $0 })
+            guard parts.count == 2, let limit = Double(parts[1]), limit.isFinite, Evaluation.scoreNames.contains(name)
+            else {
+                let names = Evaluation.scoreNames.joined(separator: ", ")
+                throw ValidationError(
+                    "\(isMinimum ? "--minimum" : "--maximum") is a score and a number, such as accuracy=0.9; scores are \(names)."
+                )
+            }
+            return Gate(name: name, limit: limit, isMinimum: isMinimum)
         }
     }
 }

@@ -16,6 +16,7 @@ struct PredictCommand: AsyncParsableCommand {
             EXAMPLES
               finetune predict --model runs/a/model.h5 photo.jpg
               finetune predict --model runs/a/model.h5 ./folder --format csv > labels.csv
+              finetune predict --model runs/a/model.h5 ./folder --abstain-below 0.8
               find . -name '*.jpg' | finetune predict --model runs/a/model.h5 - --top 3
             """)
 
@@ -26,12 +27,19 @@ struct PredictCommand: AsyncParsableCommand {
     var paths: [String]
     @Option(help: "How many of the most probable classes to show.") var top = 1
     @Option(help: "The form of the result: text, csv, json or jsonl.") var format = Format.text
+    @Option(
+        help: ArgumentHelp(
+            "Give no label where the most probable class has less than this probability.", valueName: "0…1"))
+    var abstainBelow: Double?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
         if top < 1 { throw ValidationError("--top is at least 1.") }
+        if let abstainBelow, !(0...1).contains(abstainBelow) {
+            throw ValidationError("--abstain-below is a probability from 0 to 1.")
+        }
         if output.json, format == .csv { throw ValidationError("--json and --format csv contradict each other.") }
     }
 
@@ -51,6 +59,7 @@ struct PredictCommand: AsyncParsableCommand {
             loaded, classes: classes, precision: precision, imageCount: dataset.items.count, thread: thread)
         var rows: [JSON] = []
         var count = 0
+        var abstained = 0
         if format == .csv, !output.json {
             let further = (1..<max(1, min(top, classes.count))).flatMap { ["label\($0 + 1)", "probability\($0 + 1)"] }
             console.writeOut(String(CSV.line(["path", "label", "probability"] + further).dropLast()))
@@ -61,21 +70,27 @@ struct PredictCommand: AsyncParsableCommand {
             count += 1
             let best = probabilities.indices.sorted { (probabilities[$1], $0) < (probabilities[$0], $1) }.prefix(top)
             let name = dataset.items[item].name
-            let row: JSON = [
-                "path": .string(name), "label": .string(classes[best[0]]),
-                "probability": .number(probabilities[best[0]]),
-                "top": .array(best.map { ["label": .string(classes[$0]), "probability": .number(probabilities[$0])] }),
+            let abstains = probabilities[best[0]] < abstainBelow ?? 0
+            if abstains { abstained += 1 }
+            var row: [JSON.Member] = [
+                .init("path", .string(name)), .init("label", abstains ? .null : .string(classes[best[0]])),
+                .init("probability", .number(probabilities[best[0]])),
+                .init(
+                    "top",
+                    .array(best.map { ["label": .string(classes[$0]), "probability": .number(probabilities[$0])] })),
             ]
-            if output.json { return console.report(.prediction(row)) }
+            if abstainBelow != nil { row.append(.init("abstained", .bool(abstains))) }
+            if output.json { return console.report(.prediction(.object(row))) }
             switch format {
             case .text:
-                console.writeOut(
-                    "\(name)  " + best.map { "\(classes[$0]) \(probabilities[$0].percent)" }.joined(separator: "  "))
+                let shown = best.map { "\(classes[$0]) \(probabilities[$0].percent)" }.joined(separator: "  ")
+                console.writeOut("\(name)  \(abstains ? "?  (\(shown))" : shown)")
             case .csv:
-                console.writeOut(
-                    String(CSV.line([name] + best.flatMap { [classes[$0], "\(probabilities[$0])"] }).dropLast()))
-            case .jsonl: console.writeOut(row.text)
-            case .json: rows.append(row)
+                var fields = best.flatMap { [classes[$0], "\(probabilities[$0])"] }
+                if abstains { fields[0] = "" }
+                console.writeOut(String(CSV.line([name] + fields).dropLast()))
+            case .jsonl: console.writeOut(JSON.object(row).text)
+            case .json: rows.append(.object(row))
             }
         }
         if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText) }
@@ -86,7 +101,7 @@ struct PredictCommand: AsyncParsableCommand {
         }
         console.report(
             .done([
-                "images": .integer(count), "skipped": .integer(skipped.count),
+                "images": .integer(count), "skipped": .integer(skipped.count), "abstained": .integer(abstained),
                 "seconds": ["total": .number(seconds(.now - started))],
             ]))
     }

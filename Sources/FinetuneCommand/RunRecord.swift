@@ -90,7 +90,7 @@ struct RunRecord {
             "head": settings.head.json, "feature_scaling": result.scalingRecord ?? .null,
             "class_weights": .string(settings.classWeights.rawValue), "steps": settings.steps.json,
             "learning_rate": result.rate.map { .number($0) } ?? .null, "head_record": result.headRecord ?? .null,
-            "findings": .array(result.findings.map(\.json)),
+            "calibration": result.calibration?.json ?? .null, "findings": .array(result.findings.map(\.json)),
             "plan": result.plan.json, "frozen_tensors_equal": .integer(frozenTensors),
             "epochs": .array(result.epochs.map(\.json)), "result": summary,
         ]

@@ -62,7 +62,7 @@ struct TrainCommand: AsyncParsableCommand {
         if dryRun { return console.report(.done(["dry_run": true, "plan": plan.json])) }
 
         let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
-        let log = try EventLog(folder, console, continuing: job.resume)
+        let log = try EventLog(folder, console, continuing: job.resume, draws: true)
         Interruption.watch()
         let result = try await trainer.run(log.report)
         let record = RunRecord(
@@ -141,23 +141,4 @@ extension FreezePlan {
         }
         return ([head] + lines).joined(separator: "\n")
     }
-}
-
-/// The run's `events.jsonl`, written line by line while events go on to the console.
-final class EventLog: Sendable {
-    private let file: LogFile
-    private let console: Console
-
-    init(_ folder: RunFolder, _ console: Console, continuing: Bool) throws {
-        file = try LogFile(folder.file("events.jsonl"), continuing: continuing)
-        self.console = console
-    }
-
-    func report(_ event: Event) {
-        if let line = event.json { file.append(line.text) }
-        console.report(event)
-    }
-
-    /// - Throws: `FileError` where a line is missing.
-    func finish() throws { if let failure = file.failure { throw failure } }
 }

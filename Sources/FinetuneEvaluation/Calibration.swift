@@ -123,7 +123,8 @@ package struct Calibration: Sendable {
     /// Fits a temperature and tries it: every other image of each class chooses the one that the others are scored with,
     /// and the other way round.
     ///
-    /// - Returns: Nil with fewer than 20 images, where the log-loss does not fall, or where a class is missing.
+    /// - Returns: Nil with fewer than 20 images, where the log-loss does not fall, or where the best temperature lies
+    ///   outside the range: images on which nothing is wrong ask for boundless certainty.
     package init?(_ evaluation: Evaluation) {
         guard evaluation.count >= Self.fewest else { return nil }
         var seen = [Int](repeating: 0, count: evaluation.classes.count)
@@ -139,8 +140,10 @@ package struct Calibration: Sendable {
             for index in halves[other] { rows[index] = Temperature.apply(temperature, to: rows[index]) }
         }
         let tried = Evaluation(probabilities: rows, labels: evaluation.labels, classes: evaluation.classes)
-        guard tried.logLoss < evaluation.logLoss else { return nil }
-        temperature = Temperature.fit(evaluation)
+        let fitted = Temperature.fit(evaluation)
+        let (low, high) = (Temperature.range.lowerBound, Temperature.range.upperBound)
+        guard tried.logLoss < evaluation.logLoss, fitted > 1.01 * low, fitted < 0.99 * high else { return nil }
+        temperature = fitted
         images = evaluation.count
         logLoss = (evaluation.logLoss, tried.logLoss)
         calibrationError = (evaluation.calibrationError, tried.calibrationError)

@@ -24,6 +24,35 @@ extension Evaluation {
             })
     }
 
+    /// Everything that is known of the scores, as `evaluation.json` has it.
+    ///
+    /// - Parameters:
+    ///   - images: Their names.
+    ///   - points: Thresholds for two classes.
+    package func report(_ images: [String], _ points: [OperatingPoint]) -> JSON {
+        [
+            "images": .integer(count), "metrics": json, "per_class": perClassJSON,
+            "confusion": .array(confusion.map { .array($0.map { .integer($0) }) }), "reliability": reliabilityJSON,
+            "mistakes": .array(
+                mistakes(20).map {
+                    [
+                        "path": .string(images[$0.index]), "label": .string(classes[$0.label]),
+                        "prediction": .string(classes[$0.prediction]), "probability": .number($0.probability),
+                    ]
+                }), "operating_points": .array(points.map(\.json)),
+        ]
+    }
+
+    /// A score by its name in `json`; nil for a name that there is not.
+    package func score(_ name: String) -> Double? {
+        Self.scoreNames.contains(name) ? json[name]?.doubleValue ?? .nan : nil
+    }
+
+    /// The names that `score` knows.
+    package static let scoreNames = [
+        "accuracy", "top5", "macro_f1", "log_loss", "ece", "brier", "roc_auc",
+    ]
+
     /// The confusion matrix: a header of predicted classes, a row for each true class.
     package var confusionCSV: String {
         CSV.line(["true \\ predicted"] + classes)

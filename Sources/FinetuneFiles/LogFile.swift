@@ -31,8 +31,10 @@ package final class LogFile: Sendable {
 
     deinit { close(descriptor) }
 
-    package func append(_ line: String) {
-        let bytes = Array((line + "\n").utf8)
+    package func append(_ line: String) { append(Array((line + "\n").utf8)) }
+
+    /// Appends bytes that end nothing and begin nothing.
+    func append(_ bytes: [UInt8]) {
         let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
         if written != bytes.count { problem.withLock { $0 = $0 ?? FileError.system(.inputOutput, "write", path) } }
     }

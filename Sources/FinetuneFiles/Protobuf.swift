@@ -1,4 +1,5 @@
-// Protocol buffers on the wire (protobuf.dev/programming-guides/encoding), for writing: what ONNX is made of.
+// Protocol buffers on the wire (protobuf.dev/programming-guides/encoding), for writing: what ONNX and
+// TensorBoard's events are made of.
 
 /// A message in the making: its fields in order. Large fields stay where they are until the message is written.
 package struct Protobuf: Sendable {
@@ -43,6 +44,11 @@ package struct Protobuf: Sendable {
         append(value.bitPattern.littleEndianBytes)
     }
 
+    package mutating func set(_ field: Int, _ value: Double) {
+        key(field, wireType: 1)
+        append(value.bitPattern.littleEndianBytes)
+    }
+
     package mutating func set(_ field: Int, _ value: String) { set(field, Array(value.utf8)) }
 
     package mutating func set(_ field: Int, _ value: [UInt8]) {
@@ -65,6 +71,14 @@ package struct Protobuf: Sendable {
         append(Self.varint(UInt64(count)))
         self.count += count
         parts.append(.external(count: count, read: read))
+    }
+
+    /// The message, of whose fields none stayed elsewhere.
+    var bytes: [UInt8] {
+        parts.flatMap { part in
+            guard case .bytes(let bytes) = part else { preconditionFailure("a field that stayed elsewhere") }
+            return bytes
+        }
     }
 
     package func write(to file: inout AtomicFile) throws {

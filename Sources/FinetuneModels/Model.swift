@@ -20,6 +20,8 @@ package struct Model: Sendable {
     package var precision: Precision?
     /// The part that was trained, where that is more than the head.
     package var trainedPart: TrainedPart?
+    /// By which logits are divided before they become probabilities (Guo et al. 2017).
+    package var temperature: Double
     /// Halves of the content hashes of the images that it was trained on.
     package var trainingImages: Set<UInt64>
     /// What kind of file it was read from, in words.
@@ -29,7 +31,7 @@ package struct Model: Sendable {
         network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil,
         inputSize: ImageSize? = nil,
         classes: [String]? = nil, precision: Precision? = nil, trainedPart: TrainedPart? = nil,
-        trainingImages: Set<UInt64> = [], dialect: String
+        temperature: Double = 1, trainingImages: Set<UInt64> = [], dialect: String
     ) {
         self.network = network
         self.weights = weights
@@ -39,6 +41,7 @@ package struct Model: Sendable {
         self.classes = classes
         self.precision = precision
         self.trainedPart = trainedPart
+        self.temperature = temperature
         self.trainingImages = trainingImages
         self.dialect = dialect
     }
@@ -112,6 +115,20 @@ extension Model {
         model.weights.merge(head.weights) { _, new in new }
         model.classes = classes
         model.trainedPart = nil
+        model.temperature = 1
+        return model
+    }
+
+    /// The same probabilities without a temperature: it is folded into the layer that gives the logits.
+    package var withoutTemperature: Model {
+        guard temperature != 1, let last = network.nodes.last, case .dense = last.operation else { return self }
+        var model = self
+        for role in ["weight", "bias"] {
+            guard let tensor = weights["\(last.name).\(role)"] else { continue }
+            model.weights["\(last.name).\(role)"] = Tensor(
+                shape: tensor.shape, values: tensor.values.map { Float(Double($0) / temperature) })
+        }
+        model.temperature = 1
         return model
     }
 }

@@ -36,7 +36,8 @@ package struct FeatureExtractor: Sendable {
     private let problem: String?
     private let loader: ImageLoader
     private let inputShape: [Int]
-    private let batch: Int
+    /// Images that the network takes at a time.
+    package let batch: Int
     private let segments: [Segment]
 
     /// A part of the network in one precision, and how its results are rounded before anybody reads them.

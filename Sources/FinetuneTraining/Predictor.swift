@@ -12,13 +12,17 @@ package struct Predictor: Sendable {
     package let classes: [String]
     package let extractor: FeatureExtractor
     private let trainingImages: Set<UInt64>
+    private let temperature: Double
+    private let views: [ImageView]
 
     /// - Parameters:
     ///   - classes: The names of the outputs.
+    ///   - views: How often each image is looked at: as it is, and in parts of it, mirrored or not, whose probabilities
+    ///     are averaged with it (test-time augmentation).
     /// - Throws: `TrainingError` where the model has no head or another number of outputs.
     package init(
         _ model: Model, classes: [String], inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
-        thread: EngineThread
+        views: Int = 1, thread: EngineThread
     ) async throws {
         guard let outputs = model.headOutputs, let node = model.network.node(forLayer: "logits") else {
             throw TrainingError(
@@ -33,6 +37,8 @@ package struct Predictor: Sendable {
         }
         self.classes = classes
         trainingImages = model.trainingImages
+        temperature = model.temperature
+        self.views = (0..<views).map { ImageView(views > 1 ? .light : .none, number: $0, seed: 0) }
         extractor = try await FeatureExtractor(
             model, node: node, inputShape: inputShape, precision: precision, imageCount: imageCount, thread: thread)
     }
@@ -42,17 +48,40 @@ package struct Predictor: Sendable {
         _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         each: (_ item: Int, _ hash: ContentHash, _ probabilities: [Double]) throws -> Void
     ) async throws -> [FeatureExtractor.Skipped] {
-        try await extractor.run(dataset, progress: progress) { chunk in
-            for (index, row) in Softmax.probabilities(chunk.values).enumerated() {
-                try each(chunk.items[index], chunk.hashes[index], row)
+        let items = Array(dataset.items.indices)
+        var skipped: [FeatureExtractor.Skipped] = []
+        for start in stride(from: 0, to: items.count, by: extractor.batch) {
+            let end = min(start + extractor.batch, items.count)
+            let chunk = try await extractor.values(of: Array(items[start..<end]), in: dataset)
+            var rows = probabilities(chunk.values)
+            for view in views.dropFirst() {
+                let other = try await extractor.values(of: chunk.items, in: dataset, view: view)
+                guard other.items == chunk.items else {
+                    throw TrainingError(.unusableData, "cannot go on: an image changed while it was read.")
+                }
+                for (place, row) in probabilities(other.values).enumerated() {
+                    for k in row.indices { rows[place][k] += row[k] }
+                }
             }
+            skipped += chunk.skipped
+            for (place, row) in rows.enumerated() {
+                try each(chunk.items[place], chunk.hashes[place], row.map { $0 / Double(views.count) })
+            }
+            try progress(end, items.count)
         }
+        return skipped
+    }
+
+    private func probabilities(_ logits: Tensor) -> [[Double]] {
+        Softmax.probabilities(logits).map { Temperature.apply(temperature, to: $0) }
     }
 
     /// What an evaluation found.
     package struct Score: Sendable {
         package let evaluation: Evaluation
         package let images: [String]
+        /// Indices of the images into the data set's items.
+        package let items: [Int]
         /// Images that the model was trained on, which are left out of the score.
         package let known: [String]
         package let skipped: [FeatureExtractor.Skipped]
@@ -66,7 +95,7 @@ package struct Predictor: Sendable {
     {
         var rows: [[Double]] = []
         var labels: [Int] = []
-        var images: [String] = []
+        var items: [Int] = []
         var known: [String] = []
         let skipped = try await predict(dataset, progress: progress) { item, hash, probabilities in
             let entry = dataset.items[item]
@@ -76,7 +105,7 @@ package struct Predictor: Sendable {
             } else {
                 rows.append(probabilities)
                 labels.append(label)
-                images.append(entry.name)
+                items.append(item)
             }
         }
         try PipelineError.check(skipped, of: dataset.items.count)
@@ -88,7 +117,7 @@ package struct Predictor: Sendable {
             throw TrainingError(.unusableData, "cannot evaluate on '\(dataset.path)': \(reason).")
         }
         return Score(
-            evaluation: Evaluation(probabilities: rows, labels: labels, classes: classes), images: images, known: known,
-            skipped: skipped)
+            evaluation: Evaluation(probabilities: rows, labels: labels, classes: classes),
+            images: items.map { dataset.items[$0].name }, items: items, known: known, skipped: skipped)
     }
 }

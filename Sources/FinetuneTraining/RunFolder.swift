@@ -78,12 +78,8 @@ package struct RunFolder: Sendable {
         try write(
             JSON.object(
                 scores.map { score in
-                    .init(
-                        score.name,
-                        [
-                            "images": .integer(score.evaluation.count), "metrics": score.evaluation.json,
-                            "per_class": score.evaluation.perClassJSON,
-                        ])
+                    let half = OperatingPoint(.half, positive: 1, in: score.evaluation)
+                    return .init(score.name, score.evaluation.report(score.images, half.map { [$0] } ?? []))
                 }
             ).prettyText, as: "evaluation.json")
         guard let first = scores.first?.evaluation else { return }

@@ -24,11 +24,12 @@ extension Trainer {
             classes: dataset.classes)
         model.precision = settings.precision
         model.trainingImages = survey.trainingHashes
-        let scores = try await scoreOnFeatures(model, looked.values, survey)
+        let scored = calibrated(model, try await scoreOnFeatures(model, looked.values, survey), report)
         warnOfKeeping(looked.values, report)
         return TrainingResult(
-            model: model, plan: try plan(), headRecord: head.record, scalingRecord: scaling.record, epochs: [],
-            bestEpoch: nil, rate: nil, scores: scores, parts: parts(survey), skipped: looked.skipped,
+            model: scored.model, plan: try plan(), headRecord: head.record, scalingRecord: scaling.record, epochs: [],
+            bestEpoch: nil, rate: nil, scores: scored.scores, calibration: scored.calibration, parts: parts(survey),
+            skipped: looked.skipped,
             findings: survey.findings + suspicions, trainImages: survey.places(.train).count,
             featureSeconds: seconds(extracted - started),
             trainSeconds: seconds(.now - extracted))

@@ -79,10 +79,11 @@ extension Trainer {
             isFrozen
             ? try await scoreOnFeatures(result, values, survey) : try await score(result, survey, report)
         result.trainingImages = survey.trainingHashes
+        let scored = calibrated(result, scores, report)
         return TrainingResult(
-            model: result, plan: plan, headRecord: headRecord, scalingRecord: scaling?.record,
+            model: scored.model, plan: plan, headRecord: headRecord, scalingRecord: scaling?.record,
             epochs: tuning.progress.epochs, bestEpoch: tuning.progress.bestEpoch, rate: tuning.progress.rate,
-            scores: scores, parts: parts(survey), skipped: looked.skipped,
+            scores: scored.scores, calibration: scored.calibration, parts: parts(survey), skipped: looked.skipped,
             findings: survey.findings, trainImages: training.count,
             featureSeconds: seconds(extracted - started), trainSeconds: seconds(trained - extracted))
     }

@@ -28,6 +28,8 @@ package struct TrainingResult: Sendable {
     /// The initial learning rate of steps through the network.
     package let rate: Double?
     package let scores: [SplitScore]
+    /// What the model's temperature does; nil where it has none.
+    package let calibration: Calibration?
     package let parts: [(name: String, part: Split.Part, group: String?)]
     package let skipped: [FeatureExtractor.Skipped]
     /// What is wrong with the images, or odd.
@@ -206,6 +208,26 @@ package struct Trainer: Sendable {
         throw TrainingError(
             .interrupted, "interrupted before the training began. What was computed of the images is kept in the cache."
         )
+    }
+
+    /// The model with the temperature that its validation images ask for, and its scores with it; unchanged where they
+    /// are too few to tell, or where no temperature makes it better.
+    func calibrated(_ model: Model, _ scores: [SplitScore], _ report: EventHandler) -> (
+        model: Model, scores: [SplitScore], calibration: Calibration?
+    ) {
+        guard let validation = scores.first(where: { $0.part == .validation }),
+            let calibration = Calibration(validation.evaluation)
+        else { return (model, scores, nil) }
+        var model = model
+        model.temperature = calibration.temperature
+        report(
+            .note(
+                "Calibrated on \(calibration.images) validation images: temperature \(calibration.temperature.rounded(toPlaces: 2)), log-loss \(calibration.logLoss.before.rounded(toPlaces: 3)) → \(calibration.logLoss.after.rounded(toPlaces: 3)) on those that did not choose it.",
+                ["calibration": calibration.json]))
+        let scaled = scores.map {
+            SplitScore(part: $0.part, evaluation: $0.evaluation.scaled(by: calibration.temperature), images: $0.images)
+        }
+        return (model, scaled, calibration)
     }
 
     // MARK: Going on

@@ -46,6 +46,7 @@ import Testing
         #expect(sure.logLoss.after < sure.logLoss.before && sure.calibrationError.after < 0.05)
         #expect(sure.json["images"]?.intValue == 80)
         #expect(Calibration(evaluation(count: 80, accuracy: 0.8, confidence: 0.8)) == nil)
+        #expect(Calibration(evaluation(count: 80, accuracy: 1, confidence: 0.9)) == nil)
         #expect(Calibration(evaluation(count: 18, accuracy: 0.8, confidence: 0.99)) == nil)
     }
 
