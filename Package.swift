@@ -12,9 +12,11 @@ let strict: [SwiftSetting] = [
     .treatAllWarnings(as: .error),
 ]
 
-func room(_ name: String, _ dependencies: [Target.Dependency] = []) -> Target {
+func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [Resource]? = nil) -> Target {
     // Without Foundation nothing else links the C library's mathematics.
-    .target(name: name, dependencies: dependencies, swiftSettings: strict, linkerSettings: [.linkedLibrary("m")])
+    .target(
+        name: name, dependencies: dependencies, resources: resources, swiftSettings: strict,
+        linkerSettings: [.linkedLibrary("m")])
 }
 
 func library(_ name: String, pkgConfig: String? = nil, apt packages: String...) -> Target {
@@ -45,7 +47,8 @@ let package = Package(
         .executable(name: "finetune-read-weights", targets: ["FinetuneReadWeights"]),
     ],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0")
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
     ],
     targets: [
         library("CFinetuneZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
@@ -74,6 +77,9 @@ let package = Package(
             ["FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles"]),
         room("FinetuneEvaluation", ["FinetuneFiles"]),
         room(
+            "FinetuneReport", ["FinetuneFiles", .product(name: "Mustache", package: "swift-mustache")],
+            resources: [.embedInCode("Templates")]),
+        room(
             "FinetuneTraining",
             [
                 "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints", "FinetuneDatasets",
@@ -88,7 +94,7 @@ let package = Package(
         .executableTarget(
             name: "FinetuneCommand",
             dependencies: [
-                "FinetuneTraining", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
+                "FinetuneTraining", "FinetuneReport", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
                 "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
@@ -112,7 +118,7 @@ let package = Package(
             ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests(
-            "FinetunePipelineTests", fixtures: false,
+            "FinetunePipelineTests",
             [
                 "FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
                 "TestSupport",
@@ -128,5 +134,6 @@ let package = Package(
             name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights"], packageAccess: false,
             swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
+        tests("FinetuneReportTests", fixtures: false, ["FinetuneReport", "FinetuneFiles"]),
     ] + fuzzing
 )

@@ -109,6 +109,10 @@ struct CompareCommand: AsyncParsableCommand {
         let record = ComparisonRecord(
             result: result, classes: dataset.classes, basePath: basePath, seconds: seconds(.now - started))
         try record.write(to: folder)
+        try ComparisonReport(
+            record: record, dataset: dataset, recipe: base.recipe, dataPath: data.data,
+            baseName: Path.name(of: basePath)
+        ).page().write(to: folder.file("report.html"))
         log.report(.done(record.summary(folder)))
         try log.finish()
         if !output.json { record.printTable(console) }

@@ -15,16 +15,11 @@ struct ComparisonRecord {
     let seconds: Double
 
     func write(to folder: RunFolder) throws {
-        var predictions = CSV.line(
-            ["strategy", "division", "path", "label", "prediction", "probability"] + classes.map { "p(\($0))" })
+        var predictions = CSV.line(["strategy", "division", "path"] + Evaluation.predictionColumns(classes))
         for score in result.scores {
-            for (index, row) in score.evaluation.probabilities.enumerated() {
-                let best = score.evaluation.predictions[index]
+            for (index, image) in score.images.enumerated() {
                 predictions += CSV.line(
-                    [
-                        score.strategy, "\(score.division)", score.images[index],
-                        classes[score.evaluation.labels[index]], classes[best], "\(row[best])",
-                    ] + row.map { "\($0)" })
+                    [score.strategy, "\(score.division)", image] + score.evaluation.predictionFields(index))
             }
         }
         try folder.write(predictions, as: "predictions.csv")
@@ -36,13 +31,35 @@ struct ComparisonRecord {
         .object(
             (result.comparison.json.members ?? []) + [
                 .init("design", .string(result.design)), .init("run", .string(folder.path)),
+                .init("report", .string(folder.file("report.html"))),
                 .init("train_images", .integer(result.trainImages)),
                 .init("scored_images", .integer(result.scoredImages)),
                 .init("skipped", .integer(result.skipped.count)),
-                .init("learning_curve", curve),
+                .init("calibration", calibration), .init("learning_curve", curve),
                 .init("seconds", ["shared": .number(result.sharedSeconds), "total": .number(seconds)]),
                 .init("peak_rss_mb", .number(ProcessMeter.peakMegabytes)),
             ])
+    }
+
+    /// What temperatures did on scored images, none of which chose one: means over divisions.
+    private var calibration: JSON {
+        .array(
+            result.comparison.standings.map { standing in
+                let scores = result.scores.filter { $0.strategy == standing.name }
+                func mean(_ value: (ComparisonResult.Score) -> Double) -> JSON {
+                    .number(scores.reduce(0) { $0 + value($1) } / Double(max(1, scores.count)))
+                }
+                func plain(_ score: ComparisonResult.Score) -> Evaluation {
+                    score.evaluation.scaled(by: 1 / score.temperature)
+                }
+                return [
+                    "strategy": .string(standing.name), "temperature": mean(\.temperature),
+                    "log_loss": ["before": mean { plain($0).logLoss }, "after": mean(\.evaluation.logLoss)],
+                    "ece": [
+                        "before": mean { plain($0).calibrationError }, "after": mean(\.evaluation.calibrationError),
+                    ],
+                ]
+            })
     }
 
     private var curve: JSON {
@@ -71,25 +88,21 @@ struct ComparisonRecord {
     // MARK: For people
 
     func printTable(_ console: Console) {
-        func pad(_ text: String, _ width: Int) -> String {
-            text + String(repeating: " ", count: max(0, width - text.count))
-        }
-        func right(_ text: String, _ width: Int) -> String {
-            String(repeating: " ", count: max(0, width - text.count)) + text
-        }
         let width = min(14, max(8, result.comparison.standings.map(\.name.count).max() ?? 8))
         console.writeOut(
-            pad("strategy", width) + right("accuracy", 10) + right("95 % interval", 18) + right("macro-F1", 10)
-                + right("log-loss", 10) + right("seconds", 9) + right("MiB", 7))
+            "strategy".padded(to: width) + "accuracy".aligned(right: 10) + "95 % interval".aligned(right: 18)
+                + "macro-F1".aligned(right: 10)
+                + "log-loss".aligned(right: 10) + "seconds".aligned(right: 9) + "MiB".aligned(right: 7))
         for standing in result.comparison.standings {
             let interval = standing.accuracy.interval
             console.writeOut(
-                pad(String(standing.name.prefix(width)), width) + right(standing.accuracy.value.percent, 10)
-                    + right("\(interval.lowerBound.percent) – \(interval.upperBound.percent)", 18)
-                    + right(standing.macroF1.value.rounded(toPlaces: 3), 10)
-                    + right(standing.logLoss.value.rounded(toPlaces: 3), 10)
-                    + right(standing.cost.seconds.rounded(toPlaces: 1), 9)
-                    + right("\(Int(standing.cost.peakMegabytes))", 7))
+                String(standing.name.prefix(width)).padded(to: width)
+                    + standing.accuracy.value.percent.aligned(right: 10)
+                    + "\(interval.lowerBound.percent) – \(interval.upperBound.percent)".aligned(right: 18)
+                    + standing.macroF1.value.rounded(toPlaces: 3).aligned(right: 10)
+                    + standing.logLoss.value.rounded(toPlaces: 3).aligned(right: 10)
+                    + standing.cost.seconds.rounded(toPlaces: 1).aligned(right: 9)
+                    + "\(Int(standing.cost.peakMegabytes))".aligned(right: 7))
         }
         for point in result.curve {
             console.say(

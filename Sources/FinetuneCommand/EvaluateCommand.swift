@@ -76,6 +76,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(
         help: ArgumentHelp("For two classes: the threshold that lets this share of the others go.", valueName: "0…1"))
     var specificity: Double?
+    @Option(help: ArgumentHelp("Write a page to look at.", valueName: "file.html")) var report: String?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -133,6 +134,12 @@ struct EvaluateCommand: AsyncParsableCommand {
                         .init("seconds", ["load": .number(load), "total": .number(total)]),
                         .init("peak_rss_mb", .number(ProcessMeter.peakMegabytes)),
                     ])))
+        if let report {
+            try await EvaluationReport(
+                modelPath: model.model, dataPath: data.data, model: loaded, dataset: dataset, score: score,
+                points: points, precision: precision, thread: thread
+            ).page().write(to: report)
+        }
         if !output.json { EvaluationTable(evaluation, score.images, points).print(console) }
         let failed = try gates().filter { !$0.passes(evaluation) }
         guard failed.isEmpty else {

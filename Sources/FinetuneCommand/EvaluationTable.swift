@@ -30,7 +30,7 @@ struct EvaluationTable {
             ("ECE", evaluation.calibrationError.rounded(toPlaces: 4)),
         ]
         if let area = evaluation.macroROCAUC { scores.append(("ROC-AUC", area.rounded(toPlaces: 4))) }
-        for (name, value) in scores { console.writeOut(Self.left(name, 11) + value) }
+        for (name, value) in scores { console.writeOut(name.padded(to: 11) + value) }
         printClasses(console)
         printPoints(console)
         printMistakes(console)
@@ -38,12 +38,12 @@ struct EvaluationTable {
 
     private func printClasses(_ console: Console) {
         let width = max(16, min(36, evaluation.classes.map(\.count).max() ?? 5))
-        console.writeOut("\n\(Self.left("class", width))  precision  recall     F1     AUC  images")
+        console.writeOut("\n\("class".padded(to: width))  precision  recall     F1     AUC  images")
         func line(_ name: String, _ precision: Double, _ recall: Double, _ f1: Double, _ area: Double?, _ images: Int) {
             console.writeOut(
-                Self.left(name, width) + Self.right(precision.rounded(toPlaces: 3), 11)
-                    + Self.right(recall.rounded(toPlaces: 3), 8) + Self.right(f1.rounded(toPlaces: 3), 7)
-                    + Self.right(area.map { $0.rounded(toPlaces: 3) } ?? "–", 8) + Self.right("\(images)", 8))
+                name.padded(to: width) + precision.rounded(toPlaces: 3).aligned(right: 11)
+                    + recall.rounded(toPlaces: 3).aligned(right: 8) + f1.rounded(toPlaces: 3).aligned(right: 7)
+                    + (area.map { $0.rounded(toPlaces: 3) } ?? "–").aligned(right: 8) + "\(images)".aligned(right: 8))
         }
         for (row, area) in zip(evaluation.perClass, evaluation.rocAUC) {
             line(row.name, row.precision, row.recall, row.f1, area, row.support)
@@ -64,10 +64,10 @@ struct EvaluationTable {
                 case .specificity(let share): "  (for specificity \(share))"
                 }
             console.writeOut(
-                Self.left(point.threshold.rounded(toPlaces: 4), 15 + first.positive.count)
-                    + Self.right(point.sensitivity.rounded(toPlaces: 3), 12)
-                    + Self.right(point.specificity.rounded(toPlaces: 3), 13)
-                    + Self.right(point.precision.rounded(toPlaces: 3), 11) + wanted)
+                point.threshold.rounded(toPlaces: 4).padded(to: 15 + first.positive.count)
+                    + point.sensitivity.rounded(toPlaces: 3).aligned(right: 12)
+                    + point.specificity.rounded(toPlaces: 3).aligned(right: 13)
+                    + point.precision.rounded(toPlaces: 3).aligned(right: 11) + wanted)
         }
     }
 
@@ -80,14 +80,5 @@ struct EvaluationTable {
                 "  \(mistake.probability.percent) \(evaluation.classes[mistake.prediction]), is \(evaluation.classes[mistake.label]): \(images[mistake.index])"
             )
         }
-    }
-
-    private static func left(_ text: String, _ width: Int) -> String {
-        text.count > width
-            ? text.prefix(width - 1) + "…" : text + String(repeating: " ", count: width - text.count)
-    }
-
-    private static func right(_ text: String, _ width: Int) -> String {
-        String(repeating: " ", count: max(0, width - text.count)) + text
     }
 }

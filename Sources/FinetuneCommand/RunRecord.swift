@@ -75,13 +75,25 @@ struct RunRecord {
         ]
     }
 
+    private var baseHash: String? {
+        get throws { try basePath.map { ContentHash(of: try FileSystem.read($0)).text } }
+    }
+
+    /// What the run began with, for people.
+    var identity: [(String, String)] {
+        get throws {
+            guard let basePath, let hash = try baseHash else { return [("Architecture", base.network.name)] }
+            return [("Base", basePath), ("Hash of the base", hash)]
+        }
+    }
+
     /// `run.json`.
     func json(_ summary: JSON, frozenTensors: Int) throws -> JSON {
         [
             "arguments": JSON(Array(CommandLine.arguments.dropFirst())),
             "version": .string(FinetuneCommand.configuration.version),
             "base": basePath.map { .string($0) } ?? .null,
-            "base_hash": try basePath.map { .string(ContentHash(of: try FileSystem.read($0)).text) } ?? .null,
+            "base_hash": try baseHash.map { .string($0) } ?? .null,
             "architecture": .string(base.network.name), "recipe": base.recipe.map(\.json) ?? .null,
             "recipe_source": base.recipeSource.map { .string($0) } ?? .null,
             "seed": .integer(Int(clamping: settings.seed)), "threads": .integer(threads),

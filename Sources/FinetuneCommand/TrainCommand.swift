@@ -81,6 +81,9 @@ struct TrainCommand: AsyncParsableCommand {
         let times = RunTimes(load: seconds(loaded - started), total: seconds(.now - started))
         let summary = record.summary(folder, times)
         try folder.write(try record.json(summary, frozenTensors: frozen).prettyText, as: "run.json")
+        try await TrainingReport(
+            record: record, dataset: dataset, dataPath: data.data, thread: thread, times: times
+        ).page().write(to: folder.file("report.html"))
         log.report(.done(summary))
         try log.finish()
         record.printSummary(times, console)
@@ -129,15 +132,11 @@ struct TrainCommand: AsyncParsableCommand {
 extension FreezePlan {
     /// The plan for people: one line a stage that has parameters.
     var table: String {
-        func pad(_ text: String, _ width: Int, right: Bool = false) -> String {
-            let space = String(repeating: " ", count: max(0, width - text.count))
-            return right ? space + text : text + space
-        }
-        let head = pad("stage", 10) + pad("parameters", 12, right: true) + "  learns  rate    batch norm"
+        let head = "stage".padded(to: 10) + "parameters".aligned(right: 12) + "  learns  rate    batch norm"
         let lines = rows.filter { $0.parameters > 0 || $0.normalization != nil }.map { row in
             let rate = row.learns ? "× " + row.rateFactor.rounded(toPlaces: 3) : "–"
-            return pad(row.stage, 10) + pad("\(row.parameters)", 12, right: true)
-                + "  \(row.learns ? "yes" : "no ")     " + pad(rate, 7) + " \(row.normalization?.rawValue ?? "–")"
+            return row.stage.padded(to: 10) + "\(row.parameters)".aligned(right: 12)
+                + "  \(row.learns ? "yes" : "no ")     " + rate.padded(to: 7) + " \(row.normalization?.rawValue ?? "–")"
         }
         return ([head] + lines).joined(separator: "\n")
     }

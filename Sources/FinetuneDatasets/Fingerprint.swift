@@ -81,25 +81,51 @@ extension Fingerprint {
 // MARK: - Being alike
 
 extension Fingerprint {
-    /// The correlation of two pictures' shades, −1…1: Pearson's, as `numpy.corrcoef`. 0 where one of them is flat.
-    ///
+    /// How alike two pictures' shades are.
+    package struct Likeness: Sendable {
+        /// The correlation of the shades, −1…1: Pearson's, as `numpy.corrcoef`. 0 where one of them is flat.
+        package let shades: Double
+        /// That of the steps from each shade to its neighbours at the right and below. Two different things of one outline
+        /// before one background have much the same shades, and not the same steps.
+        package let steps: Double
+    }
+
     /// - Parameter isMirrored: Whether the second is turned left to right first.
-    package static func correlation(_ a: [UInt8], _ b: [UInt8], isMirrored: Bool) -> Double {
-        var (sumA, sumB, squareA, squareB, product) = (0, 0, 0, 0, 0)
+    package static func likeness(_ a: [UInt8], _ b: [UInt8], isMirrored: Bool) -> Likeness {
+        func mirrored(_ row: Int, _ column: Int) -> Int { row &* side &+ (isMirrored ? side &- 1 &- column : column) }
+        var (shades, steps) = (Correlation(), Correlation())
         for row in 0..<side {
             for column in 0..<side {
-                let x = Int(a[row &* side &+ column])
-                let y = Int(b[row &* side &+ (isMirrored ? side &- 1 &- column : column)])
-                sumA &+= x
-                sumB &+= y
-                squareA &+= x &* x
-                squareB &+= y &* y
-                product &+= x &* y
+                let (x, y) = (Int(a[row &* side &+ column]), Int(b[mirrored(row, column)]))
+                shades.add(x, y)
+                if column + 1 < side {
+                    steps.add(Int(a[row &* side &+ column &+ 1]) &- x, Int(b[mirrored(row, column &+ 1)]) &- y)
+                }
+                if row + 1 < side {
+                    steps.add(Int(a[(row &+ 1) &* side &+ column]) &- x, Int(b[mirrored(row &+ 1, column)]) &- y)
+                }
             }
         }
-        let count = side * side
-        let spread = Double(count * squareA - sumA * sumA) * Double(count * squareB - sumB * sumB)
-        return spread > 0 ? Double(count * product - sumA * sumB) / spread.squareRoot() : 0
+        return Likeness(shades: shades.value, steps: steps.value)
+    }
+
+    /// Pearson's correlation of whole numbers, from exact sums.
+    private struct Correlation {
+        var (count, sumA, sumB, squareA, squareB, product) = (0, 0, 0, 0, 0, 0)
+
+        mutating func add(_ a: Int, _ b: Int) {
+            count &+= 1
+            sumA &+= a
+            sumB &+= b
+            squareA &+= a &* a
+            squareB &+= b &* b
+            product &+= a &* b
+        }
+
+        var value: Double {
+            let spread = Double(count * squareA - sumA * sumA) * Double(count * squareB - sumB * sumB)
+            return spread > 0 ? Double(count * product - sumA * sumB) / spread.squareRoot() : 0
+        }
     }
 
     /// The hash by which pictures that may be alike find each other.

@@ -104,16 +104,6 @@ package struct ImageDataset: Sendable {
         return parts.isEmpty ? [] : Split.Part.allCases.filter { $0 == .train || parts.contains($0) }
     }
 
-    /// The same images in splits that somebody else chose.
-    ///
-    /// - Parameter parts: One an item.
-    package func divided(into parts: [Split.Part]) -> ImageDataset {
-        precondition(parts.count == items.count, "\(parts.count) parts for \(items.count) images")
-        var result = self
-        for (index, part) in parts.enumerated() { result.items[index].part = part }
-        return result
-    }
-
     /// Keeps `count` training images, the first ones or a stratified sample; validation and test images all stay.
     package func limited(to limit: Limit, seed: UInt64) -> ImageDataset {
         let training = items.indices.filter { items[$0].part == nil || items[$0].part == .train }

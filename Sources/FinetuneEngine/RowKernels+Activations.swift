@@ -99,3 +99,19 @@ extension Activation {
     /// Numbers that are worth a thread.
     fileprivate var grain: Int { self == .relu || self == .leakyReLU ? 32768 : 2048 }
 }
+
+extension Activation {
+    /// What the activation makes of some values, and the gradient by them.
+    ///
+    /// - Parameters:
+    ///   - x: Any number of values.
+    ///   - dy: The gradient by each result.
+    package func gradient(_ x: [Float], _ dy: [Float]) -> (y: [Float], dx: [Float]) {
+        precondition(x.count == dy.count, "\(x.count) values got \(dy.count) gradients")
+        var y = x
+        var dx = dy
+        RowKernels.apply(self, x, x.count, into: &y)
+        RowKernels.applyBackward(self, x, y, dy, x.count, into: &dx)
+        return (y, dx)
+    }
+}

@@ -43,6 +43,18 @@ extension Evaluation {
         ]
     }
 
+    /// The columns that `predictionFields` fills.
+    package static func predictionColumns(_ classes: [String]) -> [String] {
+        ["label", "prediction", "probability"] + classes.map { "p(\($0))" }
+    }
+
+    /// One image's row of `predictions.csv`, after its name.
+    package func predictionFields(_ index: Int) -> [String] {
+        let row = probabilities[index]
+        let best = predictions[index]
+        return [classes[labels[index]], classes[best], "\(row[best])"] + row.map { "\($0)" }
+    }
+
     /// A score by its name in `json`; nil for a name that there is not.
     package func score(_ name: String) -> Double? {
         Self.scoreNames.contains(name) ? json[name]?.doubleValue ?? .nan : nil

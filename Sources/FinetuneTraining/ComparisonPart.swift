@@ -9,6 +9,8 @@ struct ComparisonPart: Sendable {
     let probabilities: [[Double]]
     let labels: [Int]
     let images: [String]
+    /// By which logits were divided; chosen by other images.
+    let temperature: Double
     let time: ProcessTime
     let peakMegabytes: Double
     let trainableParameters: Int
@@ -25,7 +27,8 @@ struct ComparisonPart: Sendable {
     func write(to path: String, key: ContentHash) throws {
         let json: JSON = [
             "key": .string(key.text), "images": JSON(images), "labels": .array(labels.map { .integer($0) }),
-            "probabilities": .array(probabilities.map { JSON($0) }), "seconds": .number(time.seconds),
+            "temperature": .number(temperature), "probabilities": .array(probabilities.map { JSON($0) }),
+            "seconds": .number(time.seconds),
             "cpu_seconds": .number(time.processorSeconds), "peak_rss_mb": .number(peakMegabytes),
             "trainable_parameters": .integer(trainableParameters), "train_images": .integer(trainImages),
             "epochs": .integer(epochs),
@@ -43,13 +46,14 @@ extension ComparisonPart {
             let labels = json["labels"]?.arrayValue?.compactMap(\.intValue),
             let rows = json["probabilities"]?.arrayValue?.map({ $0.arrayValue?.compactMap(\.doubleValue) ?? [] }),
             images.count == labels.count, rows.count == labels.count, rows.allSatisfy({ $0.count == classes }),
-            labels.allSatisfy((0..<classes).contains), let seconds = json["seconds"]?.doubleValue,
+            labels.allSatisfy((0..<classes).contains), let temperature = json["temperature"]?.doubleValue,
+            temperature > 0, let seconds = json["seconds"]?.doubleValue,
             let processor = json["cpu_seconds"]?.doubleValue, let peak = json["peak_rss_mb"]?.doubleValue,
             let parameters = json["trainable_parameters"]?.intValue, let learned = json["train_images"]?.intValue,
             let epochs = json["epochs"]?.intValue
         else { return nil }
         self.init(
-            probabilities: rows, labels: labels, images: images,
+            probabilities: rows, labels: labels, images: images, temperature: temperature,
             time: ProcessTime(seconds: seconds, processorSeconds: processor), peakMegabytes: peak,
             trainableParameters: parameters, trainImages: learned, epochs: epochs)
     }

@@ -83,17 +83,10 @@ package struct RunFolder: Sendable {
                 }
             ).prettyText, as: "evaluation.json")
         guard let first = scores.first?.evaluation else { return }
-        var predictions = CSV.line(
-            ["path", "split", "label", "prediction", "probability"] + first.classes.map { "p(\($0))" })
+        var predictions = CSV.line(["path", "split"] + Evaluation.predictionColumns(first.classes))
         for score in scores {
-            for (index, row) in score.evaluation.probabilities.enumerated() {
-                let best = score.evaluation.predictions[index]
-                predictions += CSV.line(
-                    [
-                        score.images[index], score.name, first.classes[score.evaluation.labels[index]],
-                        first.classes[best], "\(row[best])",
-                    ]
-                        + row.map { "\($0)" })
+            for (index, image) in score.images.enumerated() {
+                predictions += CSV.line([image, score.name] + score.evaluation.predictionFields(index))
             }
         }
         try write(predictions, as: "predictions.csv")

@@ -25,8 +25,7 @@ package struct ComparisonResult: Sendable {
     package let comparison: Comparison
     /// How images were divided, in words.
     package let design: String
-    /// One set of scores a strategy and division.
-    package let scores: [(strategy: String, division: Int, evaluation: Evaluation, images: [String])]
+    package let scores: [Score]
     /// Accuracy over the number of training images, on the first division.
     package let curve: [CurvePoint]
     package let findings: [Finding]
@@ -36,6 +35,17 @@ package struct ComparisonResult: Sendable {
     package let scoredImages: Int
     /// Reading and decoding the images, which all strategies share, in seconds.
     package let sharedSeconds: Double
+
+    /// What one training of a strategy scored.
+    package struct Score: Sendable {
+        package let strategy: String
+        /// From 1.
+        package let division: Int
+        package let evaluation: Evaluation
+        package let images: [String]
+        /// By which its logits were divided; 1 where that was not worth it.
+        package let temperature: Double
+    }
 
     package struct CurvePoint: Sendable {
         package let strategy: String
@@ -74,6 +84,7 @@ package struct StrategyComparison: Sendable {
     /// - Throws: `TrainingError`; of kind `stopped` where somebody asked, and the same command goes on with `--resume`.
     package func run(_ report: @escaping EventHandler) async throws -> ComparisonResult {
         try FileSystem.makeDirectory(folder.file(Self.partsFolder))
+        if !context.resumes { cache.remove() }
         let (look, costs) = try await lookOnce(report)
         let survey = Survey(
             look, TrainingSettings(), inputSize: contenders[0].base.recipe.map { ($0.width, $0.height) })
@@ -83,7 +94,7 @@ package struct StrategyComparison: Sendable {
         report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
 
         var contestants: [Comparison.Contestant] = []
-        var scores: [(strategy: String, division: Int, evaluation: Evaluation, images: [String])] = []
+        var scores: [ComparisonResult.Score] = []
         var firstParts: [ComparisonPart] = []
         for contender in contenders {
             var parts: [ComparisonPart] = []
@@ -92,7 +103,10 @@ package struct StrategyComparison: Sendable {
                 report(.note("Strategy \(contender.name), training \(number + 1) of \(plan.divisions.count).", [:]))
                 let part = try await train(
                     contender, Division(look: look, parts: division), seed: UInt64(number), as: name, report)
-                scores.append((contender.name, number + 1, part.evaluation(dataset.classes), part.images))
+                scores.append(
+                    ComparisonResult.Score(
+                        strategy: contender.name, division: number + 1, evaluation: part.evaluation(dataset.classes),
+                        images: part.images, temperature: part.temperature))
                 parts.append(part)
             }
             firstParts.append(parts[0])
@@ -170,16 +184,17 @@ package struct StrategyComparison: Sendable {
         }
         for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
         try PipelineError.check(look.skipped, of: dataset.items.count)
-        // What was there already was paid for by an earlier start.
-        let path = folder.file(Path.join(Self.partsFolder, "shared.json"))
-        if context.resumes, let bytes = try? FileSystem.read(path), let json = try? JSON(parsing: bytes),
-            let costs = SharedCosts(json)
-        {
-            return (look, costs)
-        }
         var costs = SharedCosts()
         costs.load = look.cost.load
         for (extractor, time) in zip(extractors, look.cost.networks) { costs.networks[key(extractor)] = time }
+        // What was there already was paid for by an earlier start.
+        let path = folder.file(Path.join(Self.partsFolder, "shared.json"))
+        if context.resumes, let bytes = try? FileSystem.read(path), let json = try? JSON(parsing: bytes),
+            let earlier = SharedCosts(json)
+        {
+            costs.load = earlier.load
+            costs.networks.merge(earlier.networks) { _, first in first }
+        }
         try AtomicFile.write(costs.json.text, to: path)
         return (look, costs)
     }
@@ -249,6 +264,7 @@ package struct StrategyComparison: Sendable {
         }
         let part = ComparisonPart(
             probabilities: score.evaluation.probabilities, labels: score.evaluation.labels, images: score.images,
+            temperature: result.model.temperature,
             time: meter.time, peakMegabytes: ProcessMeter.recentPeakMegabytes,
             trainableParameters: result.plan.learningParameters, trainImages: result.trainImages,
             epochs: result.epochs.count)

@@ -113,7 +113,7 @@ extension Trainer {
             let items = survey.items(part)
             scores.append(
                 SplitScore(
-                    part: part, evaluation: try await scorer.evaluate(on: items),
+                    part: part, evaluation: try await scorer.evaluate(on: items), items: items,
                     images: items.map { dataset.items[$0].name }))
         }
         return scores

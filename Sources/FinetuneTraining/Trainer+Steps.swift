@@ -153,11 +153,14 @@ extension Trainer {
             thread: thread)
         var scores: [SplitScore] = []
         for part in scoredParts(survey) {
-            let part0 = dataset.selecting(survey.items(part))
-            let score = try await predictor.evaluate(part0) { done, total in
+            let items = survey.items(part)
+            let score = try await predictor.evaluate(dataset.selecting(items)) { done, total in
                 report(.progress(stage: "score", done: done, total: total))
             }
-            scores.append(SplitScore(part: part, evaluation: score.evaluation, images: score.images))
+            scores.append(
+                SplitScore(
+                    part: part, evaluation: score.evaluation, items: score.items.map { items[$0] }, images: score.images
+                ))
         }
         return scores
     }

@@ -11,6 +11,8 @@ package import FinetunePipeline
 package struct SplitScore: Sendable {
     package let part: Split.Part
     package let evaluation: Evaluation
+    /// Indices into the data set's items.
+    package let items: [Int]
     package let images: [String]
 }
 
@@ -225,7 +227,9 @@ package struct Trainer: Sendable {
                 "Calibrated on \(calibration.images) validation images: temperature \(calibration.temperature.rounded(toPlaces: 2)), log-loss \(calibration.logLoss.before.rounded(toPlaces: 3)) → \(calibration.logLoss.after.rounded(toPlaces: 3)) on those that did not choose it.",
                 ["calibration": calibration.json]))
         let scaled = scores.map {
-            SplitScore(part: $0.part, evaluation: $0.evaluation.scaled(by: calibration.temperature), images: $0.images)
+            SplitScore(
+                part: $0.part, evaluation: $0.evaluation.scaled(by: calibration.temperature), items: $0.items,
+                images: $0.images)
         }
         return (model, scaled, calibration)
     }

@@ -36,6 +36,11 @@ import Testing
         }
         let parameters = rows.compactMap { $0["trainable_parameters"]?.intValue }
         #expect(parameters.count == 3 && parameters[0] < parameters[1] && parameters[1] < parameters[2])
+        let calibration = done["calibration"]?.arrayValue ?? []
+        #expect(calibration.count == 3 && calibration.allSatisfy { ($0["temperature"]?.doubleValue ?? 0) > 0 })
+        for (row, own) in zip(rows, calibration) {
+            #expect(row["log_loss"]?.doubleValue == own["log_loss"]?["after"]?.doubleValue)
+        }
         #expect(done["pairs"]?.arrayValue?.count == 3 && done["p_value"]?.doubleValue != nil)
         #expect(done["advice"]?.stringValue?.hasPrefix("Take ") == true && done["best"]?.stringValue != nil)
         // Every strategy is scored on the same images, none of which it learnt from or chose an epoch by.

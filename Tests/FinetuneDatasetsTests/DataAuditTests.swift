@@ -94,9 +94,12 @@ private func search(_ pictures: [Picture]) -> CopySearch {
     func correlation() {
         let side = Fingerprint.side
         let ramp = (0..<side * side).map { UInt8($0 % side) }
-        #expect(Fingerprint.correlation(ramp, ramp, isMirrored: false) == 1)
-        #expect(Fingerprint.correlation(ramp, ramp, isMirrored: true) == -1)
-        #expect(Fingerprint.correlation(ramp, ramp.map { 2 * $0 + 7 }, isMirrored: false) == 1)
+        #expect(Fingerprint.likeness(ramp, ramp, isMirrored: false).shades == 1)
+        #expect(Fingerprint.likeness(ramp, ramp, isMirrored: true).shades == -1)
+        #expect(Fingerprint.likeness(ramp, ramp.map { 2 * $0 + 7 }, isMirrored: false).shades == 1)
+        // Of the steps half are 1 along rows and half 0 along columns; turned, the first are −1.
+        #expect(Fingerprint.likeness(ramp, ramp, isMirrored: false).steps == 1)
+        #expect(Fingerprint.likeness(ramp, ramp, isMirrored: true).steps == -1)
     }
 
     @Test("survive as numbers") func numbers() {

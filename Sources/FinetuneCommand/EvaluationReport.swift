@@ -1,0 +1,80 @@
+// The page of an evaluation.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneEvaluation
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneReport
+internal import FinetuneTraining
+
+/// A scored model as a page.
+struct EvaluationReport {
+    let modelPath: String
+    let dataPath: String
+    let model: Model
+    let dataset: ImageDataset
+    let score: Predictor.Score
+    let points: [OperatingPoint]
+    let precision: Precision
+    let thread: EngineThread
+
+    func page() async throws -> Report {
+        let evaluation = score.evaluation
+        let mistakes = try await PictureGallery(dataset, model.recipe)
+            .mistakes(of: model, evaluation, score.items, precision, thread)
+        var notes: [String] = []
+        if !score.known.isEmpty {
+            notes.append("\(score.known.count) images that the model was trained on are left out of the score.")
+        }
+        if !score.skipped.isEmpty { notes.append("\(score.skipped.count) files could not be read.") }
+        return Report(
+            title: "\(Path.name(of: modelPath)) on \(Path.name(of: dataPath))",
+            subtitle: model.network.name,
+            sections: [
+                Report.Section("Result", [.figures(evaluation.figures), .text(notes.joined(separator: "\n\n"))]),
+                operatingPoints, evaluation.classSection, evaluation.confusionSection,
+                evaluation.reliabilitySection(model.temperature), mistakes,
+                Report.Section(
+                    "Files that were passed over",
+                    [
+                        .findings(
+                            score.skipped.map {
+                                Report.Finding(
+                                    kind: "unreadable", severity: .warning, detail: $0.reason, paths: [$0.name])
+                            })
+                    ]),
+                .repeating([
+                    ("Model", modelPath), ("Hash of the model", ContentHash(of: try FileSystem.read(modelPath)).text),
+                    ("Data", dataPath),
+                ]),
+            ])
+    }
+
+    private var operatingPoints: Report.Section {
+        guard let first = points.first else { return Report.Section("Thresholds", []) }
+        return Report.Section(
+            "Thresholds",
+            note: "What follows when images of at least that probability of \(first.positive) count as it.",
+            [
+                .table(
+                    Report.Table(
+                        columns: [.init("For")]
+                            + ["Threshold", "Sensitivity", "Specificity", "Precision"].map { .init($0, isNumber: true) },
+                        rows: points.map { point in
+                            let wish =
+                                switch point.wish {
+                                case .half: "one half"
+                                case .sensitivity(let share): "sensitivity \(share)"
+                                case .specificity(let share): "specificity \(share)"
+                                }
+                            return [
+                                .init(wish), .init(Report.number(point.threshold, places: 4)),
+                                .init(Report.percent(point.sensitivity)), .init(Report.percent(point.specificity)),
+                                .init(Report.percent(point.precision)),
+                            ]
+                        }))
+            ])
+    }
+}

@@ -1,0 +1,147 @@
+// The sections that several reports share: scores, classes, confusion, calibration, findings, and how to repeat it.
+
+internal import ArgumentParser
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneEvaluation
+internal import FinetuneFiles
+internal import FinetuneReport
+internal import Glibc
+
+extension Report {
+    /// A page's file, written whole.
+    func write(to path: String) throws { try AtomicFile.write(try html(), to: path) }
+
+    static func interval(_ range: ClosedRange<Double>) -> String {
+        "\(percent(range.lowerBound)) to \(percent(range.upperBound))"
+    }
+}
+
+extension Evaluation {
+    /// The scores in large.
+    var figures: [Report.Figure] {
+        var figures = [
+            Report.Figure(
+                "Accuracy", Report.percent(accuracy),
+                detail: "95 % interval \(Report.interval(accuracyInterval)), \(Report.count(count)) images"),
+            Report.Figure("Macro-F1", Report.number(macroF1, places: 3), detail: "mean of the classes"),
+            Report.Figure(
+                "Log-loss", Report.number(logLoss, places: 3),
+                detail: "less is better; guessing gives \(Report.number(log(Double(classes.count)), places: 3))"),
+            Report.Figure(
+                "Calibration error", Report.percent(calibrationError), detail: "confidence minus accuracy, on average"),
+        ]
+        if classes.count > 5 {
+            figures.insert(Report.Figure("Top-5", Report.percent(topAccuracy(5))), at: 1)
+        }
+        if let area = macroROCAUC {
+            figures.append(Report.Figure("ROC-AUC", Report.number(area, places: 3), detail: "0.5 is chance"))
+        }
+        return figures
+    }
+
+    /// Precision and its like of each class, at most 250 of them: the worst.
+    var classSection: Report.Section {
+        let rows = Array(zip(perClass, rocAUC))
+        let most = 250
+        let shown = rows.count <= most ? rows : Array(rows.sorted { $0.0.f1 < $1.0.f1 }.prefix(most))
+        let table = Report.Table(
+            columns: [.init("Class")]
+                + ["Precision", "Recall", "F1", "ROC-AUC", "Images"].map { .init($0, isNumber: true) },
+            rows: shown.map { row, area in
+                [
+                    .init(row.name), .init(Report.number(row.precision, places: 3)),
+                    .init(Report.number(row.recall, places: 3)),
+                    .init(Report.number(row.f1, places: 3), bar: row.f1), .init(Report.number(area, places: 3)),
+                    .init(Report.count(row.support)),
+                ]
+            }, caption: rows.count > most ? "The \(most) classes of the lowest F1, of \(rows.count)." : nil)
+        return Report.Section(
+            "Classes",
+            note: "Precision: of the images called so, how many are. Recall: of those that are, how many are found.",
+            [.table(table)])
+    }
+
+    var confusionSection: Report.Section {
+        Report.Section(
+            "Confusion", [.matrix(Report.Matrix(classes: classes, counts: confusion))])
+    }
+
+    /// How far confidence can be trusted.
+    ///
+    /// - Parameter temperature: By which the probabilities were calibrated; 1 where they were not.
+    func reliabilitySection(_ temperature: Double) -> Report.Section {
+        func bins(_ evaluation: Evaluation) -> [Report.ReliabilityBin] {
+            evaluation.reliability.map {
+                .init(
+                    lower: $0.lower, upper: $0.upper, count: $0.count, confidence: $0.confidence, accuracy: $0.accuracy)
+            }
+        }
+        guard temperature != 1 else {
+            return Report.Section(
+                "Calibration", note: "Where points lie on the diagonal, the model is right as often as it says.",
+                [.reliability(bins(self))])
+        }
+        let before = scaled(by: 1 / temperature)
+        return Report.Section(
+            "Calibration",
+            note:
+                "Where points lie on the diagonal, the model is right as often as it says. Its logits are divided by a temperature of \(Report.number(temperature, places: 3)): log-loss \(Report.number(before.logLoss, places: 3)) became \(Report.number(logLoss, places: 3)).",
+            [.reliability(bins(before), calibrated: bins(self))])
+    }
+}
+
+extension [Finding] {
+    /// More findings of a kind are put together.
+    private static var mostOfKind: Int { 12 }
+
+    /// What is wrong with the images, with a few of them to look at.
+    func section(_ pictures: [Report.Thumbnail]) -> Report.Section {
+        let blocks = Finding.Kind.allCases.flatMap { kind in
+            let ofKind = filter { $0.kind == kind }
+            let severity: Report.Finding.Severity = kind.isMild ? .note : .warning
+            guard ofKind.count > Self.mostOfKind, let first = ofKind.first else {
+                return ofKind.map {
+                    Report.Finding(kind: kind.words, severity: severity, detail: $0.detail, paths: $0.paths)
+                }
+            }
+            return [
+                Report.Finding(
+                    kind: kind.words, severity: severity, detail: "\(ofKind.count) times, first: \(first.detail)",
+                    paths: ofKind.flatMap(\.paths))
+            ]
+        }
+        let note = isEmpty ? "Nothing was found that speaks against these images." : nil
+        return Report.Section(
+            "Data", note: note,
+            isEmpty
+                ? [.text("No copies, no broken files, no contradicting labels.")]
+                : [.findings(blocks), .gallery(pictures)])
+    }
+}
+
+extension Report.Section {
+    /// The command and everything that another run of it depends on.
+    static func repeating(_ values: [(String, String)]) -> Report.Section {
+        let arguments = CommandLine.arguments.dropFirst().map(shellWord)
+        return Report.Section(
+            "How to repeat it",
+            [
+                .code((["finetune"] + arguments).joined(separator: " ")),
+                .keyValues(
+                    [("finetune", FinetuneCommand.configuration.version)] + values + [
+                        ("Arithmetic", Machine.arithmetic)
+                    ]),
+            ])
+    }
+
+    /// An argument as a shell reads it.
+    private static func shellWord(_ text: String) -> String {
+        let isPlain = text.utf8.allSatisfy { byte in
+            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+                || "-_./=,:+@%".utf8.contains(byte)
+        }
+        return isPlain && !text.isEmpty
+            ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
+    }
+}

@@ -1,0 +1,159 @@
+// The page of a training.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneEvaluation
+internal import FinetuneFiles
+internal import FinetuneModels
+internal import FinetunePipeline
+internal import FinetuneReport
+internal import FinetuneTraining
+
+/// A finished training as a page.
+struct TrainingReport {
+    let record: RunRecord
+    let dataset: ImageDataset
+    let dataPath: String
+    let thread: EngineThread
+    let times: RunTimes
+
+    func page() async throws -> Report {
+        let result = record.result
+        let gallery = PictureGallery(dataset, result.model.recipe)
+        var sections = [summary]
+        sections.append(learning)
+        sections.append(Report.Section("What learned", note: planNote, [.plan(plan)]))
+        if let score = shown {
+            let evaluation = score.evaluation
+            sections += [
+                evaluation.classSection, evaluation.confusionSection,
+                evaluation.reliabilitySection(result.model.temperature),
+                try await gallery.mistakes(
+                    of: result.model, evaluation, score.items, record.settings.precision, thread),
+            ]
+        }
+        sections.append(result.findings.section(try gallery.findings(result.findings)))
+        sections.append(health)
+        sections.append(.repeating(try record.identity + [("Data", dataPath), ("Seed", "\(record.settings.seed)")]))
+        return Report(
+            title: "\(Path.stem(of: dataPath)): \(result.model.classes?.count ?? 0) classes",
+            subtitle:
+                "\(record.base.network.name), \(record.settings.strategy.rawValue), head \(record.settings.head.text)",
+            sections: sections)
+    }
+
+    /// The scores to look at: the test's where there are some.
+    private var shown: SplitScore? { record.result.scores.last }
+
+    // MARK: Sections
+
+    private var summary: Report.Section {
+        let result = record.result
+        guard let score = shown else {
+            return Report.Section(
+                "Result", [.text("Trained on \(result.trainImages) images; none were left to score the model on.")])
+        }
+        let blocks: [Report.Block] = [
+            .figures(score.evaluation.figures),
+            .text(
+                "Trained on \(Report.count(result.trainImages)) images in \(Console.clock(times.total)); \(Report.count(result.plan.learningParameters)) parameters learned, \(Report.count(result.plan.frozenParameters)) stayed as they were."
+            ),
+        ]
+        return Report.Section(
+            "Result", note: "On the \(score.part == .test ? "test" : "validation") images.", blocks)
+    }
+
+    private var learning: Report.Section {
+        let epochs = record.result.epochs
+        guard !epochs.isEmpty else { return strengths }
+        func points(_ value: (EpochRecord) -> Double?) -> [(x: Double, y: Double)] {
+            epochs.compactMap { epoch in value(epoch).map { (Double(epoch.epoch), $0) } }
+        }
+        let marker = record.result.bestEpoch.map { Report.LineChart.Marker(x: Double($0), label: "best") }
+        return Report.Section(
+            "Learning", note: "Validation images choose the best epoch; it is the model.",
+            [
+                .lines(
+                    Report.LineChart(
+                        title: "Loss", xLabel: "epoch", yLabel: "log-loss",
+                        series: [
+                            .init("training", points(\.trainLoss), marks: true),
+                            .init("validation", points(\.logLoss), marks: true),
+                        ], marker: marker)),
+                .lines(
+                    Report.LineChart(
+                        title: "Accuracy", xLabel: "epoch", yLabel: "accuracy",
+                        series: [
+                            .init("training", points(\.trainAccuracy), marks: true),
+                            .init("validation", points(\.accuracy), marks: true),
+                        ], yUnit: .percent, marker: marker)),
+            ])
+    }
+
+    /// The strengths that a solved head was tried with.
+    private var strengths: Report.Section {
+        let trials = record.result.headRecord?["cross_validation"]?.arrayValue ?? []
+        let chosen = record.result.headRecord?["strength"]?.doubleValue
+        return Report.Section(
+            "Strength of the head",
+            note: "Cross-validation on the training images alone chose how much the head may bend to them.",
+            [
+                .table(
+                    Report.Table(
+                        columns: [
+                            .init("Strength", isNumber: true), .init("Accuracy", isNumber: true),
+                            .init("Log-loss", isNumber: true),
+                        ],
+                        rows: trials.map { trial in
+                            let strength = trial["strength"]?.doubleValue
+                            let isChosen = strength == chosen
+                            return [
+                                .init(strength.map { "\($0)" } ?? Report.noNumber, emphasis: isChosen),
+                                .init(
+                                    Report.percent(trial["accuracy"]?.doubleValue),
+                                    bar: trial["accuracy"]?.doubleValue, emphasis: isChosen),
+                                .init(Report.number(trial["log_loss"]?.doubleValue, places: 3), emphasis: isChosen),
+                            ]
+                        }))
+            ])
+    }
+
+    private var plan: [Report.PlanRow] {
+        record.result.plan.rows.filter { $0.parameters > 0 }.map {
+            Report.PlanRow(
+                stage: $0.stage, parameters: $0.parameters, learns: $0.learns,
+                rateFactor: $0.learns ? $0.rateFactor : nil, normalization: $0.normalization?.rawValue)
+        }
+    }
+
+    private var planNote: String {
+        record.settings.strategy == .frozen
+            ? "Everything but the head is the base, bit for bit."
+            : "Hatched stages are the base, bit for bit."
+    }
+
+    /// Whether gradients reached every stage, as health.csv has it.
+    private var health: Report.Section {
+        guard let last = record.result.epochs.last(where: { !$0.health.stages.isEmpty })?.health else {
+            return Report.Section("Network health", [])
+        }
+        let findings = Set(record.result.epochs.flatMap { $0.health.findings.map(\.text) }).sorted()
+        let dead = last.units > 0 ? " \(last.dead) of \(last.units) units never fired." : ""
+        return Report.Section(
+            "Network health", note: "In the last epoch; about 0.001 is usual for a step's share of the weights.\(dead)",
+            [
+                .findings(findings.map { Report.Finding(kind: "health", severity: .warning, detail: $0) }),
+                .table(
+                    Report.Table(
+                        columns: [.init("Stage")]
+                            + ["Gradient", "Weights", "Step / weights"].map { .init($0, isNumber: true) },
+                        rows: last.stages.map {
+                            [
+                                .init($0.name), .init(Report.number($0.gradientNorm, places: 4)),
+                                .init(Report.number($0.weightNorm, places: 2)),
+                                .init(Report.number($0.updateRatio, places: 5)),
+                            ]
+                        })),
+            ])
+    }
+}
