@@ -15,21 +15,7 @@ import time
 import torch
 from torch import nn
 
-try:
-    import torchvision
-except RuntimeError:
-    # A torchvision that was built for CUDA lacks its detection operators beside a CPU torch. No ResNet needs them:
-    # declare the two that the import asks for, and register no shapes for any.
-    import sys
-    for name in [name for name in sys.modules if name.startswith("torchvision")]:
-        del sys.modules[name]
-    library, register = torch.library.Library("torchvision", "FRAGMENT"), torch.library.register_fake
-    for name in ("nms", "qnms"):
-        library.define(f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor")
-    torch.library.register_fake = lambda name, *rest, **named: (
-        (lambda function: function) if str(name).startswith("torchvision::") else register(name, *rest, **named))
-    import torchvision
-    torch.library.register_fake = register
+from torch_vision import torchvision
 
 CLASSES = 10
 
