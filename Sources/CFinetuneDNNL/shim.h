@@ -70,10 +70,42 @@ static inline const char *finetune_primitive_kernel(const_dnnl_primitive_desc_t 
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) == dnnl_success ? name : NULL;
 }
 
-/// Attributes with a caller-owned scratchpad; optionally adds the destination's old value or another tensor, then
-/// applies a function.
-static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attributes, int adds_destination,
-                                                finetune_layout_t added, dnnl_alg_kind_t function, float alpha) {
+/// What a primitive does to its own sum before it is written. Factors for a sum of 8-bit integers, where `count` is not 0:
+/// one for all results or one for each channel.
+typedef struct {
+    /// The factor of the destination's old value, and the type in which it is read.
+    int adds_destination;
+    float destination_factor;
+    dnnl_data_type_t destination_type;
+    /// Another tensor that is added; NULL where there is none.
+    finetune_layout_t added;
+    dnnl_alg_kind_t function;
+    float alpha;
+    int count;
+    /// Used by oneDNN 2 alone; oneDNN 3 is given them with every run.
+    const float *factors;
+    /// The argument whose factors they are in oneDNN 3, and the bits of its dimensions along which they differ.
+    int factors_argument, factors_mask;
+    /// The bits of the result's dimensions along which they differ, for oneDNN 2.
+    int result_mask;
+} finetune_post_t;
+
+/// Whether factors are arguments of every run (oneDNN 3) rather than part of the primitive, and are applied before the
+/// bias is added rather than after it.
+static inline int finetune_factors_are_arguments(void) { return DNNL_VERSION_MAJOR >= 3; }
+
+/// The index of the argument that holds another argument's factors; oneDNN 2 has none.
+static inline int finetune_factors_argument(int argument) {
+#if DNNL_VERSION_MAJOR >= 3
+    return DNNL_ARG_ATTR_SCALES | argument;
+#else
+    return argument;
+#endif
+}
+
+/// Attributes with a caller-owned scratchpad. The destination's old value or another tensor is added first, then a
+/// function applied.
+static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attributes, const finetune_post_t *post) {
     dnnl_status_t status = dnnl_primitive_attr_create(attributes);
     if (status != dnnl_success) return status;
     status = dnnl_primitive_attr_set_scratchpad_mode(*attributes, dnnl_scratchpad_mode_user);
@@ -82,17 +114,22 @@ static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attribute
     status = dnnl_post_ops_create(&operations);
     if (status != dnnl_success) return status;
 #if DNNL_VERSION_MAJOR >= 3
-    if (adds_destination) status = dnnl_post_ops_append_sum(operations, 1.f, 0, dnnl_data_type_undef);
-    if (status == dnnl_success && added)
-        status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(added));
-    if (status == dnnl_success && function != dnnl_alg_kind_undef)
-        status = dnnl_post_ops_append_eltwise(operations, function, alpha, 0.f);
+    if (post->count) status = dnnl_primitive_attr_set_scales_mask(*attributes, post->factors_argument, post->factors_mask);
+    if (status == dnnl_success && post->adds_destination)
+        status = dnnl_post_ops_append_sum(operations, post->destination_factor, 0, post->destination_type);
+    if (status == dnnl_success && post->added)
+        status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(post->added));
+    if (status == dnnl_success && post->function != dnnl_alg_kind_undef)
+        status = dnnl_post_ops_append_eltwise(operations, post->function, post->alpha, 0.f);
 #else
-    if (adds_destination) status = dnnl_post_ops_append_sum(operations, 1.f);
-    if (status == dnnl_success && added)
-        status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(added));
-    if (status == dnnl_success && function != dnnl_alg_kind_undef)
-        status = dnnl_post_ops_append_eltwise(operations, 1.f, function, alpha, 0.f);
+    if (post->count)
+        status = dnnl_primitive_attr_set_output_scales(*attributes, post->count, post->result_mask, post->factors);
+    if (status == dnnl_success && post->adds_destination)
+        status = dnnl_post_ops_append_sum_v2(operations, post->destination_factor, post->destination_type);
+    if (status == dnnl_success && post->added)
+        status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(post->added));
+    if (status == dnnl_success && post->function != dnnl_alg_kind_undef)
+        status = dnnl_post_ops_append_eltwise(operations, 1.f, post->function, post->alpha, 0.f);
 #endif
     if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*attributes, operations);
     dnnl_post_ops_destroy(operations);
@@ -295,6 +332,29 @@ static inline dnnl_status_t finetune_normalization_backward(dnnl_primitive_desc_
 static inline int finetune_has_native_bfloat16(void) {
     // The instruction sets of oneDNN are bit masks in which a set contains those that it extends.
     return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+}
+
+/// Whether oneDNN has kernels that make do with other instructions for it.
+static inline int finetune_emulates_bfloat16(void) {
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
+/// Whether this processor has vector instructions that oneDNN's kernels for 8-bit integers are written for.
+static inline int finetune_has_integer_kernels(void) {
+    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2;
+}
+
+/// Whether it adds four products of 8-bit integers in 32 bits (VNNI). Without, two are added in 16 bits, which saturate.
+static inline int finetune_has_wide_integer_sums(void) {
+    int isa = dnnl_get_effective_cpu_isa();
+    return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
+           (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
+}
+
+/// Whether oneDNN's kernels block channels by eight: AVX2 without AVX-512.
+static inline int finetune_blocks_by_eight(void) {
+    int isa = dnnl_get_effective_cpu_isa();
+    return (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2 && (isa & dnnl_cpu_isa_avx512_core) != dnnl_cpu_isa_avx512_core;
 }
 
 // The OpenMP run time that oneDNN's Debian build uses; Swift has no header for it.

@@ -56,7 +56,8 @@ public struct Trainer: Sendable {
     ///   training, and what to try.
     public func run(_ report: @escaping @Sendable (Event) -> Void = { _ in }) async throws -> Run {
         for note in base.model.notes { report(.warning(note)) }
-        let model = try await base.model.findingRecipe(on: images.dataset, thread, report)
+        let model = try await base.model.findingRecipe(on: images.dataset, thread, report).measured(
+            for: settings.precision, on: images.dataset, cache: settings.cache, isBase: true, thread, report)
         let result = try await FinetuneTraining.Trainer(model, images.dataset, settings, context, thread: thread)
             .run(report)
         func score(_ part: Split.Part) -> Evaluation? { result.scores.first { $0.part == part }?.evaluation }

@@ -1,7 +1,7 @@
 // Our own file, model.h5: the network as data, its tensors by canonical name, and everything that prediction needs.
 //
 //   /                 attribute finetune_format = "1"
-//   /model            JSON as bytes: network, recipe, classes, precision, temperature
+//   /model            JSON as bytes: network, recipe, classes, precision, quantization, temperature
 //   /training_images  half of each training image's hash, 8 bytes, the lowest first
 //   /weights/<name>   float32, one dataset a tensor
 
@@ -50,6 +50,7 @@ enum NativeDialect {
             network: network, weights: try table.weights(for: network, path: path),
             recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
+            quantization: text["quantization"].flatMap(QuantizationRecord.init),
             trainedPart: text["trained_part"].flatMap { TrainedPart(json: $0, network) },
             temperature: temperature,
             trainingImages: numbers(TensorFile.bytes(trainingImages, in: arrays) ?? []),
@@ -74,6 +75,7 @@ enum NativeDialect {
             "recipe_source": model.recipeSource.map { .string($0) } ?? .null,
             "classes": model.classes.map { JSON($0) } ?? .null,
             "precision": model.precision.map { .string($0.rawValue) } ?? .null,
+            "quantization": model.quantization.map(\.json) ?? .null,
             "trained_part": model.trainedPart.map(\.json) ?? .null, "temperature": .number(model.temperature),
         ]
         var file = TensorFile(

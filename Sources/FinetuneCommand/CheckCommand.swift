@@ -37,14 +37,15 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let thread = compute.makeThread()
+        let thread = try compute.makeThread()
         let dataset = try data.load()
         let loaded = try Installation.load(try base ?? Installation.defaultBase(), console)
-        let model = try await recipe.resolve(loaded, dataset, thread, console)
         var settings = TrainingSettings()
         settings.seed = data.seed
         settings.precision = compute.precision ?? .native
         settings.cache = cache.folder
+        let model = try await recipe.resolve(loaded, dataset, thread, console).measured(
+            for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
         let check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
         let findings = check.findings
         if let fixList { try AtomicFile.write(findings.fixList, to: fixList) }
@@ -86,5 +87,5 @@ struct CacheOptions: ParsableArguments {
     var cache: String?
 
     /// Nil where nothing is kept.
-    var folder: FeatureCache? { Installation.cacheFolder(cache).map { FeatureCache(folder: $0) } }
+    var folder: FeatureCache? { Installation.cache(cache) }
 }

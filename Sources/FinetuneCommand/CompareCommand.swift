@@ -74,10 +74,12 @@ struct CompareCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let thread = compute.makeThread()
+        let thread = try compute.makeThread(learning: steps.trainPrecision)
         let dataset = try job.load(data)
         let basePath = try job.base ?? Installation.defaultBase()
         let base = try await recipe.resolve(try Installation.load(basePath, console), dataset, thread, console)
+            .measured(
+                for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, thread, console.report)
         let contenders = try entries().map { entry in
             if entry.strategy == .scratch {
                 let (_, model) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)

@@ -25,13 +25,14 @@ enum SplitChoice: String, ExpressibleByArgument, CaseIterable {
     case train, val, test, all
 
     /// The items of the split.
-    func items(_ dataset: ImageDataset) throws -> [Int] {
-        if self == .all { return Array(dataset.items.indices) }
+    /// The data set with the images of the split alone.
+    func selecting(_ dataset: ImageDataset) throws -> ImageDataset {
+        if self == .all { return dataset }
         let items = dataset.items.indices.filter { dataset.items[$0].part?.rawValue == rawValue }
         guard !items.isEmpty else {
             throw UsageError(description: "the data set has no images in the split '\(rawValue)'.")
         }
-        return items
+        return dataset.selecting(items)
     }
 }
 
@@ -92,16 +93,17 @@ struct EvaluateCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let thread = compute.makeThread()
+        let thread = try compute.makeThread()
         var loaded = try Installation.load(model.model, console)
         let load = seconds(.now - started)
-        var dataset = try data.load()
-        dataset = dataset.selecting(try split.items(dataset))
+        var dataset = try split.selecting(data.load())
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
         dataset = try dataset.relabelled(classes: classes)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)
+        loaded = try await loaded.measured(
+            for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
         if views > 1, dataset.inputShape != nil {
             throw UsageError(description: "--views is for pictures; '\(data.data)' holds inputs of one size.")
         }

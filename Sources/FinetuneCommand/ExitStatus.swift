@@ -25,6 +25,7 @@ enum ExitStatus: Int32 {
     init?(_ error: any Error) {
         switch error {
         case is GateError: self = .gate
+        case is UnavailableError: self = .unavailable
         case is UsageError, is SettingsError, is FreezeError, is ArchitectureError: self = .usage
         case let error as FileError:
             switch error.kind {
@@ -58,6 +59,11 @@ enum ExitStatus: Int32 {
 
 /// Flags that contradict each other or the model.
 struct UsageError: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// What this machine does not have.
+struct UnavailableError: Error, CustomStringConvertible {
     let description: String
 }
 

@@ -47,7 +47,7 @@ struct ExtractCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
-        let thread = compute.makeThread()
+        let thread = try compute.makeThread()
         var model = try Installation.load(basePath, console)
         guard let node = model.network.node(forLayer: layer) else {
             throw UsageError(
@@ -55,32 +55,32 @@ struct ExtractCommand: AsyncParsableCommand {
                     "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
         }
         let load = seconds(.now - started)
-        var dataset = try data.load()
-        dataset = dataset.selecting(try split.items(dataset))
+        let dataset = try split.selecting(data.load())
         model = try await recipe.resolve(model, dataset, thread, console)
         let precision: Precision
         (model, precision) = model.computable(in: compute.precision, console.report)
+        model = try await model.measured(
+            for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
             thread: thread)
         model.weights = [:]  // They are packed into the program; the originals need not stay.
         let compiled = ContinuousClock.now
         var skipped: [FeatureExtractor.Skipped] = []
+        var cost = FeatureExtractor.Cost()
         var count = 0
         try await FeatureFile.write(
             to: out, FeatureFile.Format(rawValue: Path.fileExtension(of: out)) ?? .npz, rowShape: extractor.outputShape,
             element: dtype, classes: dataset.classes, attributes: try attributes(basePath, model, extractor)
-        ) { append in
-            skipped = try await extractor.run(dataset) { done, total in
+        ) { item in
+            let entry = dataset.items[item]
+            return FeatureRow(path: entry.name, label: entry.label ?? -1, split: entry.part?.rawValue)
+        } body: { append in
+            (skipped, cost) = try await extractor.run(dataset) { done, total in
                 console.report(.progress(stage: "features", done: done, total: total))
             } consume: { chunk in
                 count += chunk.items.count
-                try append(
-                    chunk.values,
-                    chunk.items.map { item in
-                        let entry = dataset.items[item]
-                        return FeatureRow(path: entry.name, label: entry.label ?? -1, split: entry.part?.rawValue)
-                    })
+                try append(chunk.values, chunk.items)
             }
             try PipelineError.check(skipped, of: dataset.items.count)
         }
@@ -92,6 +92,9 @@ struct ExtractCommand: AsyncParsableCommand {
                 "precision": .string(precision.rawValue), "skipped": .integer(skipped.count),
                 "seconds": [
                     "load": .number(load), "features": .number(features), "total": .number(seconds(.now - started)),
+                ],
+                "cpu_seconds": [
+                    "decode": .number(cost.load.processorSeconds), "network": .number(cost.network.processorSeconds),
                 ],
                 "images_per_second": .number(Double(count) / max(features, 1e-9)),
                 "peak_rss_mb": .number(ProcessMeter.peakMegabytes),

@@ -24,7 +24,9 @@ struct OutputOptions: ParsableArguments {
 /// How the work is done.
 struct ComputeOptions: ParsableArguments {
     @Option(
-        help: "Arithmetic of the frozen part: fp32 or bf16. (default: bf16 where the processor computes it natively)")
+        help:
+            "Arithmetic of the frozen part: fp32, bf16 or int8. (default: bf16 where the processor computes it natively, else fp32)"
+    )
     var precision: Precision?
     @Option(help: "Threads that compute. (default: all processors)") var threads: Int?
 
@@ -32,7 +34,18 @@ struct ComputeOptions: ParsableArguments {
         if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is a number from 1 to 1024.") }
     }
 
-    func makeThread() -> EngineThread { EngineThread(threads: threads ?? Machine.availableProcessors) }
+    /// - Parameter learning: The arithmetic of what learns, where a flag names one.
+    /// - Throws: `UnavailableError` for arithmetic that this processor lacks.
+    func makeThread(learning: Precision? = nil) throws -> EngineThread {
+        for (flag, precision) in [("--precision", precision), ("--train-precision", learning)] {
+            guard let precision, !precision.isAvailable else { continue }
+            throw UnavailableError(
+                description:
+                    "cannot compute in \(precision.rawValue): this processor has no instructions for it. Leave \(flag) out, or use \(flag) fp32."
+            )
+        }
+        return EngineThread(threads: threads ?? Machine.availableProcessors)
+    }
 }
 
 /// How pixels become numbers, where the base should not decide.
@@ -161,6 +174,9 @@ enum Installation {
         }
         throw UsageError(description: "there is no bundled base beside this program. Name one with --base FILE.")
     }
+
+    /// The cache in that folder.
+    static func cache(_ option: String?) -> FeatureCache? { cacheFolder(option).map { FeatureCache(folder: $0) } }
 
     /// Where outputs of frozen parts stay: what `--cache` says, else the user's cache folder; nil for `off`.
     static func cacheFolder(_ option: String?) -> String? {

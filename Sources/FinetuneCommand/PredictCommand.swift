@@ -47,7 +47,7 @@ struct PredictCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let dataset = ImageDataset(files: try files())
-        let thread = compute.makeThread()
+        let thread = try compute.makeThread()
         var loaded = try Installation.load(model.model, console)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let classes =
@@ -55,6 +55,8 @@ struct PredictCommand: AsyncParsableCommand {
             ?? (0..<(loaded.headOutputs ?? 0)).map { String($0) }
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)
+        loaded = try await loaded.measured(
+            for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
         let predictor = try await Predictor(
             loaded, classes: classes, precision: precision, imageCount: dataset.items.count, thread: thread)
         var rows: [JSON] = []

@@ -46,12 +46,13 @@ struct TrainCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let thread = compute.makeThread()
+        let thread = try compute.makeThread(learning: steps.trainPrecision)
         let dataset = try job.load(data)
         let (basePath, base) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
         let loaded = ContinuousClock.now
-        let model = try await recipe.resolve(base, dataset, thread, console)
         let settings = settings
+        let model = try await recipe.resolve(base, dataset, thread, console).measured(
+            for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
         let path = job.folderPath(basePath, data)
         let context = TrainingContext(
             checkpointPath: Path.join(path, RunFolder.checkpointName), resumes: job.resume, helper: Installation.helper,

@@ -22,7 +22,7 @@ struct FolderSource {
         let folders = try subfolders("")
         if folders.contains("train") { return try readSplit(folders) }
         if folders.isEmpty {
-            let items = try files(below: "").map { ImageDataset.Item(name: $0, source: source($0)) }
+            let items = try files(below: "").map { ImageDataset.Item(name: $0, source: .named(folder: "")) }
             return ImageDataset(path: path, classes: [], items: items, remarks: remarks)
         }
         let (classes, items) = try readClasses("", folders, known: nil)
@@ -64,12 +64,10 @@ struct FolderSource {
             if files.isEmpty {
                 remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))
             }
-            items += files.map { .init(name: joined(inside, $0), label: label, source: source(joined(inside, $0))) }
+            items += files.map { .init(name: $0, label: label, source: .named(folder: inside)) }
         }
         return (classes, items)
     }
-
-    private func source(_ name: String) -> ImageDataset.Source { .file(Path.join(path, name)) }
 
     private func joined(_ folder: String, _ name: String) -> String { folder.isEmpty ? name : "\(folder)/\(name)" }
 

@@ -5,8 +5,12 @@ package import FinetuneFiles
 /// A list of images with their classes.
 package struct ImageDataset: Sendable {
     package struct Item: Sendable {
-        /// How people know it: a path, or an array's name and index.
-        package var name: String
+        /// How people know it: a path, or an array's name and index. Made when it is asked for, because there may be
+        /// millions: the names of files alone are mostly short enough to lie in their item.
+        package var name: String {
+            if case .named(let folder) = source, !folder.isEmpty { "\(folder)/\(ownName)" } else { ownName }
+        }
+        private let ownName: String
         /// Index into `classes`; nil where it is unknown.
         package var label: Int?
         /// The split that the data set itself assigns.
@@ -14,10 +18,18 @@ package struct ImageDataset: Sendable {
         /// What must not stand on two sides: an animal, a patient, a camera.
         package var group: String?
         var source: Source
+
+        /// - Parameter name: The whole name, or what of it lies below the folder that `source` names.
+        init(name: String, label: Int? = nil, part: Split.Part? = nil, group: String? = nil, source: Source) {
+            ownName = name
+            (self.label, self.part, self.group, self.source) = (label, part, group, source)
+        }
     }
 
     enum Source: Sendable {
         case file(String)
+        /// A file by its name below the data set's path: in this folder, or there itself where that is empty.
+        case named(folder: String)
         case pixels(PixelArray, Int)
         case numbers(NumberArray, Int)
     }
@@ -76,6 +88,7 @@ package struct ImageDataset: Sendable {
     package func content(of index: Int) throws -> Content {
         switch items[index].source {
         case .file(let path): .encoded(try FileSystem.read(path))
+        case .named: .encoded(try FileSystem.read(Path.join(self.path, items[index].name)))
         case .pixels(let array, let index): .picture(array.picture(index))
         case .numbers(let array, let index): .numbers(array.numbers(index))
         }
@@ -161,6 +174,7 @@ package struct ImageDataset: Sendable {
         for index in items.indices where items[index].part == nil { result.items[index].part = .train }
         for var item in added.items {
             item.part = part
+            if case .named = item.source { item.source = .file(Path.join(other.path, item.name)) }
             result.items.append(item)
         }
         result.remarks += other.remarks

@@ -14,28 +14,41 @@ struct JPEGDecoder: ~Copyable {
 
     deinit { tjDestroy(handle) }
 
-    static func decode(_ bytes: PictureBytes, pixelLimit: Int) throws -> DecodedPicture {
+    /// - Parameters:
+    ///   - isTurned: Whether the picture will be turned upright.
+    ///   - reduction: Is given the size of the picture as it will be and says by what it may be divided: 1, 2, 4 or 8.
+    ///     The inverse cosine transform then makes fewer pixels, of lower frequencies alone.
+    static func decode(
+        _ bytes: PictureBytes, pixelLimit: Int, isTurned: Bool, reduction: (_ width: Int, _ height: Int) -> Int
+    ) throws -> DecodedPicture {
         let decoder = try JPEGDecoder()
-        return DecodedPicture(
-            picture: try decoder.pixels(of: bytes, pixelLimit: pixelLimit),
-            orientation: JPEGMarkers.exif(in: bytes).map(Orientation.init(exif:)) ?? .upright)
+        let orientation = JPEGMarkers.exif(in: bytes).map(Orientation.init(exif:)) ?? .upright
+        let (picture, size) = try decoder.pixels(of: bytes, pixelLimit: pixelLimit) { width, height in
+            isTurned && orientation.isTransposed ? reduction(height, width) : reduction(width, height)
+        }
+        return DecodedPicture(picture: picture, orientation: orientation, size: size)
     }
 
-    private func pixels(of bytes: PictureBytes, pixelLimit: Int) throws -> Picture {
+    private func pixels(
+        of bytes: PictureBytes, pixelLimit: Int, _ reduction: (_ width: Int, _ height: Int) -> Int
+    ) throws -> (Picture, size: (width: Int, height: Int)) {
         var (width, height, subsampling, colors): (Int32, Int32, Int32, Int32) = (0, 0, -1, -1)
         // The status says nothing here: rare ratios of subsampling, which TurboJPEG decodes, are an error to it, and
         // tables without a picture are none. What counts is a size and colors.
         _ = tjDecompressHeader3(handle, bytes.address, UInt(bytes.count), &width, &height, &subsampling, &colors)
         guard width > 0, height > 0, colors >= 0 else { throw failure(bytes) }
-        let byteCount = try Picture.byteCount(width: Int(width), height: Int(height), pixelLimit: pixelLimit)
-        let pixelCount = byteCount / 3
+        _ = try Picture.byteCount(width: Int(width), height: Int(height), pixelLimit: pixelLimit)
+        let size = (width: Int(width), height: Int(height))
+        let divisor = Int32(reduction(size.width, size.height))
+        (width, height) = ((width + divisor - 1) / divisor, (height + divisor - 1) / divisor)
+        let pixelCount = Int(width) * Int(height)
         guard colors == TJCS_CMYK.rawValue || colors == TJCS_YCCK.rawValue else {
-            let rgb = try decompress(bytes, width: width, height: height, TJPF_RGB, byteCount: byteCount)
-            return Picture(width: Int(width), height: Int(height), channels: 3, bytes: rgb)
+            let rgb = try decompress(bytes, width: width, height: height, TJPF_RGB, byteCount: pixelCount * 3)
+            return (Picture(width: Int(width), height: Int(height), channels: 3, bytes: rgb), size)
         }
         // Adobe stores the inks of a JPEG inverted, and nobody else writes such files.
         let inks = try decompress(bytes, width: width, height: height, TJPF_CMYK, byteCount: pixelCount * 4)
-        return Picture(width: Int(width), height: Int(height), inks: inks, areInverted: true)
+        return (Picture(width: Int(width), height: Int(height), inks: inks, areInverted: true), size)
     }
 
     private func decompress(

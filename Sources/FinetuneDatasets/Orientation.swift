@@ -5,6 +5,9 @@ enum Orientation: Int, CaseIterable {
     case upright = 1
     case mirrored, upsideDown, flipped, transposed, needsClockwiseTurn, transversed, needsCounterclockwiseTurn
 
+    /// Whether rows become columns.
+    var isTransposed: Bool { rawValue >= Orientation.transposed.rawValue }
+
     /// Reads the orientation out of EXIF data, which is a small TIFF file; upright where there is none to be found.
     ///
     /// - Parameter exif: The data from its byte-order mark on, or from the `Exif\0\0` before that.
@@ -49,8 +52,7 @@ extension Picture {
             case .needsCounterclockwiseTurn: (width - 1, width, -1)
             }
         if orientation == .upright { return self }
-        let swapsSides = orientation.rawValue >= 5
-        let (newWidth, newHeight) = swapsSides ? (height, width) : (width, height)
+        let (newWidth, newHeight) = orientation.isTransposed ? (height, width) : (width, height)
         let turned = [UInt8](unsafeUninitializedCapacity: bytes.count) { out, written in
             bytes.withUnsafeBufferPointer { stored in
                 var target = 0

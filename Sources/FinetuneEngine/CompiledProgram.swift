@@ -1,7 +1,8 @@
 // A lowered network compiled for one batch size and image size: primitives, packed filters and one arena.
 //
-// Every layout is chosen by the convolution that wants it (blocked by channels as a rule); what follows takes it as
-// it is, so that data is reordered only where two neighbours disagree. Filters are packed once, here.
+// Every layout is chosen by the convolution that wants it (blocked by channels as a rule, channels last for integers);
+// what follows takes it as it is, so that data is reordered only where two neighbours disagree. Filters are packed once,
+// here.
 
 internal import CFinetuneDNNL
 
@@ -9,14 +10,16 @@ internal import CFinetuneDNNL
 final class CompiledProgram {
     /// The shape of one image's result: `[features]`, or `[channels, height, width]`.
     private(set) var outputShape: [Int] = []
-    private let builder: ProgramBuilder
-    private let precision: Precision
-    private var values: [Value]
+    let builder: ProgramBuilder
+    /// Of what is not quantized.
+    let precision: Precision
+    let plan: QuantizationPlan
+    private(set) var values: [Value]
     private var program: BoundProgram?
     private var output: UnsafePointer<Float>?
 
     /// Where a value is and what form it has.
-    private struct Value {
+    struct Value {
         enum Form {
             case image(Layout, channels: Int, height: Int, width: Int)
             case rows(Int)
@@ -24,12 +27,25 @@ final class CompiledProgram {
         var form: Form
         var operand: ProgramBuilder.Operand
         var lastStep: Int
+        /// How an image's numbers are kept where they are integers, channels last; nil for floats.
+        var quantization: Quantization?
     }
 
-    init(_ lowering: Lowering, input: ImageBatchShape, precision: Precision) throws {
-        self.precision = precision
+    /// What a step gives.
+    typealias Made = (form: Value.Form, operand: ProgramBuilder.Operand, quantization: Quantization?)
+
+    /// - Parameters:
+    ///   - ranges: In an int8 program the range of each step's values by its name: see `QuantizationPlan`.
+    ///   - constants: Shared with programs of the same network.
+    ///   - observer: Is shown the floats that every step gives, of images.
+    init(
+        _ lowering: Lowering, input: ImageBatchShape, precision: Precision, ranges: [String: Float] = [:],
+        sharing constants: PackedConstants, observer: RangeObserver? = nil
+    ) throws {
+        self.precision = precision == .int8 ? .native : precision
+        plan = precision == .int8 ? QuantizationPlan(lowering, ranges: ranges) : QuantizationPlan()
         let layout = try input.layout()
-        builder = try ProgramBuilder(batch: input.batch, input: layout)
+        builder = try ProgramBuilder(batch: input.batch, input: layout, sharing: constants)
         let form = Value.Form.image(layout, channels: input.channels, height: input.height, width: input.width)
         values = [Value(form: form, operand: .input, lastStep: -1)]
         var lastStep: [Int: Int] = [:]
@@ -39,8 +55,11 @@ final class CompiledProgram {
         lastStep[lowering.result] = lowering.steps.count
         values[0].lastStep = lastStep[0] ?? -1
         for (index, step) in lowering.steps.enumerated() {
-            let (form, operand) = try compile(step, index)
-            values.append(Value(form: form, operand: operand, lastStep: lastStep[step.output] ?? index))
+            let (form, operand, quantization) = try compile(step, index)
+            values.append(
+                Value(
+                    form: form, operand: operand, lastStep: lastStep[step.output] ?? index, quantization: quantization))
+            if let observer { observe(step, observer) }
         }
         let result = try plainResult(lowering.result)
         builder.keep(result)
@@ -52,8 +71,8 @@ final class CompiledProgram {
     /// Step and kernel of each compiled primitive, in order: what `doctor` and tests look at.
     var kernels: [(step: String, kernel: String)] { builder.kernels }
 
-    private var batch: Int { builder.batch }
-    private var library: OneDNN { builder.library }
+    var batch: Int { builder.batch }
+    var library: OneDNN { builder.library }
 
     // MARK: Running
 
@@ -65,10 +84,20 @@ final class CompiledProgram {
 
     // MARK: Compiling
 
-    private func compile(_ step: Step, _ index: Int) throws -> (Value.Form, ProgramBuilder.Operand) {
+    /// Shows an observer what a step gives, in whatever layout.
+    private func observe(_ step: Step, _ observer: RangeObserver) {
+        guard case .image(let layout, _, _, _) = values[step.output].form, precision == .fp32 else { return }
+        let count = layout.byteCount / 4
+        builder.addLoop([values[step.output].operand]) {
+            observer.observe(step.name, UnsafeBufferPointer(start: $0[0].floats, count: count))
+        }
+    }
+
+    private func compile(_ step: Step, _ index: Int) throws -> Made {
         switch step.kind {
         case .convolution(let convolution, let residual, let activation):
-            return try compile(convolution, residual: residual, activation, step, index)
+            return try compileOnIntegers(convolution, residual: residual, activation, step, index)
+                ?? compile(convolution, residual: residual, activation, step, index)
         case .batchNormalization:
             preconditionFailure("inference folds every batch norm")
         case .maxPooling(let window):
@@ -77,6 +106,17 @@ final class CompiledProgram {
             let algorithm =
                 countsPadding ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding
             return try compile(pooling: window, algorithm, step)
+        default:
+            for value in step.inputs { try makeFloats(value, step) }
+            let (form, operand) = try compileOnFloats(step)
+            return (form, operand, nil)
+        }
+    }
+
+    private func compileOnFloats(_ step: Step) throws -> (Value.Form, ProgramBuilder.Operand) {
+        switch step.kind {
+        case .convolution, .batchNormalization, .maxPooling, .averagePooling:
+            preconditionFailure("\(step.name) is compiled elsewhere")
         case .activation(let activation):
             return try compile(activation, step)
         case .addition(let other, let activation):
@@ -137,7 +177,7 @@ final class CompiledProgram {
         let primitive = try Primitive.binary(
             library, algorithm, first: layout, second: secondLayout, destination: layout, activation: activation)
         let target = builder.newBuffer(layout.byteCount)
-        builder.add(
+        try builder.add(
             step.name, primitive,
             [
                 (DNNL_ARG_SRC_0, values[step.input].operand, layout), (DNNL_ARG_SRC_1, second, secondLayout),
@@ -146,65 +186,26 @@ final class CompiledProgram {
         return (.image(layout, channels: channels, height: height, width: width), target)
     }
 
-    private func compile(
-        _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step, _ index: Int
-    ) throws -> (Value.Form, ProgramBuilder.Operand) {
-        let (_, channels, height, width) = try image(step.input, step)
-        let window = convolution.window
-        let size = try step.outputSize(window, height, width)
-        let filters = convolution.filters
-        let shapes = convolution.shapes(precision)
-        let anySource = try Layout([batch, channels, height, width], precision.dataType, .any)
-        let anyDestination = try Layout([batch, filters, size.height, size.width], precision.dataType, .any)
-        let post = PostOperations(addsDestination: residual != nil, activation: activation)
-        func create(_ algorithm: dnnl_alg_kind_t) throws -> Primitive {
-            try Primitive.convolution(
-                library, algorithm: algorithm, source: anySource, weights: try shapes.packed(), bias: try shapes.bias(),
-                destination: anyDestination, window: window, edges: window.edges(height: height, width: width),
-                post: post)
-        }
-        var primitive: Primitive?
-        if convolution.suitsWinograd(precision, height: size.height, width: size.width) {
-            primitive = try? create(dnnl_convolution_winograd)  // Not every processor has the kernel; direct is exact.
-        }
-        let compiled = try primitive ?? create(dnnl_convolution_direct)
-        let sourceLayout = try compiled.layout(dnnl_query_src_md)
-        let weightLayout = try compiled.layout(dnnl_query_weights_md)
-        let destination = try compiled.layout(dnnl_query_dst_md)
-
-        let source = try reordered(step.input, to: sourceLayout, step)
-        let weights = try builder.pack(convolution.foldedWeight(), try shapes.plain(), weightLayout)
-        let bias = try builder.pack(convolution.foldedBias(), try shapes.bias(), try shapes.bias())
-        let target =
-            try residual.map { try accumulator($0, destination, step, index) }
-            ?? builder.newBuffer(destination.byteCount)
-        builder.add(
-            step.name, compiled,
-            [
-                (DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_WEIGHTS, weights, weightLayout),
-                (DNNL_ARG_BIAS, bias, try shapes.bias()), (DNNL_ARG_DST, target, destination),
-            ])
-        return (.image(destination, channels: filters, height: size.height, width: size.width), target)
-    }
-
-    private func compile(pooling window: Window, _ algorithm: dnnl_alg_kind_t, _ step: Step) throws
-        -> (Value.Form, ProgramBuilder.Operand)
-    {
+    private func compile(pooling window: Window, _ algorithm: dnnl_alg_kind_t, _ step: Step) throws -> Made {
+        // A mean of integers deserves more digits than theirs; the input of the whole program may still be fp32.
+        if algorithm != dnnl_pooling_max { try makeFloats(step.input, step) }
         let (layout, channels, height, width) = try image(step.input, step)
+        let quantization = values[step.input].quantization
+        let type = quantization?.dataType ?? precision.dataType
         let size = try step.outputSize(window, height, width)
-        // The input of the whole program may still be fp32.
-        let sourceLayout =
-            step.input == 0 ? try Layout([batch, channels, height, width], precision.dataType, .channelsLast) : layout
+        let sourceLayout = step.input == 0 ? try Layout([batch, channels, height, width], type, .channelsLast) : layout
         let source = try reordered(step.input, to: sourceLayout, step)
-        let any = try Layout([batch, channels, size.height, size.width], precision.dataType, .any)
+        let wanted = try Layout(
+            [batch, channels, size.height, size.width], type, quantization == nil ? .any : .channelsLast)
         let primitive = try Primitive.pooling(
-            library, algorithm: algorithm, source: sourceLayout, destination: any, window: window,
+            library, algorithm: algorithm, source: sourceLayout, destination: wanted, window: window,
             edges: window.edges(height: height, width: width))
         let destination = try primitive.layout(dnnl_query_dst_md)
         let target = builder.newBuffer(destination.byteCount)
-        builder.add(
+        try builder.add(
             step.name, primitive, [(DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_DST, target, destination)])
-        return (.image(destination, channels: channels, height: size.height, width: size.width), target)
+        let form = Value.Form.image(destination, channels: channels, height: size.height, width: size.width)
+        return (form, target, quantization)
     }
 
     private func compile(_ activation: Activation, _ step: Step) throws -> (Value.Form, ProgramBuilder.Operand) {
@@ -225,24 +226,12 @@ final class CompiledProgram {
             }
             let primitive = try Primitive.activation(library, activation, layout: layout)
             let target = builder.newBuffer(layout.byteCount)
-            builder.add(step.name, primitive, [(DNNL_ARG_SRC, source, layout), (DNNL_ARG_DST, target, layout)])
+            try builder.add(step.name, primitive, [(DNNL_ARG_SRC, source, layout), (DNNL_ARG_DST, target, layout)])
             return (values[step.input].form, target)
         }
     }
 
-    /// The buffer that a convolution adds its result to: the residual's own where nobody reads it afterwards.
-    private func accumulator(_ residual: Int, _ layout: Layout, _ step: Step, _ index: Int) throws
-        -> ProgramBuilder.Operand
-    {
-        let (found, _, _, _) = try image(residual, step)
-        let value = values[residual]
-        if found.equals(layout), value.lastStep == index, residual != step.input, case .buffer = value.operand {
-            return value.operand
-        }
-        return try builder.copied(step.name, value.operand, found, to: layout)
-    }
-
-    private func image(_ value: Int, _ step: Step) throws -> (Layout, channels: Int, height: Int, width: Int) {
+    func image(_ value: Int, _ step: Step) throws -> (Layout, channels: Int, height: Int, width: Int) {
         guard case .image(let layout, let channels, let height, let width) = values[value].form else {
             throw EngineError.unsupported(step.name, "it reads rows where an image is expected")
         }
@@ -257,15 +246,39 @@ final class CompiledProgram {
     }
 
     /// The value in another layout; itself where it has that layout.
-    private func reordered(_ value: Int, to layout: Layout, _ step: Step) throws -> ProgramBuilder.Operand {
+    func reordered(_ value: Int, to layout: Layout, _ step: Step) throws -> ProgramBuilder.Operand {
         try builder.reordered(step.name, values[value].operand, image(value, step).0, to: layout)
+    }
+
+    /// Makes integers of a value's floats, for all steps that are still to read it.
+    func makeIntegers(_ value: Int, _ quantization: Quantization, _ step: Step) throws {
+        guard values[value].quantization != quantization else { return }
+        try makeFloats(value, step)
+        try convert(value, to: quantization.dataType, quantization, factor: 1 / quantization.scale, step)
+    }
+
+    /// Makes floats of a value's integers, for all steps that are still to read it.
+    func makeFloats(_ value: Int, _ step: Step) throws {
+        guard let quantization = values[value].quantization else { return }
+        try convert(value, to: precision.dataType, nil, factor: quantization.scale, step)
+    }
+
+    private func convert(
+        _ value: Int, to type: dnnl_data_type_t, _ quantization: Quantization?, factor: Float, _ step: Step
+    ) throws {
+        let (found, channels, height, width) = try image(value, step)
+        let layout = try Layout([batch, channels, height, width], type, .channelsLast)
+        values[value].operand = try builder.copied(step.name, values[value].operand, found, to: layout, factor: factor)
+        values[value].form = .image(layout, channels: channels, height: height, width: width)
+        values[value].quantization = quantization
     }
 
     /// The value as floats, channels last: what leaves the blocked layouts does so in full precision.
     private func channelsLast(_ value: Int, _ step: Step) throws -> ProgramBuilder.Operand {
         let (found, channels, height, width) = try image(value, step)
         let layout = try Layout([batch, channels, height, width], dnnl_f32, .channelsLast)
-        return try builder.copied(step.name, values[value].operand, found, to: layout)
+        return try builder.copied(
+            step.name, values[value].operand, found, to: layout, factor: values[value].quantization?.scale)
     }
 
     /// The result as plain floats.
@@ -277,7 +290,8 @@ final class CompiledProgram {
         case .image(let found, let channels, let height, let width):
             outputShape = [channels, height, width]
             let layout = try Layout([batch, channels, height, width], dnnl_f32, .plain)
-            return try builder.copied("result", values[value].operand, found, to: layout)
+            return try builder.copied(
+                "result", values[value].operand, found, to: layout, factor: values[value].quantization?.scale)
         }
     }
 }
@@ -290,40 +304,5 @@ extension Step {
             throw EngineError.tooSmall(name, height: height, width: width)
         }
         return size
-    }
-}
-
-extension FoldedConvolution {
-    /// The layouts of a convolution's filters and bias.
-    struct Shapes {
-        let filters: [Int]
-        let count: Int
-        let precision: Precision
-
-        /// As oneDNN likes them, in the program's precision or another type.
-        func packed(_ type: dnnl_data_type_t? = nil) throws -> Layout {
-            try Layout(filters, type ?? precision.dataType, .any)
-        }
-        /// As weights are kept: floats, row-major.
-        func plain() throws -> Layout { try Layout(filters, dnnl_f32, .plain) }
-        func bias() throws -> Layout { try Layout([count], dnnl_f32, .plain) }
-    }
-
-    func shapes(_ precision: Precision) -> Shapes {
-        let shape = [filters, weight.shape[1], window.height, window.width]
-        return Shapes(
-            filters: groups == 1 ? shape : [groups, filters / groups] + shape.dropFirst(), count: filters,
-            precision: precision)
-    }
-
-    /// Whether the Winograd transform computes this convolution with fewer multiplications: 3×3, stride 1, in fp32,
-    /// whole blocks of channels (Lavin and Gray 2016). Its rounding error is a few times that of the direct sum.
-    ///
-    /// Small images, where many filters meet few pixels, are left to the direct kernel: transformed filters take four
-    /// times the memory there, for little.
-    func suitsWinograd(_ precision: Precision, height: Int, width: Int) -> Bool {
-        precision == .fp32 && groups == 1 && height * width > 64 && window.height == 3 && window.width == 3
-            && window.stride == 1
-            && window.dilation == 1 && inputChannels % 16 == 0 && filters % 16 == 0
     }
 }

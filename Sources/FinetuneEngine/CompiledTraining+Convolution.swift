@@ -40,7 +40,7 @@ extension CompiledTraining {
                 arguments.append((argument, values[residual].operand, layout))
             }
         }
-        builder.add(step.name, forward, arguments + [(DNNL_ARG_DST, y, layout)])
+        try builder.add(step.name, forward, arguments + [(DNNL_ARG_DST, y, layout)])
 
         tape.append { [self] in
             guard let own = gradient(step.output) else { return }
@@ -50,7 +50,7 @@ extension CompiledTraining {
                 let primitive = try kernels.backwardWeights()
                 let gradientLayout = try primitive.layout(dnnl_query_diff_weights_md)
                 let packed = builder.newBuffer(gradientLayout.byteCount)
-                builder.add(
+                try builder.add(
                     step.name, primitive,
                     [
                         (DNNL_ARG_SRC, x, sourceLayout), (DNNL_ARG_DIFF_DST, dy.operand, layout),
@@ -65,7 +65,7 @@ extension CompiledTraining {
                 let primitive = try kernels.backwardData()
                 let weightLayout = try primitive.layout(dnnl_query_weights_md)
                 let dx = builder.newBuffer(sourceLayout.byteCount)
-                builder.add(
+                try builder.add(
                     step.name, primitive,
                     [
                         (DNNL_ARG_DIFF_DST, dy.operand, layout),
@@ -98,8 +98,12 @@ extension CompiledTraining {
         guard let parameters = parameters(of: convolution), learns(convolution) else {
             return Filters(
                 parameters: nil, learns: false,
-                bias: try builder.pack(convolution.foldedBias(), try shapes.bias(), try shapes.bias()),
-                packed: { [builder] in try builder.pack(convolution.foldedWeight(), plain, $0) })
+                bias: try builder.pack("\(step.name) bias", try shapes.bias(), try shapes.bias()) {
+                    convolution.foldedBias()
+                },
+                packed: { [builder] layout in
+                    try builder.pack("\(step.name) filters", plain, layout) { convolution.foldedWeight() }
+                })
         }
         let bias = builder.newFixed(convolution.filters * 4)
         var folded = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weight))

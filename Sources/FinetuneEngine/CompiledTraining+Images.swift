@@ -28,7 +28,7 @@ extension CompiledTraining {
             let workspace = try forward.layout(dnnl_query_workspace_md)
             marks = [(DNNL_ARG_WORKSPACE, builder.newBuffer(workspace.byteCount), workspace)]
         }
-        builder.add(
+        try builder.add(
             step.name, forward,
             [
                 (DNNL_ARG_SRC, x, layout), (DNNL_ARG_SCALE, scale, row), (DNNL_ARG_SHIFT, shift, row),
@@ -51,7 +51,7 @@ extension CompiledTraining {
                 library, of: forward, mode, epsilon: normalization.epsilon, layout: layout)
             let dx = own.isShared ? builder.newBuffer(layout.byteCount) : own.operand
             let biasGradient = gradients.values + beta.offset
-            builder.add(
+            try builder.add(
                 step.name, primitive,
                 [
                     (DNNL_ARG_SRC, x, layout), (DNNL_ARG_SCALE, scale, row), (DNNL_ARG_SHIFT, shift, row),
@@ -87,7 +87,7 @@ extension CompiledTraining {
             let workspace = try forward.layout(dnnl_query_workspace_md)
             marks = [(DNNL_ARG_WORKSPACE, builder.newBuffer(workspace.byteCount), workspace)]
         }
-        builder.add(
+        try builder.add(
             step.name, forward, [(DNNL_ARG_SRC, x, sourceLayout), (DNNL_ARG_DST, y, destination)] + marks)
 
         tape.append { [self] in
@@ -96,7 +96,7 @@ extension CompiledTraining {
             let primitive = try Primitive.poolingBackward(
                 library, of: forward, algorithm: algorithm, source: sourceLayout, destination: destination,
                 window: window, edges: edges)
-            builder.add(
+            try builder.add(
                 step.name, primitive,
                 [(DNNL_ARG_DIFF_DST, dy.operand, destination), (DNNL_ARG_DIFF_SRC, dx, sourceLayout)] + marks)
             try contribute(dx, sourceLayout, to: step.input, step)
@@ -113,7 +113,7 @@ extension CompiledTraining {
         let y = builder.newBuffer(layout.byteCount)
         let primitive = try Primitive.binary(
             library, dnnl_binary_add, first: layout, second: layout, destination: layout, activation: activation)
-        builder.add(
+        try builder.add(
             step.name, primitive,
             [
                 (DNNL_ARG_SRC_0, values[step.input].operand, layout), (DNNL_ARG_SRC_1, second, layout),
@@ -145,7 +145,7 @@ extension CompiledTraining {
         func multiply(_ a: ProgramBuilder.Operand, into target: ProgramBuilder.Operand) throws {
             let primitive = try Primitive.binary(
                 library, dnnl_binary_mul, first: layout, second: factorLayout, destination: layout)
-            builder.add(
+            try builder.add(
                 step.name, primitive,
                 [(DNNL_ARG_SRC_0, a, layout), (DNNL_ARG_SRC_1, factors, factorLayout), (DNNL_ARG_DST, target, layout)])
         }
@@ -212,7 +212,7 @@ extension CompiledTraining {
         case .image(let layout, _, _, _):
             let y = builder.newBuffer(layout.byteCount)
             let forward = try Primitive.activation(library, for: dnnl_forward_training, activation, layout: layout)
-            builder.add(step.name, forward, [(DNNL_ARG_SRC, x, layout), (DNNL_ARG_DST, y, layout)])
+            try builder.add(step.name, forward, [(DNNL_ARG_SRC, x, layout), (DNNL_ARG_DST, y, layout)])
             tape.append { [self] in
                 guard let own = gradient(step.output) else { return }
                 let dx = try backward(activation, own, y: y, layout, step)

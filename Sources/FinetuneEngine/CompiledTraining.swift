@@ -197,7 +197,7 @@ final class CompiledTraining {
             let target = target ?? builder.newBuffer(layout.byteCount)
             let primitive = try Primitive.binary(
                 library, dnnl_binary_add, first: layout, second: layout, destination: layout)
-            builder.add(
+            try builder.add(
                 step.name, primitive,
                 [(DNNL_ARG_SRC_0, a, layout), (DNNL_ARG_SRC_1, b, layout), (DNNL_ARG_DST, target, layout)])
             return target
@@ -217,7 +217,7 @@ final class CompiledTraining {
     ) throws -> Gradient {
         guard let activation else { return gradient }
         let target = gradient.isShared ? builder.newBuffer(layout.byteCount) : gradient.operand
-        builder.add(
+        try builder.add(
             step.name, try Primitive.activationBackward(library, activation, layout: layout),
             [
                 (DNNL_ARG_DST, y, layout), (DNNL_ARG_DIFF_DST, gradient.operand, layout),

@@ -8,7 +8,7 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
         EngineError(description: "cannot run '\(node)': \(reason)")
     }
 
-    static func tooSmall(_ node: String, height: Int, width: Int) -> EngineError {
+    package static func tooSmall(_ node: String, height: Int, width: Int) -> EngineError {
         EngineError(
             description: "cannot run '\(node)' on an image of which \(height)×\(width) pixels are left there. "
                 + "Try a larger --size.")

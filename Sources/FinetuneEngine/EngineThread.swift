@@ -1,22 +1,26 @@
-// The one thread on which every call of oneDNN is made.
+// The threads on which every call of oneDNN is made.
 //
 // libgomp keeps a pool of workers for each thread that calls it, and `omp_set_num_threads` holds for the caller
-// alone; a Swift task changes threads at every `await`. So programs are actors whose executor is this thread.
+// alone; a Swift task changes threads at every `await`. So programs are actors whose executor is such a thread.
+//
+// What falls into independent parts, as images do in inference, runs on lanes: threads that each compute alone. They
+// wait for nobody, so that no processor is idle or spins while another decodes a picture.
 
 internal import CFinetuneDNNL
 internal import Glibc
 
 /// A serial executor with a thread of its own, which leads `count` threads of computation.
 package final class EngineThread: SerialExecutor, @unchecked Sendable {
-    // Unchecked: `jobs` and `isClosing` are guarded by `mutex`.
+    // Unchecked: `jobs` and `madeLanes` are guarded by `mutex`.
     /// How many threads compute.
     package let count: Int
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
     private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
     private var jobs: [UnownedJob] = []
     private var thread = pthread_t()
+    private var madeLanes: [EngineThread] = []
 
-    /// Starts the thread. It lives as long as the process: one program has one engine thread.
+    /// Starts the thread. It lives as long as the process: one program has one engine thread, and its lanes.
     ///
     /// - Parameter threads: At least 1; more than the processor has cores is legal and slow.
     package init(threads: Int) {
@@ -41,6 +45,15 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
         jobs.append(job)
         pthread_cond_signal(condition)
         pthread_mutex_unlock(mutex)
+    }
+
+    /// As many threads as this one leads, each of which computes alone. They are started when they are first asked for.
+    package var lanes: [EngineThread] {
+        guard count > 1 else { return [self] }
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        if madeLanes.isEmpty { madeLanes = (0..<count).map { _ in EngineThread(threads: 1) } }
+        return madeLanes
     }
 
     private func work() {

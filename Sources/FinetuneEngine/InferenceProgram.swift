@@ -11,6 +11,7 @@ package actor InferenceProgram {
     /// The shape of a full batch of images in the order that the program wants them.
     package nonisolated let inputShape: [Int]
     private let thread: EngineThread
+    private let observer: RangeObserver?
     private var program: CompiledProgram?
 
     package nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -20,21 +21,30 @@ package actor InferenceProgram {
     /// - Parameters:
     ///   - batch: Images a run. Every run costs a full batch.
     ///   - height: Pixels of an image; the network's own size need not be kept by networks that pool globally.
+    ///   - ranges: What int8 keeps of each node's values, by the node's name: see `MagnitudeHistogram.range`. A node
+    ///     without a range is computed on floats.
+    ///   - constants: Shared with other programs of the same network and precision, which then hold its filters once.
+    ///   - observes: Whether the magnitudes of what nodes give are counted (in fp32): see `histograms`.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
         _ network: Network, _ weights: Weights, output: String, batch: Int, height: Int, width: Int,
-        order: ImageOrder = .channelsLast, precision: Precision, thread: EngineThread
+        order: ImageOrder = .channelsLast, precision: Precision, ranges: [String: Float] = [:],
+        sharing constants: PackedConstants = PackedConstants(), observes: Bool = false, thread: EngineThread
     ) async throws {
         self.batch = batch
         inputShape = order.shape(batch: batch, channels: network.inputChannels, height: height, width: width)
         self.thread = thread
+        observer = observes ? RangeObserver() : nil
         program = nil
         program = try CompiledProgram(
             Lowering(network, weights, output: output),
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
-            precision: precision)
+            precision: precision, ranges: ranges, sharing: constants, observer: observer)
     }
+
+    /// The magnitudes of what each node gave in all runs so far, where the program observes them.
+    package var histograms: [String: MagnitudeHistogram] { observer?.histograms ?? [:] }
 
     /// The shape of one image's result: `[features]`, or `[channels, height, width]` where the node is spatial.
     package var outputShape: [Int] { program?.outputShape ?? [] }

@@ -32,6 +32,8 @@ struct Step {
     var kind: Kind
     var input: Int
     var output: Int
+    /// Whether no number of its output is below 0, whatever the image.
+    var isNonnegative = false
 
     /// Every value that it reads.
     var inputs: [Int] {
@@ -254,7 +256,8 @@ struct Lowering {
         channelsOfValue.append(channels)
         self.isNonnegative.append(isNonnegative)
         valueOfNode[node.name] = output
-        steps.append(Step(name: node.name, kind: kind, input: input, output: output))
+        steps.append(
+            Step(name: node.name, kind: kind, input: input, output: output, isNonnegative: isNonnegative))
     }
 
     private func soleReader(of node: Node) -> Node? {

@@ -10,6 +10,12 @@ public enum Machine {
     /// The number of processors that this process may use.
     public static var availableProcessors: Int { max(1, Int(omp_get_num_procs())) }
 
+    /// Whether the order of a program's sums, and so the last digits of results, depends on the size of its batch: where
+    /// fp32 goes through oneDNN's own Winograd kernels.
+    package static func sumsDependOnBatch(_ precision: Precision) -> Bool {
+        precision == .fp32 && finetune_blocks_by_eight() == 0
+    }
+
     /// The processor's instructions and the library that uses them: where they differ, last digits of results do.
     package static var arithmetic: String {
         let version = dnnl_version().pointee

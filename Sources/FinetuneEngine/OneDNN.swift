@@ -40,6 +40,8 @@ final class Layout {
         case plain
         /// Channels last: the dimensions are `[n, c, h, w]`, memory is `[n, h, w, c]`.
         case channelsLast
+        /// Images in blocks of eight channels: the dimensions are `[n, c, h, w]`, memory is `[n, c/8, h, w, 8]`.
+        case blocked
     }
 
     init(_ dimensions: [Int], _ type: dnnl_data_type_t, _ format: Format) throws {
@@ -48,6 +50,7 @@ final class Layout {
             switch format {
             case .any: dnnl_format_tag_any
             case .channelsLast: dnnl_acdb
+            case .blocked: dnnl_aBcd8b
             case .plain: [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde][dims.count - 1]
             }
         guard let handle = finetune_layout_create(Int32(dims.count), dims, type, tag) else {
@@ -83,17 +86,68 @@ final class Memory {
     func point(to address: UnsafeMutableRawPointer) { dnnl_memory_set_data_handle(handle, address) }
 }
 
-/// What a primitive does after its own sum: `y = function(sum + y₀ + added)`.
+/// What a primitive does after its own sum: `y = function(sum·factor + y₀·factor₀ + added)`.
 struct PostOperations {
     var addsDestination = false
+    var destinationFactor: Float = 1
+    /// The type in which the destination's old value is read, where it is not that of the new one.
+    var destinationType = dnnl_data_type_undef
     /// The layout of another tensor of the result's shape that is added.
     var added: Layout?
     var activation: Activation?
+    var factors: Factors?
+}
+
+/// By what a primitive multiplies its own sum: one number, or one for each channel.
+struct Factors {
+    let values: [Float]
+    /// The argument that oneDNN 3 multiplies, and the bits of its dimensions along which factors differ.
+    fileprivate let argument, mask: Int32
+    /// The bits of the result's dimensions along which they differ.
+    fileprivate let resultMask: Int32
+
+    /// A number for everything that is reordered.
+    static func reorder(_ factor: Float) -> Factors {
+        Factors(values: [factor], argument: DNNL_ARG_FROM, mask: 0, resultMask: 0)
+    }
+
+    /// A number for each filter of a convolution.
+    static func filters(_ values: [Float], areGrouped: Bool) -> Factors {
+        Factors(values: values, argument: DNNL_ARG_WEIGHTS, mask: areGrouped ? 3 : 1, resultMask: 2)
+    }
+
+    /// Whether a convolution's bias is added to what was multiplied, rather than multiplied with it.
+    static var leaveBias: Bool { finetune_factors_are_arguments() != 0 }
+
+    /// The argument under which a run is given them; nil where the primitive has them.
+    var runArgument: Int32? {
+        finetune_factors_are_arguments() != 0 ? finetune_factors_argument(argument) : nil
+    }
+}
+
+extension PostOperations {
+    /// Calls `body` with what the shim wants.
+    fileprivate func withDescription<Result>(_ body: (UnsafePointer<finetune_post_t>) throws -> Result) rethrows
+        -> Result
+    {
+        let function = activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
+        return try (factors?.values ?? []).withUnsafeBufferPointer { values in
+            var description = finetune_post_t(
+                adds_destination: addsDestination ? 1 : 0, destination_factor: destinationFactor,
+                destination_type: destinationType, added: added?.handle, function: function.kind,
+                alpha: function.alpha, count: Int32(values.count), factors: values.baseAddress,
+                factors_argument: factors?.argument ?? 0, factors_mask: factors?.mask ?? 0,
+                result_mask: factors?.resultMask ?? 0)
+            return try body(&description)
+        }
+    }
 }
 
 /// A compiled operation, not yet bound to memory.
 final class Primitive {
     let description: dnnl_primitive_desc_t
+    /// What a run is given besides memory, where it is.
+    let factors: Factors?
     private let handle: dnnl_primitive_t
 
     /// Builds a primitive from the description that `describe` makes with the given attributes.
@@ -102,11 +156,7 @@ final class Primitive {
         _ describe: (inout dnnl_primitive_desc_t?, dnnl_primitive_attr_t) -> dnnl_status_t
     ) throws {
         var attributes: dnnl_primitive_attr_t?
-        let function = post.activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
-        try check(
-            finetune_attributes(
-                &attributes, post.addsDestination ? 1 : 0, post.added?.handle, function.kind, function.alpha),
-            action())
+        try check(post.withDescription { finetune_attributes(&attributes, $0) }, action())
         guard let attributes else { throw EngineError.library(action(), status: -1) }
         defer { dnnl_primitive_attr_destroy(attributes) }
         var description: dnnl_primitive_desc_t?
@@ -119,6 +169,7 @@ final class Primitive {
         }
         self.description = description
         self.handle = handle
+        factors = post.factors
     }
 
     deinit {
@@ -191,8 +242,12 @@ final class Primitive {
         }
     }
 
-    static func reorder(_ library: OneDNN, from source: Layout, to destination: Layout) throws -> Primitive {
-        try Primitive("compile a change of layout", library) { description, attributes in
+    /// - Parameter factor: By what every number is multiplied on the way; nil leaves them as they are.
+    static func reorder(
+        _ library: OneDNN, from source: Layout, to destination: Layout, factor: Float? = nil
+    ) throws -> Primitive {
+        let post = PostOperations(factors: factor.map(Factors.reorder))
+        return try Primitive("compile a change of layout", library, post) { description, attributes in
             finetune_reorder(&description, library.engine, attributes, source.handle, destination.handle)
         }
     }
@@ -223,11 +278,17 @@ extension Activation {
     }
 }
 
+extension Quantization {
+    var dataType: dnnl_data_type_t { isSigned ? dnnl_s8 : dnnl_u8 }
+}
+
 extension Precision {
+    /// Of what is not quantized.
     var dataType: dnnl_data_type_t {
         switch self {
         case .fp32: dnnl_f32
         case .bf16: dnnl_bf16
+        case .int8: Self.native.dataType
         }
     }
 }

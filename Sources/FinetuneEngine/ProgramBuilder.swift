@@ -4,17 +4,27 @@
 // once, and what is left is to run the instructions in order.
 
 internal import CFinetuneDNNL
+internal import Synchronization
 
 /// Collects the instructions of one program. Lives on the engine's thread.
 final class ProgramBuilder {
     /// Where an instruction finds or leaves numbers.
     enum Operand {
         /// Memory of the arena, alive from the first to the last instruction that touches it.
-        case buffer(Int)
+        case buffer(Int, offset: Int = 0)
         /// The program's input, wherever the caller has it.
         case input
         /// Memory that outlives the program's instructions.
         case fixed(UnsafeMutableRawPointer)
+
+        /// What lies some bytes further on.
+        func advanced(by byteCount: Int) -> Operand {
+            switch self {
+            case .buffer(let index, let offset): .buffer(index, offset: offset + byteCount)
+            case .fixed(let address): .fixed(address + byteCount)
+            case .input: preconditionFailure("nothing is known of what lies inside the program's input")
+            }
+        }
     }
 
     enum Instruction {
@@ -27,14 +37,18 @@ final class ProgramBuilder {
     let batch: Int
     /// Step and kernel of each compiled primitive, in order.
     private(set) var kernels: [(step: String, kernel: String)] = []
+    private let constants: PackedConstants
     private let inputMemory: Memory
     private var buffers: [BufferPlan.Buffer] = []
     private var instructions: [Instruction] = []
     private var retained: [AlignedBytes] = []
 
-    /// - Parameter input: How the caller lays out the program's input.
-    init(batch: Int, input: Layout) throws {
+    /// - Parameters:
+    ///   - input: How the caller lays out the program's input.
+    ///   - constants: What programs of the same network have packed already.
+    init(batch: Int, input: Layout, sharing constants: PackedConstants = PackedConstants()) throws {
         library = try OneDNN()
+        self.constants = constants
         self.batch = batch
         inputMemory = try Memory(input, at: nil, library)
     }
@@ -43,7 +57,7 @@ final class ProgramBuilder {
 
     func newBuffer(_ byteCount: Int) -> Operand {
         buffers.append(.init(byteCount: byteCount, firstUse: instructions.count, lastUse: instructions.count))
-        return .buffer(buffers.count - 1)
+        return .buffer(buffers.count - 1, offset: 0)
     }
 
     /// Memory that lives as long as the program.
@@ -55,9 +69,21 @@ final class ProgramBuilder {
 
     func add(
         _ step: String, _ primitive: Primitive, _ arguments: [(argument: Int32, operand: Operand, layout: Layout)]
-    ) {
-        for argument in arguments { touch(argument.operand) }
+    ) throws {
         kernels.append((step, primitive.kernel))
+        try addAgain(primitive, arguments)
+    }
+
+    /// Adds a run of a primitive that is listed already.
+    func addAgain(_ primitive: Primitive, _ arguments: [(argument: Int32, operand: Operand, layout: Layout)]) throws {
+        var arguments = arguments
+        if let factors = primitive.factors, let argument = factors.runArgument {
+            let memory = AlignedBytes(byteCount: factors.values.count * 4)
+            memory.address.floats.update(from: factors.values, count: factors.values.count)
+            retained.append(memory)
+            arguments.append((argument, .fixed(memory.address), try Layout([factors.values.count], dnnl_f32, .plain)))
+        }
+        for argument in arguments { touch(argument.operand) }
         instructions.append(.primitive(primitive, arguments))
     }
 
@@ -72,46 +98,79 @@ final class ProgramBuilder {
     }
 
     /// Adds a copy, in another layout or the same.
-    func copied(_ step: String, _ operand: Operand, _ from: Layout, to layout: Layout, at target: Operand? = nil)
-        throws -> Operand
-    {
+    ///
+    /// - Parameter factor: By what every number is multiplied; nil leaves them as they are.
+    func copied(
+        _ step: String, _ operand: Operand, _ from: Layout, to layout: Layout, factor: Float? = nil,
+        at target: Operand? = nil
+    ) throws -> Operand {
         let target = target ?? newBuffer(layout.byteCount)
-        add(
-            step, try Primitive.reorder(library, from: from, to: layout),
+        try add(
+            step, try Primitive.reorder(library, from: from, to: layout, factor: factor),
             [(DNNL_ARG_FROM, operand, from), (DNNL_ARG_TO, target, layout)])
         return target
     }
 
     private func touch(_ operand: Operand) {
-        if case .buffer(let index) = operand { buffers[index].lastUse = instructions.count }
+        if case .buffer(let index, _) = operand { buffers[index].lastUse = instructions.count }
     }
 
     /// Keeps a buffer's content until the program's end.
     func keep(_ operand: Operand) {
-        if case .buffer(let index) = operand { buffers[index].lastUse = .max }
+        if case .buffer(let index, _) = operand { buffers[index].lastUse = .max }
     }
 
-    /// Puts a constant into the layout that a primitive wants, now.
-    func pack(_ tensor: Tensor, _ from: Layout, _ to: Layout) throws -> Operand {
-        let packed = AlignedBytes(byteCount: to.byteCount)
-        try tensor.withUnsafeBufferPointer { values in
-            let source = try Memory(from, at: UnsafeMutableRawPointer(mutating: values.baseAddress), library)
-            let target = try Memory(to, at: packed.address, library)
-            let primitive = try Primitive.reorder(library, from: from, to: to)
-            let scratchpad = try primitive.layout(dnnl_query_scratchpad_md)
-            let workspace = AlignedBytes(byteCount: scratchpad.byteCount)
-            let scratch = try Memory(scratchpad, at: workspace.address, library)
+    /// Puts a constant into the layout that a primitive wants, now. One that another program has packed alike is shared.
+    ///
+    /// - Parameters:
+    ///   - name: Stands for the constant among those that are shared.
+    ///   - count: How many constants of those layouts lie one behind the other, before and after.
+    func pack(_ name: String, _ from: Layout, _ to: Layout, count: Int = 1, _ constant: () -> Tensor) throws -> Operand
+    {
+        try pack(name, to) {
+            let tensor = constant()
+            return try tensor.withUnsafeBufferPointer {
+                try packed(UnsafeRawPointer($0.baseAddress), from, to, count: count)
+            }
+        }
+    }
+
+    /// `pack` for integers.
+    func pack(_ name: String, integers: [Int8], _ from: Layout, _ to: Layout) throws -> Operand {
+        try pack(name, to) { try integers.withUnsafeBytes { try packed($0.baseAddress, from, to) } }
+    }
+
+    private func pack(_ name: String, _ layout: Layout, _ make: () throws -> AlignedBytes) throws -> Operand {
+        let bytes = try constants.find(name, layout, make)
+        retained.append(bytes)
+        return .fixed(bytes.address)
+    }
+
+    private func packed(_ constants: UnsafeRawPointer?, _ from: Layout, _ to: Layout, count: Int = 1) throws
+        -> AlignedBytes
+    {
+        let packed = AlignedBytes(byteCount: to.byteCount * count)
+        let source = try Memory(from, at: UnsafeMutableRawPointer(mutating: constants), library)
+        let target = try Memory(to, at: packed.address, library)
+        let primitive = try Primitive.reorder(library, from: from, to: to)
+        let scratchpad = try primitive.layout(dnnl_query_scratchpad_md)
+        let workspace = AlignedBytes(byteCount: scratchpad.byteCount)
+        let scratch = try Memory(scratchpad, at: workspace.address, library)
+        for index in 0..<count {
+            if let constants {
+                source.point(to: UnsafeMutableRawPointer(mutating: constants + index * from.byteCount))
+            }
+            target.point(to: packed.address + index * to.byteCount)
             try primitive.run(
                 [
                     dnnl_exec_arg_t(arg: DNNL_ARG_FROM, memory: source.handle),
                     dnnl_exec_arg_t(arg: DNNL_ARG_TO, memory: target.handle),
                     dnnl_exec_arg_t(arg: DNNL_ARG_SCRATCHPAD, memory: scratch.handle),
                 ], library)
-            dnnl_stream_wait(library.stream)
-            withExtendedLifetime(workspace) {}
         }
-        retained.append(packed)
-        return .fixed(packed.address)
+        dnnl_stream_wait(library.stream)
+        withExtendedLifetime(workspace) {}
+        return packed
     }
 
     // MARK: Binding
@@ -161,6 +220,32 @@ final class ProgramBuilder {
     }
 }
 
+/// Filters as primitives want them, by name: programs of one network hold them once.
+///
+/// Programs that are compiled at once wait for each other here, and find what the other has packed.
+package final class PackedConstants: Sendable {
+    private let constants = Mutex<[String: Constant]>([:])
+
+    private struct Constant: @unchecked Sendable {
+        // Unchecked: neither is changed after it was made.
+        let layout: Layout
+        let bytes: AlignedBytes
+    }
+
+    package init() {}
+
+    /// What is held under a name in a layout, or what `make` then makes.
+    fileprivate func find(_ name: String, _ layout: Layout, _ make: () throws -> AlignedBytes) throws -> AlignedBytes {
+        let constant = try constants.withLock { constants in
+            if let found = constants[name], found.layout.equals(layout) { return found }
+            let made = Constant(layout: layout, bytes: try make())
+            constants[name] = made
+            return made
+        }
+        return constant.bytes
+    }
+}
+
 /// A program whose every instruction knows its memory.
 struct BoundProgram {
     fileprivate let input: Memory
@@ -181,7 +266,7 @@ struct BoundProgram {
 
     func address(of operand: ProgramBuilder.Operand) -> UnsafeMutableRawPointer {
         switch operand {
-        case .buffer(let index): arena.address + offsets[index]
+        case .buffer(let index, let offset): arena.address + offsets[index] + offset
         case .fixed(let address): address
         case .input: preconditionFailure("a loop reads the program's input where the caller has it")
         }

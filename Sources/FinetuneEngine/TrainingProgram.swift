@@ -83,6 +83,7 @@ package actor TrainingProgram {
         batch: Int, height: Int, width: Int, order: ImageOrder = .channelsLast, precision: Precision,
         thread: EngineThread
     ) async throws {
+        precondition(precision.learns, "\(precision.rawValue) has no gradients")
         self.batch = batch
         self.thread = thread
         self.rules = rules

@@ -166,16 +166,24 @@ package struct NumpyArray: Sendable {
             + Array((text + padding + "\n").utf8)
     }
 
-    /// A whole file of strings, each as wide as the longest.
-    package static func file(strings: [String]) -> [UInt8] {
-        let scalars = strings.map { Array($0.unicodeScalars) }
-        let width = max(1, scalars.map(\.count).max() ?? 1)
-        var bytes = header("<U\(width)", shape: [strings.count])
-        for text in scalars {
-            for scalar in text { bytes += scalar.value.littleEndianBytes }
-            bytes += [UInt8](repeating: 0, count: 4 * (width - text.count))
+    /// Gives a whole file of texts in pieces, so that memory need not hold it: as wide as the longest, padded with zeros.
+    ///
+    /// - Parameter texts: Walked twice.
+    package static func encode(
+        _ texts: some Collection<String>, into write: ([UInt8]) throws -> Void
+    ) rethrows {
+        let width = max(1, texts.lazy.map(\.unicodeScalars.count).max() ?? 1)
+        try write(header("<U\(width)", shape: [texts.count]))
+        var piece: [UInt8] = []
+        for text in texts {
+            for scalar in text.unicodeScalars { piece += scalar.value.littleEndianBytes }
+            piece += [UInt8](repeating: 0, count: 4 * (width - text.unicodeScalars.count))
+            if piece.count >= 1 << 16 {
+                try write(piece)
+                piece.removeAll(keepingCapacity: true)
+            }
         }
-        return bytes
+        try write(piece)
     }
 
     /// A whole file of 64-bit integers.

@@ -23,23 +23,27 @@ package struct ProcessTime: Sendable, Equatable {
 /// Measures from where it is made.
 package struct ProcessMeter: Sendable {
     private let started = ContinuousClock.now
-    private let processorStart = Self.processorSeconds
+    private let isOfThread: Bool
+    private let processorStart: Double
 
-    package init() {}
+    /// - Parameter ofThread: Whether processor time is the calling thread's alone, on which `time` is then asked, too.
+    package init(ofThread isOfThread: Bool = false) {
+        self.isOfThread = isOfThread
+        processorStart = Self.processorSeconds(isOfThread)
+    }
 
     /// Since the meter was made.
     package var time: ProcessTime {
         let elapsed = (ContinuousClock.now - started).components
         return ProcessTime(
             seconds: Double(elapsed.seconds) + Double(elapsed.attoseconds) * 1e-18,
-            processorSeconds: Self.processorSeconds - processorStart)
+            processorSeconds: Self.processorSeconds(isOfThread) - processorStart)
     }
 
-    private static var processorSeconds: Double {
-        var usage = rusage()
-        getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) * 1e-6 }
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+    private static func processorSeconds(_ isOfThread: Bool) -> Double {
+        var time = timespec()
+        clock_gettime(isOfThread ? CLOCK_THREAD_CPUTIME_ID : CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
     }
 
     // MARK: Memory

@@ -18,6 +18,8 @@ package struct Model: Sendable {
     package var classes: [String]?
     /// The arithmetic that the model was adapted in; nil for a base, which runs in any.
     package var precision: Precision?
+    /// At what scales its frozen part becomes integers; nil where nobody measured any.
+    package var quantization: QuantizationRecord?
     /// The part that was trained, where that is more than the head.
     package var trainedPart: TrainedPart?
     /// By which logits are divided before they become probabilities (Guo et al. 2017).
@@ -30,7 +32,8 @@ package struct Model: Sendable {
     package init(
         network: Network, weights: Weights, recipe: InputRecipe?, recipeSource: String? = nil,
         inputSize: ImageSize? = nil,
-        classes: [String]? = nil, precision: Precision? = nil, trainedPart: TrainedPart? = nil,
+        classes: [String]? = nil, precision: Precision? = nil, quantization: QuantizationRecord? = nil,
+        trainedPart: TrainedPart? = nil,
         temperature: Double = 1, trainingImages: Set<UInt64> = [], dialect: String
     ) {
         self.network = network
@@ -40,6 +43,7 @@ package struct Model: Sendable {
         self.inputSize = inputSize
         self.classes = classes
         self.precision = precision
+        self.quantization = quantization
         self.trainedPart = trainedPart
         self.temperature = temperature
         self.trainingImages = trainingImages
@@ -87,6 +91,7 @@ extension Model {
         }
         weights = renamed
         network.nodes = nodes
+        quantization?.rename(map)
     }
 
     /// The dialect of files that `train` wrote.

@@ -17,10 +17,25 @@ package struct FeatureCache: Sendable {
         self.bytesLeftFree = bytesLeftFree
     }
 
-    static let fileEnding = ".features"
+    private static let fileEnding = ".features"
+    private static let noteEnding = ".json"
 
     /// Where the features of one network, precision and recipe stand.
     func path(of key: ContentHash) -> String { Path.join(folder, key.text + Self.fileEnding) }
+
+    /// What was kept under a key by `keep`; nil where there is nothing, or nothing that can be read.
+    func note(_ key: ContentHash) -> JSON? {
+        guard let bytes = try? FileSystem.read(notePath(key)) else { return nil }
+        return try? JSON(parsing: bytes)
+    }
+
+    /// Keeps a few words. A folder that takes none costs no more than the time to find them again.
+    func keep(_ note: JSON, under key: ContentHash) {
+        guard makeRoom(for: note.text.utf8.count, keeping: nil) else { return }
+        try? AtomicFile.write(note.text, to: notePath(key))
+    }
+
+    private func notePath(_ key: ContentHash) -> String { Path.join(folder, key.text + Self.noteEnding) }
 
     /// Removes the least recently used files until `needed` further bytes fit under the limit and on the disk.
     ///
@@ -76,7 +91,9 @@ package struct FeatureCache: Sendable {
         try FileSystem.list(folder).compactMap { name in
             let digits = name.utf8.prefix(32)
             let isOurs =
-                name.utf8.count == 32 + Self.fileEnding.utf8.count && name.hasSuffix(Self.fileEnding)
+                [Self.fileEnding, Self.noteEnding].contains {
+                    name.utf8.count == 32 + $0.utf8.count && name.hasSuffix($0)
+                }
                 && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
             let path = Path.join(folder, name)
             return isOurs ? FileSystem.usage(of: path).map { File(path: path, usage: $0) } : nil

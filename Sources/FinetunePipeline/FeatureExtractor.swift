@@ -5,7 +5,10 @@ package import FinetuneEngine
 package import FinetuneFiles
 package import FinetuneModels
 
-/// A model's network up to one node, compiled for the images of a data set.
+/// A model's network up to one node, for the images of a data set.
+///
+/// Images are taken all the way by lanes, threads that each read, decode and compute alone; what they give is in order
+/// and the same whatever their number.
 package struct FeatureExtractor: Sendable {
     /// The node's output for some images, in the order of the data set.
     package struct Chunk: Sendable {
@@ -15,12 +18,29 @@ package struct FeatureExtractor: Sendable {
         /// Shape `[items] + outputShape`.
         package let values: Tensor
         package let skipped: [Skipped]
+        package let cost: Cost
     }
 
     /// An image that could not be read, and why.
     package struct Skipped: Sendable {
         package let name: String
         package let reason: String
+    }
+
+    /// What images took, summed over lanes.
+    package struct Cost: Sendable {
+        /// Reading, decoding and geometry.
+        package var load: ProcessTime
+        package var network: ProcessTime
+
+        package init(load: ProcessTime = ProcessTime(), network: ProcessTime = ProcessTime()) {
+            (self.load, self.network) = (load, network)
+        }
+
+        package static func += (a: inout Cost, b: Cost) {
+            a.load += b.load
+            a.network += b.network
+        }
     }
 
     package let precision: Precision
@@ -34,116 +54,135 @@ package struct FeatureExtractor: Sendable {
     /// Why what was computed is not kept for later runs, in words, where it was to be.
     package var keepingProblem: String? { store?.failure ?? problem }
     private let problem: String?
-    private let loader: ImageLoader
-    private let inputShape: [Int]
-    /// Images that the network takes at a time.
+    /// Images that a lane takes at a time.
     package let batch: Int
-    private let segments: [Segment]
+    private let lanes: [ExtractionLane]
 
-    /// A part of the network in one precision, and how its results are rounded before anybody reads them.
-    private struct Segment {
-        let program: InferenceProgram
-        let rounding: FeatureStore.Element?
-    }
-
-    /// Compiles the network.
-    ///
     /// - Parameters:
     ///   - node: The node whose output is wanted; `Node.image` for the network's input.
     ///   - inputShape: `[height, width, channels]` where the data set holds inputs that are ready for the network; nil
     ///     for pictures, which the model's recipe prepares.
-    ///   - precision: That of what was not trained; a model's trained part has its own.
-    ///   - imageCount: How many images are to come, where it is known: a few need no full batch.
+    ///   - precision: That of what was not trained; a model's trained part has its own. For int8 the model brings its
+    ///     `quantization`.
+    ///   - imageCount: How many images are to come, where it is known: a few need no full batch, one needs no lanes.
     ///   - keeping: Where the node's outputs are kept; nil keeps nothing.
     ///   - fingerprints: Is given that of every picture that comes by and is not in it.
+    ///   - observes: Whether the magnitudes of what nodes give are counted: see `histograms`.
     /// - Throws: `EngineError`; `PipelineError` where a recipe is needed and there is none.
     package init(
         _ model: Model, node: String, inputShape: [Int]? = nil, precision: Precision, imageCount: Int? = nil,
-        keeping: FeatureKeeping? = nil, fingerprints: FingerprintStore? = nil, thread: EngineThread
+        keeping: FeatureKeeping? = nil, fingerprints: FingerprintStore? = nil, observes: Bool = false,
+        thread: EngineThread
     ) async throws {
         self.precision = precision
         self.node = node
+        let loader = try Self.loader(model, inputShape, precision, fingerprints)
         let channels = model.network.inputChannels
-        var shape = inputShape ?? []
-        if let inputShape {
-            loader = ImageLoader(nil)
-            guard inputShape[2] == channels else {
-                throw PipelineError(
-                    description:
-                        "cannot run the network: its inputs have \(channels) channels, the data set's \(inputShape[2])."
-                )
-            }
-        } else {
-            guard let recipe = model.recipe else { throw PipelineError.noRecipe }
-            guard recipe.channels == channels else {
-                throw PipelineError(
-                    description:
-                        "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels)."
-                )
-            }
-            loader = ImageLoader(try Preprocessor(recipe), fingerprints: fingerprints)
-            shape = [recipe.height, recipe.width, channels]
-        }
-        self.inputShape = shape
-        // An image's numbers must not depend on how many come with it. In fp32 they would: the order of the sums in
-        // Winograd's kernels depends on the batch. So fp32 always runs full batches.
-        let fewest = precision == .fp32 ? Int.max : max(1, imageCount ?? .max)
-        batch = min(Self.batch(height: shape[0], width: shape[1]), fewest)
-        (segments, outputShape) = try await Self.compile(
-            model, node, image: shape, precision: precision, batch: batch, thread: thread)
+        let shape = inputShape ?? model.recipe.map { [$0.height, $0.width, channels] } ?? []
+        guard
+            let output = node == Node.image
+                ? shape : model.network.outputShape(of: node, height: shape[0], width: shape[1])
+        else { throw EngineError.tooSmall(node, height: shape[0], width: shape[1]) }
+        outputShape = output
         (store, problem) =
-            keeping?.makeStore(model, node: node, precision: precision, outputShape: outputShape) ?? (nil, nil)
+            keeping?.makeStore(model, node: node, precision: precision, outputShape: output) ?? (nil, nil)
+        let threads: [EngineThread]
+        (threads, batch) = Self.share(imageCount, height: shape[0], width: shape[1], precision, thread)
+        let recipe = SegmentRecipe(model, node: node, precision: precision, observes: observes)
+        lanes = threads.map { [store, batch] in
+            ExtractionLane(
+                recipe, loader, store, inputShape: shape, outputShape: output, batch: batch, on: $0)
+        }
     }
 
-    /// Images a run: enough to keep every thread busy, few enough to stay in a few hundred megabytes.
-    private static func batch(height: Int, width: Int) -> Int {
-        max(8, min(128, 8 * 224 * 224 / max(1, height * width)))
+    private static func loader(
+        _ model: Model, _ inputShape: [Int]?, _ precision: Precision, _ fingerprints: FingerprintStore?
+    ) throws -> ImageLoader {
+        let channels = model.network.inputChannels
+        guard inputShape == nil else {
+            guard inputShape?[2] == channels else {
+                throw PipelineError(
+                    description:
+                        "cannot run the network: its inputs have \(channels) channels, the data set's \(inputShape?[2] ?? 0)."
+                )
+            }
+            return ImageLoader(nil)
+        }
+        guard let recipe = model.recipe else { throw PipelineError.noRecipe }
+        guard recipe.channels == channels else {
+            throw PipelineError(
+                description:
+                    "cannot run the network: its inputs have \(channels) channels, the recipe's \(recipe.channels).")
+        }
+        return ImageLoader(
+            try Preprocessor(recipe, reducesWhileDecoding: precision != .fp32), fingerprints: fingerprints)
     }
 
-    /// One program, or two where the trained part has a precision of its own or reads rounded values.
-    private static func compile(
-        _ model: Model, _ node: String, image: [Int], precision: Precision, batch: Int, thread: EngineThread
-    ) async throws -> ([Segment], [Int]) {
-        guard node != Node.image else { return ([], image) }
-        let (network, weights) = (model.network, model.weights)
-        func program(_ network: Network, _ node: String, _ shape: [Int], _ order: ImageOrder, _ precision: Precision)
-            async throws -> InferenceProgram
-        {
-            let (height, width) = order == .channelsLast ? (shape[0], shape[1]) : (shape[1], shape[2])
-            return try await InferenceProgram(
-                network, weights, output: node, batch: batch, height: height, width: width, order: order,
-                precision: precision, thread: thread)
-        }
-        guard let trained = model.trainedPart, network.ancestors(of: node).contains(trained.boundary),
-            trained.boundary != node
-        else {
-            let whole = try await program(network, node, image, .channelsLast, precision)
-            return ([Segment(program: whole, rounding: nil)], await whole.outputShape)
-        }
-        // Rounding bfloat16 to bfloat16 changes nothing, so one program does.
-        if trained.boundary == Node.image || (precision == .bf16 && trained.precision == .bf16) {
-            let whole = try await program(network, node, image, .channelsLast, trained.precision)
-            return ([Segment(program: whole, rounding: nil)], await whole.outputShape)
-        }
-        let frozen = try await program(network, trained.boundary, image, .channelsLast, precision)
-        let between = await frozen.outputShape
-        let rest = try await program(
-            network.part(after: trained.boundary, outputShape: between), node, between, .channelsFirst,
-            trained.precision)
-        return (
-            [
-                Segment(program: frozen, rounding: .kept(of: between, precision)),
-                Segment(program: rest, rounding: nil),
-            ], await rest.outputShape
-        )
+    /// Which threads share the images, and how many each takes at a time: enough to pay for the way there, few enough
+    /// to stay in the caches and in little memory.
+    private static func share(
+        _ imageCount: Int?, height: Int, width: Int, _ precision: Precision, _ thread: EngineThread
+    ) -> ([EngineThread], batch: Int) {
+        let batch = max(2, min(32, 32768 / max(1, height * width)))
+        // An image's numbers must not depend on how many come with it, nor on who computes them.
+        guard let imageCount, !Machine.sumsDependOnBatch(precision) else { return (thread.lanes, batch) }
+        if imageCount <= 1 { return ([thread], 1) }
+        let fewest = (imageCount + thread.count - 1) / thread.count
+        return (Array(thread.lanes.prefix(imageCount)), min(batch, fewest))
     }
 
     // MARK: Running
 
-    /// The values of some items, in their order; those that cannot be read are passed over and named.
+    private func pieces(_ count: Int) -> Int { (count + batch - 1) / batch }
+
+    private static func piece(_ number: Int, of items: [Int], _ batch: Int) -> ArraySlice<Int> {
+        items[number * batch..<min((number + 1) * batch, items.count)]
+    }
+
+    /// Gives the values of the chosen items to `consume`, batch by batch and in order.
     ///
-    /// Decoding uses all cores between two runs of the network, which uses them all in turn; so neither waits long and
-    /// nothing competes.
+    /// - Returns: The images that could not be read — whether they are too many is the caller's to say
+    ///   (`PipelineError.check`) — and what the others took.
+    package func run(
+        _ dataset: ImageDataset, items: [Int]? = nil, view: ImageView = .plain, hashes: [Int: ContentHash] = [:],
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
+        consume: (Chunk) throws -> Void
+    ) async throws -> (skipped: [Skipped], cost: Cost) {
+        try await run(dataset, items: items, views: [view], hashes: hashes, progress: progress) { try consume($0[0]) }
+    }
+
+    /// `run` for images that are seen in several ways.
+    ///
+    /// - Parameter consume: Is given a chunk for each view, of the same images.
+    package func run(
+        _ dataset: ImageDataset, items: [Int]? = nil, views: [ImageView], hashes: [Int: ContentHash] = [:],
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
+        consume: ([Chunk]) throws -> Void
+    ) async throws -> (skipped: [Skipped], cost: Cost) {
+        let items = items ?? Array(dataset.items.indices)
+        var skipped: [Skipped] = []
+        var cost = Cost()
+        try await LaneStream.run(pieces: pieces(items.count), lanes: lanes.count) { [lanes, batch] number, lane in
+            let piece = Self.piece(number, of: items, batch)
+            var chunks: [Chunk] = []
+            for view in views {
+                let chunk = try await lanes[lane].values(of: piece, in: dataset, view: view, hashes: hashes)
+                guard chunk.items == chunks.first?.items ?? chunk.items else {
+                    throw PipelineError(description: "cannot go on: an image changed while it was read.")
+                }
+                chunks.append(chunk)
+            }
+            return chunks
+        } consume: { number, chunks in
+            skipped += chunks[0].skipped
+            for chunk in chunks { cost += chunk.cost }
+            if !chunks[0].items.isEmpty { try consume(chunks) }
+            try progress(min((number + 1) * batch, items.count), items.count)
+        }
+        return (skipped, cost)
+    }
+
+    /// The values of some items, in their order; those that cannot be read are passed over and named.
     ///
     /// - Parameters:
     ///   - items: Indices into the data set's items, any number.
@@ -152,74 +191,23 @@ package struct FeatureExtractor: Sendable {
     package func values(
         of items: [Int], in dataset: ImageDataset, view: ImageView = .plain, hashes: [Int: ContentHash] = [:]
     ) async throws -> Chunk {
-        var ready: [ImageLoader.Prepared] = []
-        var skipped: [Skipped] = []
-        let known: @Sendable (ContentHash) -> Bool = { [store] hash in
-            store?.contains(view.key(for: hash), view: 0) ?? false
-        }
-        for result in await loader.prepare(items, dataset, view: view, hashes: hashes, isKnown: known) {
-            switch result {
-            case .ready(let prepared): ready.append(prepared)
-            case .skipped(let image): skipped.append(image)
-            }
-        }
-        let size = outputShape.reduce(1, *)
-        let storage = TensorStorage(count: ready.count * size)
-        let rows = UnsafeMutableBufferPointer(mutating: storage.values)
-        func row(_ place: Int) -> UnsafeMutableBufferPointer<Float> {
-            UnsafeMutableBufferPointer(rebasing: rows[place * size..<(place + 1) * size])
-        }
-        var missing: [Int] = []
-        for (place, image) in ready.enumerated() {
-            guard image.isKnown else {
-                missing.append(place)
-                continue
-            }
-            if store?.read(view.key(for: image.hash), view: 0, into: row(place)) == true { continue }
-            // What is kept of it is damaged: compute it again.
-            let again = await loader.prepare([image.item], dataset, view: view)
-            guard case .ready(let prepared)? = again.first else {
-                throw PipelineError(description: "'\(dataset.items[image.item].name)' changed while it was read.")
-            }
-            ready[place] = prepared
-            missing.append(place)
-        }
-        let computed = missing.map { ready[$0] }
-        try await compute(computed, view) { index, values in
-            _ = row(missing[index]).update(from: values)
-        }
-        return Chunk(
-            items: ready.map(\.item), hashes: ready.map(\.hash),
-            values: Tensor(shape: [ready.count] + outputShape, storage: storage), skipped: skipped)
-    }
-
-    /// Runs the network on images and keeps what comes of them.
-    ///
-    /// - Parameter each: Is given the place of an image and its values, as they are kept.
-    private func compute(
-        _ images: [ImageLoader.Prepared], _ view: ImageView, each: (Int, UnsafeMutableBufferPointer<Float>) -> Void
-    ) async throws {
-        let size = outputShape.reduce(1, *)
-        for start in stride(from: 0, to: images.count, by: batch) {
-            let places = start..<min(start + batch, images.count)
-            var values = loader.inputs(of: Array(images[places]), shape: inputShape)
-            for segment in segments {
-                values = try await segment.program.run(values)
-                if let rounding = segment.rounding { values = values.rounded(to: rounding) }
-            }
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { row in
-                values.withUnsafeBufferPointer { source in
-                    for (index, place) in places.enumerated() {
-                        _ = row.update(from: source[index * size..<(index + 1) * size])
-                        if let store {
-                            FeatureStore.round(row, to: store.element)
-                            store.insert(view.key(for: images[place].hash), view: 0, UnsafeBufferPointer(row))
-                        }
-                        each(place, row)
-                    }
+        var chunks: [Chunk] = []
+        let (skipped, cost) = try await run(dataset, items: items, view: view, hashes: hashes) { chunks.append($0) }
+        if chunks.count == 1, skipped.isEmpty { return chunks[0] }
+        let count = chunks.reduce(0) { $0 + $1.items.count }
+        let values = Tensor(shape: [count] + outputShape) { target in
+            var start = 0
+            for chunk in chunks {
+                chunk.values.withUnsafeBufferPointer { source in
+                    let end = start + source.count
+                    _ = UnsafeMutableBufferPointer(rebasing: target[start..<end]).update(from: source)
+                    start = end
                 }
             }
         }
+        return Chunk(
+            items: chunks.flatMap(\.items), hashes: chunks.flatMap(\.hashes), values: values, skipped: skipped,
+            cost: cost)
     }
 
     /// What a pass for several extractors took.
@@ -234,73 +222,71 @@ package struct FeatureExtractor: Sendable {
     /// not hold it yet. Extractors without a store compute nothing.
     ///
     /// - Parameters:
-    ///   - extractors: At least one, all of one recipe.
+    ///   - extractors: At least one, all of one recipe and on one engine thread.
     ///   - consume: Is given the indices and the hashes of items that could be read, in order.
-    /// - Returns: The images that could not be read, and what it took.
+    /// - Returns: The images that could not be read, and what it took; seconds as if the lanes' had been one after the
+    ///   other, divided by their number.
     package static func fill(
         _ extractors: [FeatureExtractor], from dataset: ImageDataset,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         consume: (_ items: [Int], _ hashes: [ContentHash]) throws -> Void
     ) async throws -> (skipped: [Skipped], cost: FillCost) {
-        let stores = extractors.compactMap(\.store)
+        let items = Array(dataset.items.indices)
         let batch = extractors.map(\.batch).max() ?? 1
+        let lanes = extractors.map(\.lanes.count).min() ?? 1
         var skipped: [Skipped] = []
         var cost = FillCost(networks: extractors.map { _ in ProcessTime() })
-        for start in stride(from: 0, to: dataset.items.count, by: batch) {
-            let end = min(start + batch, dataset.items.count)
-            let loading = ProcessMeter()
-            let prepared = await extractors[0].loader.prepare(Array(start..<end), dataset) { hash in
-                stores.allSatisfy { $0.contains(hash, view: 0) }
-            }
-            cost.load += loading.time
-            var ready: [ImageLoader.Prepared] = []
-            for result in prepared {
-                switch result {
-                case .ready(let image): ready.append(image)
-                case .skipped(let image): skipped.append(image)
+        try await LaneStream.run(pieces: (items.count + batch - 1) / batch, lanes: lanes) { number, lane in
+            let stores = extractors.compactMap(\.store)
+            let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
+                Self.piece(number, of: items, batch), dataset
+            ) { hash in stores.allSatisfy { $0.contains(hash, view: 0) } }
+            var networks: [ProcessTime] = []
+            for extractor in extractors {
+                let missing = images.filter { image in
+                    !image.isKnown && extractor.store.map { !$0.contains(image.hash, view: 0) } == true
                 }
+                networks.append(try await extractor.lanes[lane].compute(missing))
             }
-            for (place, extractor) in extractors.enumerated() {
-                guard let store = extractor.store else { continue }
-                let computing = ProcessMeter()
-                let missing = ready.filter { !$0.isKnown && !store.contains($0.hash, view: 0) }
-                try await extractor.compute(missing, .plain) { _, _ in }
-                cost.networks[place] += computing.time
-            }
-            try consume(ready.map(\.item), ready.map(\.hash))
-            try progress(end, dataset.items.count)
+            return FilledPiece(
+                items: images.map(\.item), hashes: images.map(\.hash), skipped: skipped, load: load,
+                networks: networks)
+        } consume: { number, piece in
+            skipped += piece.skipped
+            cost.load += piece.load.divided(by: lanes)
+            for place in extractors.indices { cost.networks[place] += piece.networks[place].divided(by: lanes) }
+            try consume(piece.items, piece.hashes)
+            try progress(min((number + 1) * batch, items.count), items.count)
         }
         return (skipped, cost)
     }
 
-    /// Gives the values of the chosen items to `consume`, batch by batch and in order.
-    ///
-    /// - Returns: The images that could not be read; whether they are too many is the caller's to say
-    ///   (`PipelineError.check`).
-    package func run(
-        _ dataset: ImageDataset, items: [Int]? = nil,
-        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
-        consume: (Chunk) throws -> Void
-    ) async throws -> [Skipped] {
-        let indices = items ?? Array(dataset.items.indices)
-        var skipped: [Skipped] = []
-        for start in stride(from: 0, to: indices.count, by: batch) {
-            let part = indices[start..<min(start + batch, indices.count)]
-            let chunk = try await values(of: Array(part), in: dataset)
-            skipped += chunk.skipped
-            if !chunk.items.isEmpty { try consume(chunk) }
-            try progress(min(start + batch, indices.count), indices.count)
+    private struct FilledPiece: Sendable {
+        let items: [Int]
+        let hashes: [ContentHash]
+        let skipped: [Skipped]
+        let load: ProcessTime
+        let networks: [ProcessTime]
+    }
+
+    /// The magnitudes of what the network's nodes gave, where they are observed; the same whatever the number of lanes.
+    package func histograms() async -> [String: MagnitudeHistogram] {
+        var all: [String: MagnitudeHistogram] = [:]
+        for lane in lanes {
+            all.merge(await lane.histograms()) { first, second in
+                var both = first
+                both.merge(second)
+                return both
+            }
         }
-        return skipped
+        return all
     }
 }
 
-extension Tensor {
-    fileprivate func rounded(to element: FeatureStore.Element) -> Tensor {
-        Tensor(shape: shape) { target in
-            withUnsafeBufferPointer { _ = target.update(from: $0) }
-            FeatureStore.round(target, to: element)
-        }
+extension ProcessTime {
+    /// The same work with its time on the clock shared by lanes.
+    fileprivate func divided(by lanes: Int) -> ProcessTime {
+        ProcessTime(seconds: seconds / Double(lanes), processorSeconds: processorSeconds)
     }
 }
 

@@ -30,20 +30,22 @@ package enum FeatureFile {
     /// - Parameters:
     ///   - rowShape: The shape of one image's features.
     ///   - attributes: Provenance, kept where the format has a place for it (HDF5).
-    ///   - body: Is given a function that appends rows.
+    ///   - row: What stands beside the features of an item.
+    ///   - body: Is given a function that appends the features of items.
     package static func write(
         to path: String, _ format: Format, rowShape: [Int], element: Element, classes: [String],
-        attributes: [(String, String)], body: ((Tensor, [FeatureRow]) throws -> Void) async throws -> Void
+        attributes: [(String, String)], row: @escaping (Int) -> FeatureRow, body: Body
     ) async throws {
         switch format {
-        case .npz: try await writeNpz(path, rowShape, element, classes, body)
-        case .npy: try await writeNpy(path, rowShape, element, classes, body)
-        case .csv: try await writeCSV(path, rowShape, classes, body)
-        case .h5: try await writeHDF5(path, rowShape, element, classes, attributes, body)
+        case .npz: try await writeNpz(path, rowShape, element, classes, row, body)
+        case .npy: try await writeNpy(path, rowShape, element, classes, row, body)
+        case .csv: try await writeCSV(path, rowShape, classes, row, body)
+        case .h5: try await writeHDF5(path, rowShape, element, classes, attributes, row, body)
         }
     }
 
-    package typealias Body = ((Tensor, [FeatureRow]) throws -> Void) async throws -> Void
+    package typealias Body = ((Tensor, _ items: [Int]) throws -> Void) async throws -> Void
+    private typealias Row = (Int) -> FeatureRow
 
     /// The length of a header that is replaced when the number of rows is known.
     private static let headerCount = 192
@@ -63,41 +65,42 @@ package enum FeatureFile {
     }
 
     private static func writeNpz(
-        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ body: Body
+        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ row: @escaping Row,
+        _ body: Body
     ) async throws {
         var archive = try ZipWriter(path)
-        var rows: [FeatureRow] = []
+        var items: [Int] = []
         var checksum: UInt32 = 0
         var byteCount = 0
         let provisional = header(element, 0, rowShape)
         try archive.begin("features.npy")
         try archive.write(provisional)
         try await body { tensor, added in
-            rows += added
+            items += added
             try withBytes(tensor, element) { bytes in
                 checksum = ZipWriter.checksum(bytes, continuing: checksum)
                 byteCount += bytes.count
                 try archive.write(bytes)
             }
         }
-        let final = header(element, rows.count, rowShape)
+        let final = header(element, items.count, rowShape)
         try archive.replaceStart(
             provisional, by: final, rest: ZipWriter.checksum(of: final, then: checksum, count: byteCount))
         try archive.begin("labels.npy")
-        try archive.write(NumpyArray.file(integers: rows.map(\.label)))
+        try archive.write(NumpyArray.file(integers: items.map { row($0).label }))
         try archive.begin("paths.npy")
-        try archive.write(NumpyArray.file(strings: rows.map(\.path)))
+        try NumpyArray.encode(items.lazy.map { row($0).path }) { try archive.write($0) }
         try archive.begin("classes.npy")
-        try archive.write(NumpyArray.file(strings: classes))
-        if rows.contains(where: { $0.split != nil }) {
+        try NumpyArray.encode(classes) { try archive.write($0) }
+        if items.contains(where: { row($0).split != nil }) {
             try archive.begin("split.npy")
-            try archive.write(NumpyArray.file(strings: rows.map { $0.split ?? "" }))
+            try NumpyArray.encode(items.lazy.map { row($0).split ?? "" }) { try archive.write($0) }
         }
         try archive.commit()
     }
 
     private static func writeNpy(
-        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ body: Body
+        _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ row: @escaping Row, _ body: Body
     ) async throws {
         var file = try AtomicFile(path)
         var index = try AtomicFile(path + ".index.csv")
@@ -107,7 +110,7 @@ package enum FeatureFile {
         try await body { tensor, added in
             rows += added.count
             try withBytes(tensor, element) { try file.write($0) }
-            for row in added {
+            for row in added.map(row) {
                 let name = row.label >= 0 && row.label < classes.count ? classes[row.label] : ""
                 try index.write(CSV.line([row.path, String(row.label), name, row.split ?? ""]))
             }
@@ -117,13 +120,15 @@ package enum FeatureFile {
         try file.commit()
     }
 
-    private static func writeCSV(_ path: String, _ rowShape: [Int], _ classes: [String], _ body: Body) async throws {
+    private static func writeCSV(
+        _ path: String, _ rowShape: [Int], _ classes: [String], _ row: @escaping Row, _ body: Body
+    ) async throws {
         var file = try AtomicFile(path)
         let size = rowShape.reduce(1, *)
         try file.write(CSV.line(["path", "label"] + (0..<size).map { "f\($0)" }))
         try await body { tensor, added in
             let values = tensor.values
-            for (place, row) in added.enumerated() {
+            for (place, row) in added.map(row).enumerated() {
                 let name = row.label >= 0 && row.label < classes.count ? classes[row.label] : ""
                 try file.write(CSV.line([row.path, name] + values[place * size..<(place + 1) * size].map { "\($0)" }))
             }
@@ -133,23 +138,23 @@ package enum FeatureFile {
 
     private static func writeHDF5(
         _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ attributes: [(String, String)],
-        _ body: Body
+        _ row: @escaping Row, _ body: Body
     ) async throws {
         let temporary = AtomicFile.temporaryPath(for: path)
         do {
             let file = try HDF5Writer(temporary, shownAs: path)
             for (name, value) in attributes { try file.setText(name, value) }
             var table = try file.makeTable("features", rowShape: rowShape, isHalf: element == .float16)
-            var rows: [FeatureRow] = []
+            var items: [Int] = []
             try await body { tensor, added in
-                rows += added
+                items += added
                 try file.append(tensor, to: &table)
             }
-            try file.write(integers: rows.map(\.label), as: "labels")
-            try file.write(texts: rows.map(\.path), as: "paths")
+            try file.write(integers: items.map { row($0).label }, as: "labels")
+            try file.write(texts: items.map { row($0).path }, as: "paths")
             try file.write(texts: classes, as: "classes")
-            if rows.contains(where: { $0.split != nil }) {
-                try file.write(texts: rows.map { $0.split ?? "" }, as: "split")
+            if items.contains(where: { row($0).split != nil }) {
+                try file.write(texts: items.map { row($0).split ?? "" }, as: "split")
             }
             _ = consume table
             try file.finish()

@@ -45,13 +45,14 @@ package struct FeatureKeeping: Sendable {
     }
 
     /// The hash of everything that determines a node's outputs but the image.
-    private static func key(_ model: Model, node: String, precision: Precision) -> ContentHash {
+    static func key(_ model: Model, node: String, precision: Precision) -> ContentHash {
         let needed = model.network.ancestors(of: node)
         var network = model.network
         network.nodes = network.nodes.filter { needed.contains($0.name) }
         var parts = [
-            "1", node, precision.rawValue, Machine.arithmetic, network.json.text, model.recipe?.json.text ?? "inputs",
+            "2", node, precision.rawValue, Machine.arithmetic, network.json.text, model.recipe?.json.text ?? "inputs",
         ]
+        if precision == .int8, let quantization = model.quantization { parts.append(quantization.json.text) }
         if let trained = model.trainedPart { parts.append("\(trained.boundary) \(trained.precision.rawValue)") }
         for node in network.nodes {
             for role in ["weight", "bias", "running_mean", "running_var"] {

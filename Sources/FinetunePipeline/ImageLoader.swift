@@ -37,33 +37,19 @@ struct ImageLoader: Sendable {
         case skipped(FeatureExtractor.Skipped)
     }
 
-    /// Decodes items side by side, in order.
+    /// Reads and decodes an item.
     ///
     /// - Parameters:
-    ///   - view: How each is shown to the network.
-    ///   - hashes: Content hashes of items as far as they are known.
+    ///   - view: How it is shown to the network.
+    ///   - hash: Its content hash, where that is known.
     ///   - isKnown: Whether what comes of an image of some content is known, which then is not decoded.
     func prepare(
-        _ items: [Int], _ dataset: ImageDataset, view: ImageView = .plain, hashes: [Int: ContentHash] = [:],
-        isKnown: @escaping @Sendable (ContentHash) -> Bool = { _ in false }
-    ) async -> [Preparation] {
-        await withTaskGroup(of: (Int, Preparation).self) { group in
-            var results = [Preparation?](repeating: nil, count: items.count)
-            for (place, item) in items.enumerated() {
-                if let hash = hashes[item], isKnown(hash), fingerprints?.contains(hash) != false {
-                    results[place] = .ready(Prepared(item: item, hash: hash, pixels: .known))
-                } else {
-                    group.addTask { (place, prepare(item, dataset, view, isKnown)) }
-                }
-            }
-            for await (place, result) in group { results[place] = result }
-            return results.compactMap(\.self)
-        }
-    }
-
-    private func prepare(
-        _ item: Int, _ dataset: ImageDataset, _ view: ImageView, _ isKnown: (ContentHash) -> Bool
+        _ item: Int, _ dataset: ImageDataset, _ view: ImageView = .plain, hash: ContentHash? = nil,
+        _ isKnown: (ContentHash) -> Bool = { _ in false }
     ) -> Preparation {
+        if let hash, isKnown(hash), fingerprints?.contains(hash) != false {
+            return .ready(Prepared(item: item, hash: hash, pixels: .known))
+        }
         do {
             let content = try dataset.content(of: item)
             let hash = ImageDataset.hash(of: content)
@@ -78,15 +64,28 @@ struct ImageLoader: Sendable {
                 keepFingerprint(of: picture, nil, hash)
                 pixels = isKnown ? .known : .crop(crop(picture, hash, view))
             case .encoded(let bytes):
-                let picture = try Picture(decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore)
-                keepFingerprint(of: picture, PictureFormat(of: bytes), hash)
-                pixels = isKnown ? .known : .crop(crop(picture, hash, view))
+                pixels = try self.pixels(of: bytes, hash, view, isKnown: isKnown)
             }
             return .ready(Prepared(item: item, hash: hash, pixels: pixels))
         } catch {
             let reason = (error as? PictureError)?.reason ?? "\(error)"
             return .skipped(FeatureExtractor.Skipped(name: dataset.items[item].name, reason: reason))
         }
+    }
+
+    private func pixels(of bytes: [UInt8], _ hash: ContentHash, _ view: ImageView, isKnown: Bool) throws
+        -> Prepared.Pixels
+    {
+        let wantsFingerprint = fingerprints?.contains(hash) == false
+        // A fingerprint is of the whole picture, and parts of it are where they are in the whole.
+        let reduces = !isKnown && view.isPlain && preprocessor?.reducesWhileDecoding == true
+        if wantsFingerprint || !reduces {
+            let picture = try Picture(decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore)
+            keepFingerprint(of: picture, PictureFormat(of: bytes), hash)
+            if isKnown { return .known }
+            if !reduces { return .crop(crop(picture, hash, view)) }
+        }
+        return .crop(try preprocessor?.crop(decoding: bytes) ?? Picture(decoding: bytes, exif: .ignore))
     }
 
     private func keepFingerprint(of picture: Picture, _ format: PictureFormat?, _ hash: ContentHash) {

@@ -22,6 +22,8 @@ package struct RecipeTest: Sendable {
     package let imageCount: Int
 
     package static let maximumImages = 50
+    /// Images at a time.
+    private static let batch = 4
     /// How many times farther off the second must be for the first to be clear.
     private static let clearRatio = 1.5
 
@@ -58,26 +60,26 @@ package struct RecipeTest: Sendable {
         let items = (0..<count).map { $0 * dataset.items.count / count }
         let shape = [recipe.height, recipe.width, recipe.channels]
         let loader = ImageLoader(try Preprocessor(recipe))
-        let program = try await InferenceProgram(
-            model.network, model.weights, output: source, batch: min(count, 8), height: shape[0], width: shape[1],
-            precision: .fp32, thread: thread)
         let candidates = Self.candidates(recipe)
         let preprocessors = try candidates.map { try Preprocessor(recipe.with($0.pixels)) }
+        let constants = PackedConstants()
+        var programs: [InferenceProgram] = []
+        for thread in thread.lanes.prefix((count + Self.batch - 1) / Self.batch) {
+            programs.append(
+                try await InferenceProgram(
+                    model.network, model.weights, output: source, batch: min(count, Self.batch), height: shape[0],
+                    width: shape[1], precision: .fp32, sharing: constants, thread: thread))
+        }
         var moments = candidates.map { _ in ChannelMoments(channels: normalization.channels) }
         var skipped: [FeatureExtractor.Skipped] = []
-        for start in stride(from: 0, to: count, by: program.batch) {
-            var images: [ImageLoader.Prepared] = []
-            for result in await loader.prepare(Array(items[start..<min(start + program.batch, count)]), dataset) {
-                switch result {
-                case .ready(let image): images.append(image)
-                case .skipped(let image): skipped.append(image)
-                }
-            }
-            guard !images.isEmpty else { continue }
-            for (index, preprocessor) in preprocessors.enumerated() {
-                let values = try await program.run(loader.inputs(of: images, shape: shape, by: preprocessor))
-                moments[index].add(values)
-            }
+        let pieces = (count + Self.batch - 1) / Self.batch
+        try await LaneStream.run(pieces: pieces, lanes: programs.count) { [programs] number, lane in
+            let part = items[number * Self.batch..<min((number + 1) * Self.batch, count)]
+            return try await programs[lane].moments(
+                of: part, in: dataset, loader, preprocessors, shape, channels: normalization.channels)
+        } consume: { _, piece in
+            skipped += piece.skipped
+            for index in moments.indices { moments[index].add(piece.moments[index]) }
         }
         guard skipped.count < count else {
             try PipelineError.check(skipped, of: count)
@@ -103,8 +105,31 @@ package struct RecipeTest: Sendable {
     }
 }
 
+extension InferenceProgram {
+    /// The moments of some images' values under each candidate, computed on the program's thread.
+    fileprivate func moments(
+        of items: ArraySlice<Int>, in dataset: ImageDataset, _ loader: ImageLoader, _ candidates: [Preprocessor],
+        _ shape: [Int], channels: Int
+    ) throws -> (moments: [ChannelMoments], skipped: [FeatureExtractor.Skipped]) {
+        var images: [ImageLoader.Prepared] = []
+        var skipped: [FeatureExtractor.Skipped] = []
+        for item in items {
+            switch loader.prepare(item, dataset) {
+            case .ready(let image): images.append(image)
+            case .skipped(let image): skipped.append(image)
+            }
+        }
+        let moments = try candidates.map { candidate in
+            var moments = ChannelMoments(channels: channels)
+            if !images.isEmpty { moments.add(try run(loader.inputs(of: images, shape: shape, by: candidate))) }
+            return moments
+        }
+        return (moments, skipped)
+    }
+}
+
 /// Sums over images, channel by channel.
-private struct ChannelMoments {
+private struct ChannelMoments: Sendable {
     private var count = 0.0
     private var sums: [Double]
     private var squares: [Double]
@@ -112,6 +137,14 @@ private struct ChannelMoments {
     init(channels: Int) {
         sums = Array(repeating: 0, count: channels)
         squares = sums
+    }
+
+    mutating func add(_ other: ChannelMoments) {
+        count += other.count
+        for channel in sums.indices {
+            sums[channel] += other.sums[channel]
+            squares[channel] += other.squares[channel]
+        }
     }
 
     /// - Parameter values: Shape `[images, channels, height, width]`.

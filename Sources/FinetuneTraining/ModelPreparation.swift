@@ -4,7 +4,7 @@ package import FinetuneDatasets
 package import FinetuneEngine
 internal import FinetuneFiles
 package import FinetuneModels
-internal import FinetunePipeline
+package import FinetunePipeline
 
 extension Model {
     /// The model with a recipe. What the file says is held against its first batch norm; where the file says nothing,
@@ -53,6 +53,39 @@ extension Model {
         return model
     }
 
+    /// The model with what its frozen part needs in a precision: for int8 the ranges of its values, measured on images,
+    /// which is reported with what int8 does to the features.
+    ///
+    /// - Parameters:
+    ///   - isBase: Whether it is a base for a head on these images: what an earlier training measured of it, and the
+    ///     arithmetic in which that one learned, are then forgotten.
+    package func measured(
+        for precision: Precision, on dataset: ImageDataset, cache: FeatureCache?, isBase: Bool, _ thread: EngineThread,
+        _ report: EventHandler
+    ) async throws -> Model {
+        var model = self
+        if isBase { (model.quantization, model.trainedPart) = (nil, nil) }
+        guard precision == .int8, model.quantization == nil, model.network.featureNode != Node.image else {
+            return model
+        }
+        let record = try await QuantizationRecord(model, on: dataset, cache: cache, thread: thread) { done, total in
+            report(.progress(stage: "ranges", done: done, total: total))
+        }
+        model.quantization = record
+        let likeness =
+            record.similarity.map {
+                " Features' cosine similarity to fp32's: median \($0.median.rounded(toPlaces: 4)), least \($0.least.rounded(toPlaces: 4)) of \($0.images) images."
+            } ?? ""
+        report(
+            .note(
+                "int8: the ranges of \(record.ranges.count) layers' values were measured on \(record.images) images.\(likeness)",
+                [
+                    "quantization_images": .integer(record.images),
+                    "quantization_similarity": record.similarity.map(\.json) ?? .null,
+                ]))
+        return model
+    }
+
     /// The model to compute with on this processor, and the precision of what it has frozen: the one asked for, or the
     /// one that it was adapted in, or the fastest. What the processor lacks runs in fp32, which is reported.
     package func computable(in wanted: Precision?, _ report: EventHandler) -> (model: Model, precision: Precision) {
@@ -63,7 +96,7 @@ extension Model {
             model.trainedPart?.precision = .fp32
         }
         var chosen = wanted ?? precision ?? .native
-        if wanted == nil, !chosen.isNative {
+        if wanted == nil || wanted == .int8, !chosen.isNative {
             lacking = chosen
             chosen = .fp32
         }

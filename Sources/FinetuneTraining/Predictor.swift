@@ -48,28 +48,17 @@ package struct Predictor: Sendable {
         _ dataset: ImageDataset, progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         each: (_ item: Int, _ hash: ContentHash, _ probabilities: [Double]) throws -> Void
     ) async throws -> [FeatureExtractor.Skipped] {
-        let items = Array(dataset.items.indices)
-        var skipped: [FeatureExtractor.Skipped] = []
-        for start in stride(from: 0, to: items.count, by: extractor.batch) {
-            let end = min(start + extractor.batch, items.count)
-            let chunk = try await extractor.values(of: Array(items[start..<end]), in: dataset)
-            var rows = probabilities(chunk.values)
-            for view in views.dropFirst() {
-                let other = try await extractor.values(of: chunk.items, in: dataset, view: view)
-                guard other.items == chunk.items else {
-                    throw TrainingError(.unusableData, "cannot go on: an image changed while it was read.")
-                }
+        try await extractor.run(dataset, views: views, progress: progress) { chunks in
+            var rows = probabilities(chunks[0].values)
+            for other in chunks.dropFirst() {
                 for (place, row) in probabilities(other.values).enumerated() {
                     for k in row.indices { rows[place][k] += row[k] }
                 }
             }
-            skipped += chunk.skipped
             for (place, row) in rows.enumerated() {
-                try each(chunk.items[place], chunk.hashes[place], row.map { $0 / Double(views.count) })
+                try each(chunks[0].items[place], chunks[0].hashes[place], row.map { $0 / Double(views.count) })
             }
-            try progress(end, items.count)
-        }
-        return skipped
+        }.skipped
     }
 
     private func probabilities(_ logits: Tensor) -> [[Double]] {

@@ -18,6 +18,12 @@ extension TrainingSettings {
     /// - Throws: `SettingsError`.
     package func check() throws {
         try steps.checkRanges()
+        guard steps.precision.learns else {
+            throw SettingsError(
+                reason:
+                    "--train-precision \(steps.precision.rawValue) has no gradients. Use fp32 or bf16; --precision int8 is for the frozen part."
+            )
+        }
         try Self.check("--val", validation, "a fraction from 0 up to 1") { (0..<1).contains($0) }
         try Self.check("--test", test, "a fraction from 0 up to 1") { (0..<1).contains($0) }
         try checkHead()

@@ -23,6 +23,29 @@ struct PreprocessorTests {
         #expect(try Preprocessor(recipe).crop(source).distance(to: expected) == 0)
     }
 
+    @Test("A JPEG that shrinks by four or more is decoded at a fraction of its size, as Pillow's draft does")
+    func reduces() throws {
+        let folder = Paths.tests + "/Fixtures/reduced/"
+        let bytes = try readFile(folder + "waves.jpg")
+        let cases = try #require(JSON(parsing: readFile(folder + "reduced.json"))["cases"]?.arrayValue)
+        #expect(cases.count == 3)
+        for entry in cases {
+            let (width, height) = (try entry.number("width"), try entry.number("height"))
+            let pixels = try #require(entry["pixels"]?.arrayValue).compactMap(\.intValue).map { UInt8($0) }
+            let expected = Picture(width: width, height: height, channels: 3, bytes: pixels)
+            let recipe = InputRecipe(height: height, width: width, pixels: .raw, fit: .squash)
+            #expect(
+                try Preprocessor(recipe, reducesWhileDecoding: true).crop(decoding: bytes).distance(to: expected) == 0)
+            // Decoded whole it is another picture, but not by much.
+            let whole = try Preprocessor(recipe).crop(decoding: bytes)
+            #expect((1...12).contains(whole.distance(to: expected)))
+        }
+        let half = InputRecipe(height: 64, width: 80, pixels: .raw, fit: .squash)
+        #expect(
+            try Preprocessor(half, reducesWhileDecoding: true).crop(decoding: bytes)
+                == Preprocessor(half).crop(decoding: bytes))
+    }
+
     static let ratios: [(Int, Double, Int)] = [
         (224, 256.0 / 224, 256), (224, 232.0 / 224, 232), (224, 1 / 0.95, 235), (224, 1 / 0.875, 256),
         (288, 1 / 0.95, 303), (299, 1 / 0.875, 341), (32, 1, 32),

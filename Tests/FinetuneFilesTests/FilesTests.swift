@@ -92,11 +92,14 @@ private struct Damage: RandomNumberGenerator {
         try archive.replaceStart(
             provisional, by: final, rest: ZipWriter.checksum(of: final, then: rest, count: numbers.count))
         try archive.begin("names.npy")
-        try archive.write(NumpyArray.file(strings: ["é", "ab"]))
+        try NumpyArray.encode(["é", "ab"]) { try archive.write($0) }
         try archive.commit()
         let read = try ZipArchive(FileSystem.read(path), name: path)
         #expect(read.members.map(\.name) == ["x.npy", "names.npy"])
         #expect(try NumpyArray(parsing: read.content(of: read.members[0]), name: "x").integers == [7, 8])
+        // "é" and a zero, "a" and "b", four bytes each.
+        let texts = [0xE9, 0, 0, 0, 0, 0, 0, 0, 0x61, 0, 0, 0, 0x62, 0, 0, 0] as [UInt8]
+        #expect(Array(try read.content(of: read.members[1]).suffix(16)) == texts)
         #expect(try FileSystem.list(folder) == ["a.npz"])
     }
 }

@@ -1,0 +1,111 @@
+// Post-training quantization: which values of a network are kept as 8-bit integers, and at what scale (Jacob et al. 2018).
+//
+// Values that are never negative, as after a ReLU, are unsigned integers; filters have a scale each. A convolution of
+// unsigned integers sums them exactly in 32 bits. What has no range, or is computed from signed numbers, stays float:
+// the first convolution among them.
+
+/// How a value is kept: a number is about `integer · scale`.
+struct Quantization: Equatable {
+    var scale: Float
+    /// −127…127, or 0…255.
+    var isSigned: Bool
+
+    /// - Parameter range: The largest magnitude that is told from larger ones; where it is 0, all numbers are.
+    init(range: Float, isSigned: Bool) {
+        scale = range > 0 ? range / Float(Self.levels(isSigned: isSigned)) : 1
+        self.isSigned = isSigned
+    }
+
+    /// Integers above zero.
+    static func levels(isSigned: Bool) -> Int { isSigned ? 127 : 255 }
+}
+
+/// What of a lowered network is quantized.
+struct QuantizationPlan {
+    private var values: [Int: Quantization] = [:]
+
+    /// Nothing.
+    init() {}
+
+    /// - Parameter ranges: The range of each step's values by the step's name.
+    init(_ lowering: Lowering, ranges: [String: Float]) {
+        var addends: Set<Int> = []
+        for step in lowering.steps {
+            if case .convolution(_, let residual?, .relu) = step.kind { addends.insert(residual) }
+        }
+        for step in lowering.steps {
+            guard let range = ranges[step.name], range.isFinite, range >= 0 else { continue }
+            if step.isNonnegative {
+                values[step.output] = Quantization(range: range, isSigned: false)
+            } else if addends.contains(step.output) {
+                values[step.output] = Quantization(range: range, isSigned: true)
+            }
+        }
+    }
+
+    /// How a value is kept; nil for one that is not quantized.
+    subscript(value: Int) -> Quantization? { values[value] }
+
+    /// What a convolution reads, where it can be computed on integers.
+    func source(of step: Step) -> Quantization? {
+        guard case .convolution(_, _, let activation) = step.kind, activation == nil || activation == .relu,
+            let quantization = values[step.input], !quantization.isSigned
+        else { return nil }
+        return quantization
+    }
+}
+
+/// The filters of a convolution as integers, each filter with a scale of its own.
+struct QuantizedFilters {
+    /// In the order of the filters' floats.
+    let integers: [Int8]
+    /// `[filters]`; a filter is about `integers · scale`.
+    let scales: [Float]
+
+    /// - Parameters:
+    ///   - weight: Shape `[filters, channels, height, width]`.
+    ///   - hasWideSums: Whether the processor adds products in 32 bits. Elsewhere those of two neighbouring channels are
+    ///     added in 16 bits, which 255 times the sum of two filters' numbers must not overflow.
+    init(_ weight: Tensor, hasWideSums: Bool) {
+        let filters = weight.shape[0]
+        let pixels = weight.shape[2] * weight.shape[3]
+        let size = weight.count / max(filters, 1)
+        var scales = [Float](repeating: 1, count: filters)
+        integers = [Int8](unsafeUninitializedCapacity: weight.count) { integers, written in
+            weight.withUnsafeBufferPointer { values in
+                scales.withUnsafeMutableBufferPointer { scales in
+                    nonisolated(unsafe) let (scales, integers) = (scales, integers)
+                    ParallelLoop.run(filters, grain: max(1, 16384 / max(size, 1))) { range in
+                        for filter in range {
+                            let values = UnsafeBufferPointer(rebasing: values[filter * size..<(filter + 1) * size])
+                            let largest = Self.largest(values, pixels: pixels, hasWideSums: hasWideSums)
+                            let scale = largest > 0 ? largest / 127 : 1
+                            scales[filter] = scale
+                            for index in 0..<size {
+                                let level = (values[index] / scale).rounded(.toNearestOrEven)
+                                integers[filter * size + index] = Int8(max(-127, min(127, level)))
+                            }
+                        }
+                    }
+                }
+            }
+            written = weight.count
+        }
+        self.scales = scales
+    }
+
+    /// The magnitude that becomes 127: that of the largest number, or of what two neighbouring channels can add up to.
+    private static func largest(_ filter: UnsafeBufferPointer<Float>, pixels: Int, hasWideSums: Bool) -> Float {
+        var largest: Float = 0
+        for value in filter where value.isFinite { largest = max(largest, abs(value)) }
+        guard !hasWideSums else { return largest }
+        let channels = filter.count / pixels
+        for channel in stride(from: 0, to: channels - 1, by: 2) {
+            for pixel in 0..<pixels {
+                let (a, b) = (filter[channel * pixels + pixel], filter[(channel + 1) * pixels + pixel])
+                largest = max(largest, max(a, 0) + max(b, 0), max(-a, 0) + max(-b, 0))
+            }
+        }
+        return largest
+    }
+}

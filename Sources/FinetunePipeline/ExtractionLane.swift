@@ -1,0 +1,220 @@
+// One thread that takes images all the way: reads, decodes, runs the network, keeps what comes of it.
+
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import FinetuneModels
+
+/// A lane of a `FeatureExtractor`. Its network is compiled when the first image needs it.
+actor ExtractionLane {
+    private let thread: EngineThread
+    private let loader: ImageLoader
+    private let store: FeatureStore?
+    /// `[height, width, channels]` of the network's input.
+    private let inputShape: [Int]
+    /// Of one image's values.
+    private let outputShape: [Int]
+    private let batch: Int
+    private var network: CompiledPart
+
+    private enum CompiledPart {
+        case recipe(SegmentRecipe)
+        case segments([Segment])
+    }
+
+    nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
+
+    init(
+        _ recipe: SegmentRecipe, _ loader: ImageLoader, _ store: FeatureStore?, inputShape: [Int], outputShape: [Int],
+        batch: Int, on thread: EngineThread
+    ) {
+        network = .recipe(recipe)
+        (self.loader, self.store, self.batch, self.thread) = (loader, store, batch, thread)
+        (self.inputShape, self.outputShape) = (inputShape, outputShape)
+    }
+
+    // MARK: Images
+
+    /// Reads and decodes items, in order.
+    ///
+    /// - Parameter isKnown: Whether what comes of an image of some content is known, which then is not decoded.
+    func prepare(
+        _ items: ArraySlice<Int>, _ dataset: ImageDataset, view: ImageView = .plain,
+        hashes: [Int: ContentHash] = [:], isKnown: (ContentHash) -> Bool
+    ) -> (images: [ImageLoader.Prepared], skipped: [FeatureExtractor.Skipped], cost: ProcessTime) {
+        let meter = ProcessMeter(ofThread: true)
+        var images: [ImageLoader.Prepared] = []
+        var skipped: [FeatureExtractor.Skipped] = []
+        for item in items {
+            switch loader.prepare(item, dataset, view, hash: hashes[item], isKnown) {
+            case .ready(let image): images.append(image)
+            case .skipped(let image): skipped.append(image)
+            }
+        }
+        return (images, skipped, meter.time)
+    }
+
+    /// The values of at most `batch` items, in order: found where they are kept, else computed.
+    func values(
+        of items: ArraySlice<Int>, in dataset: ImageDataset, view: ImageView, hashes: [Int: ContentHash]
+    ) async throws -> FeatureExtractor.Chunk {
+        var (images, skipped, load) = prepare(items, dataset, view: view, hashes: hashes) { [store] hash in
+            store?.contains(view.key(for: hash), view: 0) ?? false
+        }
+        let size = outputShape.reduce(1, *)
+        let storage = TensorStorage(count: images.count * size)
+        let rows = UnsafeMutableBufferPointer(mutating: storage.values)
+        func row(_ place: Int) -> UnsafeMutableBufferPointer<Float> {
+            UnsafeMutableBufferPointer(rebasing: rows[place * size..<(place + 1) * size])
+        }
+        var missing: [Int] = []
+        for (place, image) in images.enumerated() {
+            if image.isKnown {
+                if store?.read(view.key(for: image.hash), view: 0, into: row(place)) == true { continue }
+                // What is kept of it is damaged: compute it again.
+                let again = prepare([image.item], dataset, view: view) { _ in false }
+                guard let prepared = again.images.first else {
+                    throw PipelineError(description: "'\(dataset.items[image.item].name)' changed while it was read.")
+                }
+                load += again.cost
+                images[place] = prepared
+            }
+            missing.append(place)
+        }
+        let network = try await compute(missing.map { images[$0] }, view) { index, values in
+            _ = row(missing[index]).update(from: values)
+        }
+        return FeatureExtractor.Chunk(
+            items: images.map(\.item), hashes: images.map(\.hash),
+            values: Tensor(shape: [images.count] + outputShape, storage: storage), skipped: skipped,
+            cost: FeatureExtractor.Cost(load: load, network: network))
+    }
+
+    /// Runs the network on images and keeps what comes of them.
+    ///
+    /// - Parameter each: Is given the place of an image and its values, as they are kept.
+    /// - Returns: What the network took, without its compilation.
+    func compute(
+        _ images: [ImageLoader.Prepared], _ view: ImageView = .plain,
+        each: (Int, UnsafeMutableBufferPointer<Float>) -> Void = { _, _ in }
+    ) async throws -> ProcessTime {
+        guard !images.isEmpty else { return ProcessTime() }
+        let segments = try await compiled()
+        var cost = ProcessTime()
+        for start in stride(from: 0, to: images.count, by: batch) {
+            let places = start..<min(start + batch, images.count)
+            var values = loader.inputs(of: Array(images[places]), shape: inputShape)
+            let meter = ProcessMeter(ofThread: thread.count == 1)
+            for segment in segments {
+                values = try await segment.program.run(values)
+                if let rounding = segment.rounding { values = values.rounded(to: rounding) }
+            }
+            cost += meter.time
+            keep(values, of: images[places], view, each)
+        }
+        return cost
+    }
+
+    private func keep(
+        _ values: Tensor, of images: ArraySlice<ImageLoader.Prepared>, _ view: ImageView,
+        _ each: (Int, UnsafeMutableBufferPointer<Float>) -> Void
+    ) {
+        let size = outputShape.reduce(1, *)
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { row in
+            values.withUnsafeBufferPointer { source in
+                for (index, place) in images.indices.enumerated() {
+                    _ = row.update(from: source[index * size..<(index + 1) * size])
+                    if let store {
+                        FeatureStore.round(row, to: store.element)
+                        store.insert(view.key(for: images[place].hash), view: 0, UnsafeBufferPointer(row))
+                    }
+                    each(place, row)
+                }
+            }
+        }
+    }
+
+    // MARK: The network
+
+    private func compiled() async throws -> [Segment] {
+        switch network {
+        case .segments(let segments): return segments
+        case .recipe(let recipe):
+            let segments = try await recipe.compile(image: inputShape, batch: batch, thread: thread)
+            network = .segments(segments)
+            return segments
+        }
+    }
+
+    /// The magnitudes that the network's nodes gave so far, where they are observed.
+    func histograms() async -> [String: MagnitudeHistogram] {
+        guard case .segments(let segments) = network else { return [:] }
+        var all: [String: MagnitudeHistogram] = [:]
+        for segment in segments { all.merge(await segment.program.histograms) { first, _ in first } }
+        return all
+    }
+}
+
+/// A part of the network in one precision, and how its results are rounded before anybody reads them.
+struct Segment: Sendable {
+    let program: InferenceProgram
+    let rounding: FeatureStore.Element?
+}
+
+/// What a lane's network is compiled from; lanes share the packed filters.
+struct SegmentRecipe: Sendable {
+    let model: Model
+    let node: String
+    let precision: Precision
+    let observes: Bool
+    private let constants = [PackedConstants(), PackedConstants()]
+
+    init(_ model: Model, node: String, precision: Precision, observes: Bool) {
+        (self.model, self.node, self.precision, self.observes) = (model, node, precision, observes)
+    }
+
+    /// One program, or two where the trained part has a precision of its own or reads rounded values; none where the
+    /// image itself is wanted.
+    func compile(image: [Int], batch: Int, thread: EngineThread) async throws -> [Segment] {
+        guard node != Node.image else { return [] }
+        let network = model.network
+        func program(
+            _ network: Network, _ node: String, _ shape: [Int], _ order: ImageOrder, _ precision: Precision,
+            _ constants: PackedConstants
+        ) async throws -> InferenceProgram {
+            let (height, width) = order == .channelsLast ? (shape[0], shape[1]) : (shape[1], shape[2])
+            return try await InferenceProgram(
+                network, model.weights, output: node, batch: batch, height: height, width: width, order: order,
+                precision: precision, ranges: model.quantization?.ranges ?? [:], sharing: constants,
+                observes: observes, thread: thread)
+        }
+        guard let trained = model.trainedPart, network.ancestors(of: node).contains(trained.boundary),
+            trained.boundary != node
+        else {
+            let whole = try await program(network, node, image, .channelsLast, precision, constants[0])
+            return [Segment(program: whole, rounding: nil)]
+        }
+        // Rounding bfloat16 to bfloat16 changes nothing, so one program does.
+        if trained.boundary == Node.image || (precision == .bf16 && trained.precision == .bf16) {
+            let whole = try await program(network, node, image, .channelsLast, trained.precision, constants[0])
+            return [Segment(program: whole, rounding: nil)]
+        }
+        let frozen = try await program(network, trained.boundary, image, .channelsLast, precision, constants[0])
+        let between = await frozen.outputShape
+        let rest = try await program(
+            network.part(after: trained.boundary, outputShape: between), node, between, .channelsFirst,
+            trained.precision, constants[1])
+        return [
+            Segment(program: frozen, rounding: .kept(of: between, precision)), Segment(program: rest, rounding: nil),
+        ]
+    }
+}
+
+extension Tensor {
+    fileprivate func rounded(to element: FeatureStore.Element) -> Tensor {
+        Tensor(shape: shape) { target in
+            withUnsafeBufferPointer { _ = target.update(from: $0) }
+            FeatureStore.round(target, to: element)
+        }
+    }
+}

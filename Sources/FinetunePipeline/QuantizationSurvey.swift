@@ -1,0 +1,90 @@
+// What int8 needs to know before it can compute a network: the ranges of its values on a user's own images, and what
+// becomes of the features.
+
+internal import FinetuneCheckpoints
+package import FinetuneDatasets
+package import FinetuneEngine
+internal import FinetuneFiles
+package import FinetuneModels
+
+extension QuantizationRecord {
+    /// Images on which ranges are measured, at most.
+    package static let images = 200
+    /// Of these, images whose features are computed in both precisions.
+    private static let compared = 64
+
+    /// Measures a network on images: up to 200, evenly spread over the data set.
+    ///
+    /// - Parameters:
+    ///   - cache: Where the measurement stays for later runs on the same images; nil keeps it nowhere.
+    /// - Throws: `EngineError`, `PipelineError`.
+    package init(
+        _ model: Model, on dataset: ImageDataset, cache: FeatureCache?, thread: EngineThread,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    ) async throws {
+        let count = min(Self.images, dataset.items.count)
+        let items = (0..<count).map { $0 * dataset.items.count / count }
+        let node = model.network.featureNode
+        let key = Self.key(model, node, items, dataset)
+        if let found = cache?.note(key).flatMap(QuantizationRecord.init) {
+            self = found
+            return
+        }
+        let observer = try await FeatureExtractor(
+            model, node: node, inputShape: dataset.inputShape, precision: .fp32, imageCount: count, observes: true,
+            thread: thread)
+        var features: [Int: [Float]] = [:]
+        var seen = 0
+        _ = try await observer.run(dataset, items: items, progress: progress) { chunk in
+            seen += chunk.items.count
+            let size = chunk.values.count / chunk.items.count
+            chunk.values.withUnsafeBufferPointer { values in
+                for (place, item) in chunk.items.enumerated() where features.count < Self.compared {
+                    features[item] = Array(values[place * size..<(place + 1) * size])
+                }
+            }
+        }
+        self.init(ranges: await observer.histograms().mapValues(\.range), images: seen)
+
+        var quantized = model
+        quantized.quantization = self
+        let chosen = items.filter { features[$0] != nil }
+        let integers = try await FeatureExtractor(
+            quantized, node: node, inputShape: dataset.inputShape, precision: .int8, imageCount: chosen.count,
+            thread: thread)
+        let chunk = try await integers.values(of: chosen, in: dataset)
+        let size = chunk.values.count / max(chunk.items.count, 1)
+        let values = chunk.values.values
+        let rows = chunk.items.indices.map { Array(values[$0 * size..<($0 + 1) * size]) }
+        similarity = Similarity(rows, chunk.items.map { features[$0] ?? [] })
+        cache?.keep(json, under: key)
+    }
+
+    /// The hash of everything that decides the outcome.
+    private static func key(_ model: Model, _ node: String, _ items: [Int], _ dataset: ImageDataset) -> ContentHash {
+        let contents = items.map { (try? dataset.content(of: $0)).map { ImageDataset.hash(of: $0).text } ?? "none" }
+        let network = FeatureKeeping.key(model, node: node, precision: .fp32)
+        return ContentHash(of: "ranges 1 \(network.text) \(contents.joined(separator: " "))")
+    }
+}
+
+extension QuantizationRecord.Similarity {
+    /// Compares rows with their references: the cosine of the angle between the two, each less the mean of its kind.
+    ///
+    /// - Returns: Nil for less than two rows.
+    init?(_ rows: [[Float]], _ references: [[Float]]) {
+        guard rows.count >= 2 else { return nil }
+        func centred(_ rows: [[Float]]) -> [[Double]] {
+            let means = rows[0].indices.map { column in
+                rows.reduce(0) { $0 + Double($1[column]) } / Double(rows.count)
+            }
+            return rows.map { zip($0, means).map { Double($0) - $1 } }
+        }
+        func product(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+        let cosines = zip(centred(rows), centred(references)).map { row, reference in
+            let lengths = (product(row, row) * product(reference, reference)).squareRoot()
+            return lengths > 0 ? product(row, reference) / lengths : 1
+        }.sorted()
+        self.init(median: cosines[cosines.count / 2], least: cosines[0], images: cosines.count)
+    }
+}
