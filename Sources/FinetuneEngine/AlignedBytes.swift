@@ -9,7 +9,13 @@ final class AlignedBytes {
     private let mapping: (start: UnsafeMutableRawPointer, byteCount: Int)?
     private static let hugePage = 1 << 21
 
-    init(byteCount: Int) {
+    /// - Parameter isEvictable: Whether the system may put the bytes on the disk when others need the memory. Where the
+    ///   disk has no room for them, they stay in memory.
+    init(byteCount: Int, isEvictable: Bool = false) {
+        if isEvictable, let start = Self.mapFile(byteCount) {
+            (address, mapping) = (start, (start, byteCount))
+            return
+        }
         mapping = byteCount >= Self.hugePage ? Self.map(byteCount + Self.hugePage) : nil
         guard let mapping else {
             address = .allocate(byteCount: max(byteCount, 64), alignment: 64)
@@ -24,6 +30,20 @@ final class AlignedBytes {
     private static func map(_ byteCount: Int) -> (UnsafeMutableRawPointer, Int)? {
         let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         return start == MAP_FAILED ? nil : start.map { ($0, byteCount) }
+    }
+
+    /// The bytes of a file without a name, which ends with its mapping, in the folder for large temporary files. Its
+    /// whole size is allocated, for a disk that is full when a page is written would end the program.
+    private static func mapFile(_ byteCount: Int) -> UnsafeMutableRawPointer? {
+        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
+        var name = Array("\(folder)/finetune-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&name)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        unlink(name)
+        guard posix_fallocate(descriptor, 0, byteCount) == 0 else { return nil }
+        let start = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0)
+        return start == MAP_FAILED ? nil : start
     }
 
     deinit {

@@ -273,12 +273,11 @@ final class CompiledProgram {
         values[value].quantization = quantization
     }
 
-    /// The value as floats, channels last: what leaves the blocked layouts does so in full precision.
+    /// The value, which is floats, channels last: what leaves the blocked layouts does so in full precision.
     private func channelsLast(_ value: Int, _ step: Step) throws -> ProgramBuilder.Operand {
         let (found, channels, height, width) = try image(value, step)
         let layout = try Layout([batch, channels, height, width], dnnl_f32, .channelsLast)
-        return try builder.copied(
-            step.name, values[value].operand, found, to: layout, factor: values[value].quantization?.scale)
+        return try builder.copied(step.name, values[value].operand, found, to: layout)
     }
 
     /// The result as plain floats.

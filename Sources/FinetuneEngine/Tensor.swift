@@ -155,9 +155,13 @@ package final class TensorStorage: @unchecked Sendable {
     package let values: UnsafeBufferPointer<Float>
     private let release: () -> Void
 
+    /// Bytes from which on a tensor is no network's weight nor a batch, but the features of a whole data set: the system
+    /// may then put them on the disk, so that they can be more than there is memory.
+    private static let evictableByteCount = 1 << 28
+
     /// Allocates `count` floats, uninitialized.
     package init(count: Int) {
-        let bytes = AlignedBytes(byteCount: count * 4)
+        let bytes = AlignedBytes(byteCount: count * 4, isEvictable: count * 4 >= Self.evictableByteCount)
         values = UnsafeBufferPointer(start: bytes.address.bindMemory(to: Float.self, capacity: count), count: count)
         release = { withExtendedLifetime(bytes) {} }
     }

@@ -8,8 +8,9 @@ internal import FinetuneFiles
 package import FinetuneModels
 
 extension QuantizationRecord {
-    /// Images on which ranges are measured, at most.
-    package static let images = 200
+    /// Images on which ranges are measured: 200, of small sets a quarter, so that measuring does not take longer than what
+    /// it is for; but 64 where there are so many.
+    private static func count(of all: Int) -> Int { min(all, max(64, min(200, all / 4))) }
     /// Of these, images whose features are computed in both precisions.
     private static let compared = 64
 
@@ -22,7 +23,7 @@ extension QuantizationRecord {
         _ model: Model, on dataset: ImageDataset, cache: FeatureCache?, thread: EngineThread,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) async throws {
-        let count = min(Self.images, dataset.items.count)
+        let count = Self.count(of: dataset.items.count)
         let items = (0..<count).map { $0 * dataset.items.count / count }
         let node = model.network.featureNode
         let key = Self.key(model, node, items, dataset)

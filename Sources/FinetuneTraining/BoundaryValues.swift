@@ -57,16 +57,20 @@ struct BoundaryValues {
         -> Tensor
     {
         let size = extractor.outputShape.reduce(1, *)
-        var values: [Float] = []
-        values.reserveCapacity(views.count * items.count * size)
+        let storage = TensorStorage(count: views.count * items.count * size)
+        let values = UnsafeMutableBufferPointer(mutating: storage.values)
+        var written = 0
         for view in views {
             for start in stride(from: 0, to: items.count, by: Self.chunk) {
-                try progress(values.count / size, views.count * items.count)
+                try progress(written / size, views.count * items.count)
                 let part = Array(items[start..<min(start + Self.chunk, items.count)])
-                try await of(part, view).withUnsafeBufferPointer { values.append(contentsOf: $0) }
+                try await of(part, view).withUnsafeBufferPointer { source in
+                    _ = UnsafeMutableBufferPointer(rebasing: values[written...]).update(from: source)
+                    written += source.count
+                }
             }
         }
-        return Tensor(shape: [views.count * items.count, size], values: values)
+        return Tensor(shape: [views.count * items.count, size], storage: storage)
     }
 
     /// Images at a time.

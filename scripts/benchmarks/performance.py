@@ -1,6 +1,7 @@
 """Measures finetune beside the programs that do the same work, both sides in one run, and writes the page of it.
 
-    python performance.py FINETUNE [--rounds 3] [--only TEXT] [--quick] [--data FOLDER] [--threads 2] [--keep FILE.json]
+    python performance.py FINETUNE [--rounds 3] [--only TEXT] [--without TEXT] [--quick] [--data FOLDER] [--threads 2]
+                          [--keep FILE.json]
 
 The rows are in rows.py. With --keep, rows that the file has are not measured again.
 """
@@ -27,6 +28,8 @@ def arguments():
     parser.add_argument("finetune", help=argparse.SUPPRESS)
     parser.add_argument("--rounds", type=int, help="rounds of ours and the peer's (default: 3, with --quick 1)")
     parser.add_argument("--only", default="", metavar="TEXT", help="rows whose key or work has this in it")
+    parser.add_argument("--without", metavar="TEXT", help="leave out rows whose key or work has this in it; what an "
+                        "earlier run kept of them is still on the page")
     parser.add_argument("--list", action="store_true", help="print the rows, and measure nothing")
     parser.add_argument("--quick", action="store_true", help="few images and one round: whether it works, not how fast")
     parser.add_argument("--data", metavar="FOLDER", help="photographs: train/ and val/ with a folder a class (default: "
@@ -58,13 +61,15 @@ def arguments():
 def main():
     options = arguments()
     import rows
-    selected = [row for row in rows.ROWS if options.only in f"{row.key} {rows.work(row, options.counts)}"]
+    names = {row: f"{row.key} {rows.work(row, options.counts)}" for row in rows.ROWS}
+    selected = [row for row, name in names.items()
+                if options.only in name and not (options.without and options.without in name)]
     if options.list:
         for row in selected:
             print(f"{row.key:20} {rows.work(row, options.counts)}")
         return
     if not selected:
-        sys.exit(f"scripts/bench: no row has '{options.only}' in its key or work. scripts/bench --list prints them")
+        sys.exit("scripts/bench: --only and --without leave no row. scripts/bench --list prints them all")
     import machine
     import results
     from processes import Failed
