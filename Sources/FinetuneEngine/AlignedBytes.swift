@@ -22,8 +22,11 @@ final class AlignedBytes {
             return
         }
         address = mapping.start.alignedUp(toMultipleOf: Self.hugePage)
-        // Where the system gives pages of 2 MB, filling them takes a fraction of the time, and so does finding them.
-        madvise(address, byteCount, MADV_HUGEPAGE)
+        // Where the system gives pages of 2 MB, filling them takes a fraction of the time, and so does finding them. The
+        // last bytes, which would leave most of one empty, have small ones.
+        let whole = byteCount / Self.hugePage * Self.hugePage
+        madvise(address, whole, MADV_HUGEPAGE)
+        madvise(address + whole, mapping.byteCount - (address - mapping.start) - whole, MADV_NOHUGEPAGE)
     }
 
     /// Large blocks come from the system and go back to it: `malloc` would keep them for others that never come.

@@ -1,9 +1,8 @@
-// 3×3 convolutions with a quarter of the multiplications, or four ninths: F(4×4, 3×3) and F(2×2, 3×3) of Lavin and Gray
-// 2016, for processors on which oneDNN has no such kernel. oneDNN multiplies the matrices; the transforms are here.
+// 3×3 convolutions with a quarter of the multiplications: F(4×4, 3×3) of Lavin and Gray 2016, for processors on which
+// oneDNN has no such kernel. oneDNN multiplies the matrices; the transforms are here.
 //
 // Images are blocked by eight channels, `[batch, channels/8, height, width, 8]`. Each tile of 4×4 results is made of
-// 6×6 pixels, which become 36 numbers a channel; for each of the 36 a matrix of filters × channels meets all tiles. For
-// images of few pixels tiles are of 2×2: less of them hangs over the border, and filters take less memory.
+// 6×6 pixels, which become 36 numbers a channel; for each of the 36 a matrix of filters × channels meets all tiles.
 
 internal import CFinetuneDNNL
 
@@ -19,10 +18,10 @@ struct Winograd {
     private typealias Lanes = SIMD8<Float>
 
     /// Pixels of a tile's side, in what is made and in what is read.
-    private var side: Int { outputHeight * outputWidth > 64 ? 4 : 2 }
-    private var window: Int { side + 2 }
+    private let side = 4
+    private let window = 6
     /// Matrices that meet a tile.
-    var points: Int { window * window }
+    let points = 36
     private var tilesDown: Int { (outputHeight + side - 1) / side }
     private var tilesAcross: Int { (outputWidth + side - 1) / side }
     var tiles: Int { batch * tilesDown * tilesAcross }
@@ -65,19 +64,12 @@ struct Winograd {
         _ g: UnsafePointer<Double>, step: Int, _ store: (_ value: Double, _ index: Int) -> Void
     ) {
         let (first, middle, last) = (g[0], g[step], g[2 * step])
-        if side == 2 {
-            store(first, 0)
-            store((first + last + middle) / 2, 1)
-            store((first + last - middle) / 2, 2)
-            store(last, 3)
-        } else {
-            store(first / 4, 0)
-            store((first + last + middle) / -6, 1)
-            store((first + last - middle) / -6, 2)
-            store((first + 4 * last + 2 * middle) / 24, 3)
-            store((first + 4 * last - 2 * middle) / 24, 4)
-            store(last, 5)
-        }
+        store(first / 4, 0)
+        store((first + last + middle) / -6, 1)
+        store((first + last - middle) / -6, 2)
+        store((first + 4 * last + 2 * middle) / 24, 3)
+        store((first + 4 * last - 2 * middle) / 24, 4)
+        store(last, 5)
     }
 
     // MARK: Images
@@ -142,7 +134,7 @@ struct Winograd {
         return (UnsafeRawPointer(border), rowBytes)
     }
 
-    /// `Bᵀ·d` of six numbers, or four, `step` bytes apart.
+    /// `Bᵀ·d` of six numbers, `step` bytes apart.
     @inline(__always)
     private func transformInput(
         _ source: UnsafeRawPointer, step: Int, into o: UnsafeMutableRawPointer, step outStep: Int
@@ -151,15 +143,7 @@ struct Winograd {
         func store(_ value: Lanes, _ index: Int) {
             o.storeBytes(of: value, toByteOffset: index * outStep, as: Lanes.self)
         }
-        let (d1, d2, d3) = (d(1), d(2), d(3))
-        if side == 2 {
-            store(d(0) - d2, 0)
-            store(d1 + d2, 1)
-            store(d2 - d1, 2)
-            store(d1 - d3, 3)
-            return
-        }
-        let d4 = d(4)
+        let (d1, d2, d3, d4) = (d(1), d(2), d(3), d(4))
         let even = d4 - 4 * d2
         let odd = d3 - 4 * d1
         let difference = d4 - d2
@@ -221,14 +205,12 @@ struct Winograd {
         }
     }
 
-    /// `Aᵀ·m` of six numbers, `step` bytes apart: four; of four numbers two, and two that mean nothing.
+    /// `Aᵀ·m` of six numbers, `step` bytes apart: four.
     @inline(__always)
     private func transformOutput(_ source: UnsafeRawPointer, step: Int) -> InlineArray<4, Lanes> {
         func m(_ index: Int) -> Lanes { source.load(fromByteOffset: index * step, as: Lanes.self) }
-        let (m1, m2, m3) = (m(1), m(2), m(3))
+        let (m1, m2, m3, m4) = (m(1), m(2), m(3), m(4))
         let near = (sum: m1 + m2, difference: m1 - m2)
-        if side == 2 { return [m(0) + near.sum, near.difference - m3, m3, m3] }
-        let m4 = m(4)
         let far = (sum: m3 + m4, difference: m3 - m4)
         return [
             m(0) + near.sum + far.sum, near.difference + 2 * far.difference, near.sum + 4 * far.sum,
@@ -239,9 +221,10 @@ struct Winograd {
 
 extension FoldedConvolution {
     /// Whether `Winograd` computes this convolution faster than oneDNN's direct kernel: where that blocks channels by
-    /// eight, and channels and pixels are many enough to pay for the transforms.
+    /// eight, and channels and pixels are many enough to pay for the transforms, and for the memory of filters that are
+    /// four times as many numbers.
     func suitsTransforms(_ precision: Precision, _ activation: Activation?, height: Int, width: Int) -> Bool {
-        hasTransforms(precision) && finetune_blocks_by_eight() != 0 && height * width >= 36
+        hasTransforms(precision) && finetune_blocks_by_eight() != 0 && height * width >= 64
             && inputChannels >= 32 && filters >= 32
             && (activation == nil || activation == .relu || activation == .leakyReLU)
     }

@@ -51,21 +51,21 @@ def write(path, results, machine, versions):
 
 
 def body(results, machine, versions):
-    counts, rounds = results.identity["counts"], results.identity["rounds"]
+    counts = results.identity["counts"]
     measured = [(row, results.rows[row.key]) for row in table.ROWS if row.key in results.rows]
     lines = [
         "## Figures", "",
         f"{datetime.date.today():%-d %B %Y}; {machine['name']} "
         f"({', '.join(machine['features']) or 'no wide instructions'}), "
         f"{machine['cores']} cores, {machine['memory_gib']:.0f} GiB; {results.identity['threads']} threads a side, "
-        f"{rounds} round{'s' * (rounds != 1)}; {data(results.identity)}.",
+        f"{data(results.identity)}.",
         "", ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
     if not machine["native_bf16"]:
         lines += ["This processor does not compute bf16 natively: finetune's default precision is fp32 here.", ""]
     lines += [
         f"![Ratios of finetune to its peers; memory and time an image as images grow in number]({PICTURE})", "",
-        "| | work | finetune | peer | ratio | least to greatest | aim | |",
-        "| ---: | --- | ---: | --- | ---: | ---: | ---: | --- |"]
+        "| | work | finetune | peer | ratio | least to greatest | rounds | aim | |",
+        "| ---: | --- | ---: | --- | ---: | ---: | ---: | ---: | --- |"]
     notes = []
     for row, result in measured:
         number = table.ROWS.index(row) + 1
@@ -84,13 +84,13 @@ def data(identity):
 def cells(row, result):
     if "failed" in result:
         reason = result["failed"].replace("|", "\\|")
-        return f"not measured: {reason} | | | | {row.kind.goal} {row.aim:g} | failed"
+        return f"not measured: {reason} | | | | | {row.kind.goal} {row.aim:g} | failed"
     ours, peer, ratios = result["ours"], result["peer"], result["ratios"]
     ratio = statistics.median(ratios)
     reached = ratio >= row.aim if row.kind.goal == "≥" else ratio <= row.aim
     return (
         f"{amount(ours)} {row.unit}{how(result['ours_name'])} | {amount(peer)} {row.unit} ({result['peer_name']}) | "
-        f"**{ratio:.2f}** | {min(ratios):.2f} to {max(ratios):.2f} | {row.kind.goal} {row.aim:g} | "
+        f"**{ratio:.2f}** | {min(ratios):.2f} to {max(ratios):.2f} | {len(ratios)} | {row.kind.goal} {row.aim:g} | "
         f"{'reached' if reached else 'not reached'}")
 
 

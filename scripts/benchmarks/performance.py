@@ -79,7 +79,7 @@ def main():
         versions = machine.versions(options.finetune, REPOSITORY)
         kept = results.Results(options.keep, dict(
             processor=processor["name"], versions=versions, program=machine.fingerprint(options.finetune),
-            threads=options.threads, rounds=options.rounds, counts=options.counts, data=options.data or "generated"))
+            threads=options.threads, counts=options.counts, data=options.data or "generated"))
     except Failed as failure:
         sys.exit(f"scripts/bench: {failure}.")
     measure(options, selected, kept, processor)
