@@ -46,6 +46,7 @@ let package = Package(
         .executable(name: "finetune", targets: ["FinetuneCommand"]),
         .executable(name: "finetune-read-weights", targets: ["FinetuneReadWeights"]),
     ],
+    traits: [.trait(name: "MPI", description: "Runs that several processes share, under Open MPI's mpirun or Slurm.")],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         .package(url: "https://github.com/hummingbird-project/swift-mustache", from: "2.1.1"),
@@ -61,9 +62,13 @@ let package = Package(
         library("CFinetunePNG", pkgConfig: "spng", apt: "libspng-dev"),
         library("CFinetuneWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
         library("CFinetuneTIFF", pkgConfig: "libtiff-4", apt: "libtiff-dev"),
+        library("CFinetuneMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
 
         room("FinetuneFiles", ["CFinetuneZlib", "CFinetuneXXHash"]),
-        room("FinetuneEngine", ["CFinetuneDNNL", "CFinetuneBLAS", "FinetuneFiles"]),
+        room(
+            "FinetuneRanks",
+            ["FinetuneFiles", .target(name: "CFinetuneMPI", condition: .when(traits: ["MPI"]))]),
+        room("FinetuneEngine", ["CFinetuneDNNL", "CFinetuneBLAS", "FinetuneRanks", "FinetuneFiles"]),
         room("FinetuneModels", ["FinetuneEngine", "FinetuneFiles"]),
         room("FinetuneCheckpoints", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "CFinetuneHDF5"]),
         room(
@@ -74,7 +79,10 @@ let package = Package(
             ]),
         room(
             "FinetunePipeline",
-            ["FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles"]),
+            [
+                "FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneRanks",
+                "FinetuneFiles",
+            ]),
         room("FinetuneEvaluation", ["FinetuneFiles"]),
         room(
             "FinetuneReport", ["FinetuneFiles", .product(name: "Mustache", package: "swift-mustache")],
@@ -83,7 +91,7 @@ let package = Package(
             "FinetuneTraining",
             [
                 "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints", "FinetuneDatasets",
-                "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+                "FinetuneModels", "FinetuneEngine", "FinetuneRanks", "FinetuneFiles",
             ]),
         room(
             "Finetune",
@@ -95,7 +103,7 @@ let package = Package(
             name: "FinetuneCommand",
             dependencies: [
                 "FinetuneTraining", "FinetuneReport", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
-                "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+                "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneRanks", "FinetuneFiles",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
@@ -105,6 +113,7 @@ let package = Package(
 
         .target(name: "TestSupport", dependencies: ["FinetuneFiles"], path: "Tests/TestSupport", swiftSettings: strict),
         tests("FinetuneFilesTests", ["FinetuneFiles", "TestSupport"]),
+        tests("FinetuneRanksTests", fixtures: false, ["FinetuneRanks"]),
         tests("FinetuneEngineTests", ["FinetuneEngine", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneModelsTests", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport"]),
         tests(

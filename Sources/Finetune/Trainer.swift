@@ -58,8 +58,8 @@ public struct Trainer: Sendable {
         for note in base.model.notes { report(.warning(note)) }
         let model = try await base.model.findingRecipe(on: images.dataset, thread, report).measured(
             for: settings.precision, on: images.dataset, cache: settings.cache, isBase: true, thread, report)
-        let result = try await FinetuneTraining.Trainer(model, images.dataset, settings, context, thread: thread)
-            .run(report)
+        let trainer = try FinetuneTraining.Trainer(model, images.dataset, settings, context, thread: thread)
+        guard let result = try await trainer.run(report) else { preconditionFailure("one process is the first") }
         func score(_ part: Split.Part) -> Evaluation? { result.scores.first { $0.part == part }?.evaluation }
         return Run(
             model: AdaptedModel(model: result.model), validation: score(.validation), test: score(.test),

@@ -5,9 +5,10 @@ internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
+internal import FinetuneRanks
 internal import FinetuneTraining
 
-struct CompareCommand: AsyncParsableCommand {
+struct CompareCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
         abstract: "Compares strategies on the same images: accuracy with intervals, cost, one advice.",
@@ -71,8 +72,8 @@ struct CompareCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
-        let console = Console(output)
+    func run(_ ranks: Ranks) async throws {
+        let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(learning: steps.trainPrecision)
         let dataset = try job.load(data)
@@ -95,7 +96,19 @@ struct CompareCommand: AsyncParsableCommand {
         design.test = job.test.flatMap { Double($0) } ?? design.test
         design.seed = data.seed
 
-        let path = job.out ?? RunFolder.comparisonPath(base: basePath, data: data.data, resumes: job.resume)
+        let path = ranks.agree(
+            job.out ?? RunFolder.comparisonPath(base: basePath, data: data.data, resumes: job.resume))
+        let context = TrainingContext(
+            checkpointPath: nil, resumes: job.resume, helper: Installation.helper, ranks: ranks,
+            shouldStop: { Interruption.isWished })
+        func compare(in folder: RunFolder, _ report: @escaping EventHandler) async throws -> ComparisonResult? {
+            try await StrategyComparison(contenders, on: dataset, design, in: folder, context, thread: thread)
+                .run(report)
+        }
+        guard ranks.isFirst else {
+            _ = try await compare(in: RunFolder(sharing: path), console.report)
+            return
+        }
         let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
         let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
@@ -103,11 +116,7 @@ struct CompareCommand: AsyncParsableCommand {
                 "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes; \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath))",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
         Interruption.watch()
-        let context = TrainingContext(
-            checkpointPath: nil, resumes: job.resume, helper: Installation.helper,
-            shouldStop: { Interruption.isWished })
-        let result = try await StrategyComparison(contenders, on: dataset, design, in: folder, context, thread: thread)
-            .run(log.report)
+        guard let result = try await compare(in: folder, log.report) else { return }
         let record = ComparisonRecord(
             result: result, classes: dataset.classes, basePath: basePath, seconds: seconds(.now - started))
         try record.write(to: folder)

@@ -14,6 +14,8 @@ final class Console: Sendable {
         var isVisible = false
     }
 
+    /// Whether nothing is said at all: another rank speaks.
+    private let isMute: Bool
     private let isQuiet: Bool
     private let isJSON: Bool
     private let isTerminal: Bool
@@ -21,7 +23,8 @@ final class Console: Sendable {
     private let level: LogLevel
     private let bar = Mutex(Bar())
 
-    init(_ options: OutputOptions) {
+    init(_ options: OutputOptions, isMute: Bool = false) {
+        self.isMute = isMute
         isQuiet = options.quiet
         isJSON = options.json
         level = options.logLevel
@@ -57,13 +60,14 @@ final class Console: Sendable {
 
     /// Writes a line of the result to standard output.
     func writeOut(_ line: String) {
+        guard !isMute else { return }
         clearBar()
         StandardStream.output.write(line + "\n")
     }
 
     /// Writes a line for people to standard error.
     func say(_ text: String, from least: LogLevel = .info) {
-        guard !isQuiet || least == .error, level <= least else { return }
+        guard !isMute, !isQuiet || least == .error, level <= least else { return }
         clearBar()
         StandardStream.error.write(text + "\n")
     }
@@ -76,7 +80,7 @@ final class Console: Sendable {
     ///
     /// - Parameter amount: Words for what is done, given the seconds that it took.
     private func showBar(_ stage: String, _ share: Double, amount: (Double) -> String) {
-        guard !isQuiet, level <= .info else { return }
+        guard !isMute, !isQuiet, level <= .info else { return }
         let isDone = share >= 1
         let line: String? = bar.withLock { bar in
             let now = ContinuousClock.now

@@ -6,6 +6,7 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 internal import FinetuneTraining
 
 /// How the program ends.
@@ -25,7 +26,7 @@ enum ExitStatus: Int32 {
     init?(_ error: any Error) {
         switch error {
         case is GateError: self = .gate
-        case is UnavailableError: self = .unavailable
+        case is UnavailableError, is RanksError: self = .unavailable
         case is UsageError, is SettingsError, is FreezeError, is ArchitectureError: self = .usage
         case let error as FileError:
             switch error.kind {

@@ -7,11 +7,12 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 internal import FinetuneTraining
 
 extension FeatureFile.Element: ExpressibleByArgument {}
 
-struct ExtractCommand: AsyncParsableCommand {
+struct ExtractCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "extract",
         abstract: "Writes the features of every image to a file.",
@@ -19,6 +20,7 @@ struct ExtractCommand: AsyncParsableCommand {
             EXAMPLES
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
               finetune extract --base resnet50.h5 --data ./imgs --layer stage3 --dtype float16 --out stage3.h5
+              finetune extract --base resnet50.h5 --data ./million --out million.npy --resume
             """)
 
     @Option(help: ArgumentHelp("A pretrained network. (default: the bundled one)", valueName: "file")) var base: String?
@@ -30,6 +32,11 @@ struct ExtractCommand: AsyncParsableCommand {
     var layer = "pooled"
     @Option(help: "How numbers are kept: float32 or float16.") var dtype = FeatureFile.Element.float32
     @Option(help: "The split to extract: train, val, test or all.") var split = SplitChoice.all
+    @Flag(
+        help:
+            "Keep features in OUT.features until the file is whole, and go on from what a run that was stopped left there."
+    )
+    var resume = false
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -43,8 +50,8 @@ struct ExtractCommand: AsyncParsableCommand {
         }
     }
 
-    func run() async throws {
-        let console = Console(output)
+    func run(_ ranks: Ranks) async throws {
+        let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
         let thread = try compute.makeThread()
@@ -61,11 +68,21 @@ struct ExtractCommand: AsyncParsableCommand {
         (model, precision) = model.computable(in: compute.precision, console.report)
         model = try await model.measured(
             for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
+        // Where features stay until all are written, by one of the ranks.
+        let kept = FeatureCache(folder: out + ".features", byteLimit: .max, bytesLeftFree: 1 << 26)
+        let keeping = FeatureKeeping(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
-            thread: thread)
+            keeping: ranks.count > 1 || resume ? keeping : nil, thread: thread)
         model.weights = [:]  // They are packed into the program; the originals need not stay.
         let compiled = ContinuousClock.now
+        var filled: FeatureExtractor.Filled?
+        if ranks.count > 1 {
+            filled = try await FeatureExtractor.fill([extractor], from: dataset, ranks: ranks) { done, total in
+                console.report(.progress(stage: "features", done: done, total: total))
+            }
+            guard ranks.isFirst else { return }
+        }
         var skipped: [FeatureExtractor.Skipped] = []
         var cost = FeatureExtractor.Cost()
         var count = 0
@@ -76,14 +93,20 @@ struct ExtractCommand: AsyncParsableCommand {
             let entry = dataset.items[item]
             return FeatureRow(path: entry.name, label: entry.label ?? -1, split: entry.part?.rawValue)
         } body: { append in
-            (skipped, cost) = try await extractor.run(dataset) { done, total in
-                console.report(.progress(stage: "features", done: done, total: total))
+            let hashes = filled.map { Dictionary(uniqueKeysWithValues: zip($0.items, $0.hashes)) } ?? [:]
+            (skipped, cost) = try await extractor.run(dataset, items: filled?.items, hashes: hashes) { done, total in
+                console.report(.progress(stage: filled == nil ? "features" : "write", done: done, total: total))
             } consume: { chunk in
                 count += chunk.items.count
                 try append(chunk.values, chunk.items)
             }
+            if let filled {
+                skipped += filled.skipped
+                cost = FeatureExtractor.Cost(load: filled.cost.load, network: filled.cost.networks[0])
+            }
             try PipelineError.check(skipped, of: dataset.items.count)
         }
+        extractor.store?.removeFiles()
         let features = seconds(.now - compiled)
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
         console.report(

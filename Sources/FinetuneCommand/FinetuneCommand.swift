@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import FinetuneFiles
+internal import FinetuneRanks
 internal import Glibc
 
 @main
@@ -29,18 +30,55 @@ struct FinetuneCommand: AsyncParsableCommand {
 
     static func main() async {
         signal(SIGPIPE, SIG_IGN)  // A reader that goes away is an error of writing, not a death.
+        var ranks: Ranks?
         do {
-            var command = try parseAsRoot()
-            if var asynchronous = command as? any AsyncParsableCommand {
-                try await asynchronous.run()
-            } else {
-                try command.run()
-            }
-        } catch let error as any (Error & CustomStringConvertible) where ExitStatus(error) != nil {
-            StandardStream.error.write("finetune: \(error.description)\n")
-            Glibc.exit(ExitStatus(error)?.rawValue ?? 1)
+            let command = try parseAsRoot()
+            let joined = try Ranks.join()
+            ranks = joined
+            try await run(command, joined)
+            joined.leave()
         } catch {
-            Self.exit(withError: error)
+            fail(error, ranks)
         }
     }
+
+    /// Runs a command: by all ranks where it can be shared, else by the first.
+    private static func run(_ command: any ParsableCommand, _ ranks: Ranks) async throws {
+        var command = command
+        if let shared = command as? any SharedCommand {
+            try await shared.run(ranks)
+        } else if !ranks.isFirst {
+            return
+        } else if var asynchronous = command as? any AsyncParsableCommand {
+            try await asynchronous.run()
+        } else {
+            try command.run()
+        }
+    }
+
+    /// Says what is wrong and ends this process, and all other ranks with it.
+    private static func fail(_ error: any Error, _ ranks: Ranks?) -> Never {
+        let rank = ranks?.rank ?? Launcher.ofThisProcess?.rank ?? 0
+        // What is wrong everywhere the first says, and then ends all.
+        if rank > 0 { sleep(1) }
+        guard let status = ExitStatus(error) else {
+            if rank > 0 { Glibc.exit(exitCode(for: error).rawValue) }
+            Self.exit(withError: error)
+        }
+        if rank == 0 || ranks != nil {
+            let who = rank == 0 ? "" : "process \(rank): "
+            StandardStream.error.write("finetune: \(who)\(error)\n")
+        }
+        (ranks ?? .alone).abort(status.rawValue)
+    }
+}
+
+/// A command that the ranks of a run share.
+protocol SharedCommand: AsyncParsableCommand {
+    /// - Parameter ranks: All of them run the command; the first prints and writes.
+    func run(_ ranks: Ranks) async throws
+}
+
+extension SharedCommand {
+    func run() async throws { try await run(.alone) }
 }

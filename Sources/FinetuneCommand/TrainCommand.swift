@@ -7,9 +7,10 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 internal import FinetuneTraining
 
-struct TrainCommand: AsyncParsableCommand {
+struct TrainCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Adapts a base to a data set and writes a run folder.",
@@ -43,29 +44,37 @@ struct TrainCommand: AsyncParsableCommand {
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
     }
 
-    func run() async throws {
-        let console = Console(output)
+    func run(_ ranks: Ranks) async throws {
+        let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(learning: steps.trainPrecision)
         let dataset = try job.load(data)
         let (basePath, base) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
         let loaded = ContinuousClock.now
-        let settings = settings
+        let path = ranks.agree(job.folderPath(basePath, data))
+        var settings = settings
+        // Ranks find in the cache what others computed; without one, in the run folder.
+        let shared = ranks.count > 1 && cache.folder == nil ? FeatureCache(folder: Path.join(path, "features")) : nil
+        settings.cache = cache.folder ?? shared
         let model = try await recipe.resolve(base, dataset, thread, console).measured(
-            for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
-        let path = job.folderPath(basePath, data)
+            for: settings.precision, on: dataset, cache: cache.folder, isBase: true, thread, console.report)
         let context = TrainingContext(
             checkpointPath: Path.join(path, RunFolder.checkpointName), resumes: job.resume, helper: Installation.helper,
-            shouldStop: { Interruption.isWished })
+            ranks: ranks, shouldStop: { Interruption.isWished })
         let trainer = try Trainer(model, dataset, settings, context, thread: thread)
         let plan = try trainer.plan()
         describe(model, dataset, settings, plan, basePath, console)
         if dryRun { return console.report(.done(["dry_run": true, "plan": plan.json])) }
 
+        guard ranks.isFirst else {
+            _ = try await trainer.run(console.report)
+            return
+        }
         let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
         let log = try EventLog(folder, console, continuing: job.resume, draws: true)
         Interruption.watch()
-        let result = try await trainer.run(log.report)
+        guard let result = try await trainer.run(log.report) else { return }
+        shared?.remove()
         let record = RunRecord(
             result: result, settings: settings, base: model, basePath: steps.architecture == nil ? basePath : nil,
             threads: thread.count)
@@ -94,7 +103,6 @@ struct TrainCommand: AsyncParsableCommand {
     private var settings: TrainingSettings {
         var settings = TrainingSettings(strategy.chosen, job: job, data, head, compute)
         settings.steps = steps.settings(strategy.chosen, unfreezing: strategy.unfreezing)
-        settings.cache = cache.folder
         return settings
     }
 

@@ -59,6 +59,7 @@ extension CompiledTraining {
                 let plain = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weightGradient))
                 _ = try builder.copied(step.name, packed, gradientLayout, to: try shapes.plain(), at: plain)
                 builder.addLoop([db]) { parameters.unfold(bias: $0[0].floats) }
+                for node in convolution.sourceNodes { gradientsAreReady(node) }
                 if activation == .relu, case .fixed(let address) = db { addUnits(step.name, filters, address.floats) }
             }
             if needsInput {
@@ -115,9 +116,7 @@ extension CompiledTraining {
     }
 
     private func learns(_ convolution: FoldedConvolution) -> Bool {
-        guard let source = convolution.source else { return false }
-        let nodes = [source.convolution] + (source.normalization.map { [$0.name] } ?? [])
-        return nodes.contains { node in
+        convolution.sourceNodes.contains { node in
             ["weight", "bias"].contains { parameters["\(node).\($0)"]?.learns == true }
         }
     }
@@ -142,5 +141,12 @@ extension CompiledTraining {
             weight: parameters.values + weight.offset, weightGradient: gradients.values + weight.offset,
             bias: bias.map { parameters.values + $0.offset }, biasGradient: bias.map { gradients.values + $0.offset },
             normalization: normalization)
+    }
+}
+
+extension FoldedConvolution {
+    /// The nodes whose parameters it is made of; none for constants.
+    fileprivate var sourceNodes: [String] {
+        source.map { [$0.convolution] + ($0.normalization.map { [$0.name] } ?? []) } ?? []
     }
 }

@@ -1,6 +1,7 @@
 // Operations on images other than convolutions: forward and backward.
 
 internal import CFinetuneDNNL
+internal import FinetuneRanks
 
 extension CompiledTraining {
     /// A batch norm that stands alone: by stored statistics, or by the batch's own, which then move the stored ones.
@@ -13,7 +14,9 @@ extension CompiledTraining {
             let storedVariance = statistics.address("\(name).running_var")
         else { throw EngineError.missingTensor("\(name).weight") }
         let isLive = live.contains(name)
-        let mode = Primitive.NormalizationMode(usesStored: !isLive, rectifies: activation == .relu)
+        // What the ranks found together is given to the kernel, as stored statistics are.
+        let isShared = isLive && ranks.count > 1
+        let mode = Primitive.NormalizationMode(usesStored: !isLive || isShared, rectifies: activation == .relu)
         let forward = try Primitive.normalization(library, mode, epsilon: normalization.epsilon, layout: layout)
         let row = try Layout([channels], dnnl_f32, .plain)
         func place(_ pointer: UnsafeMutablePointer<Float>) -> ProgramBuilder.Operand { .fixed(.init(pointer)) }
@@ -28,6 +31,7 @@ extension CompiledTraining {
             let workspace = try forward.layout(dnnl_query_workspace_md)
             marks = [(DNNL_ARG_WORKSPACE, builder.newBuffer(workspace.byteCount), workspace)]
         }
+        if isShared { try addStatisticsOverRanks(of: x, layout, channels, mean, variance, scale, shift, step) }
         try builder.add(
             step.name, forward,
             [
@@ -36,7 +40,7 @@ extension CompiledTraining {
             ] + marks)
         if isLive {
             let kept = normalization.statisticsKept
-            let samples = batch * height * width
+            let samples = batch * height * width * ranks.count
             let correction =
                 normalization.storesUnbiasedVariance && samples > 1 ? Double(samples) / Double(samples - 1) : 1
             builder.addLoop([mean, variance]) { addresses in
@@ -60,6 +64,12 @@ extension CompiledTraining {
                     (DNNL_ARG_DIFF_SRC, dx, layout), (DNNL_ARG_DIFF_SCALE, place(gradients.values + gamma.offset), row),
                     (DNNL_ARG_DIFF_SHIFT, place(biasGradient), row),
                 ] + marks)
+            if isShared {
+                try addGradientOfStatistics(
+                    to: dx, x, layout, mean, variance, epsilon: normalization.epsilon,
+                    samples: batch * height * width * ranks.count, gamma, beta, step)
+            }
+            gradientsAreReady(name)
             if mode.rectifies { addUnits(step.name, channels, biasGradient) }
             try contribute(dx, layout, to: step.input, step)
         }

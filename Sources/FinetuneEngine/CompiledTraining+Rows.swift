@@ -76,7 +76,8 @@ extension CompiledTraining {
             let kept = builder.newBuffer(batch * inputs * 4)
             builder.addLoop([x, kept]) { [batch, feed] addresses in
                 dropout.apply(
-                    addresses[0].floats, batch * inputs, key: feed.dropoutKey ^ stream, into: addresses[1].floats)
+                    addresses[0].floats, batch * inputs, first: feed.firstRow * inputs, key: feed.dropoutKey ^ stream,
+                    into: addresses[1].floats)
             }
             x = kept
         }
@@ -100,13 +101,15 @@ extension CompiledTraining {
                     dy, addresses[0].floats, rows: batch, m: outputs, n: inputs, into: dw)
                 if let db { RowKernels.sumRows(dy, rows: batch, columns: outputs, into: db) }
             }
+            gradientsAreReady(step.name)
             guard values[step.input].needsGradient else { return }
             let dx = builder.newBuffer(batch * inputs * 4)
             builder.addLoop([dy.operand, dx]) { [batch, feed] addresses in
                 let dx = addresses[1].floats
                 LinearAlgebra.multiplyPlain(
                     addresses[0].floats, w, rows: batch, inner: outputs, columns: inputs, into: dx)
-                dropout?.applyBackward(dx, batch * inputs, key: feed.dropoutKey ^ stream)
+                dropout?.applyBackward(
+                    dx, batch * inputs, first: feed.firstRow * inputs, key: feed.dropoutKey ^ stream)
             }
             try contribute(dx, nil, to: step.input, step)
         }

@@ -6,6 +6,7 @@
 // from has no gradient, so backward ends at the deepest operation that learns.
 
 internal import CFinetuneDNNL
+internal import FinetuneRanks
 internal import Glibc
 
 /// What `TrainingProgram` runs. Lives on the engine's thread.
@@ -47,8 +48,11 @@ final class CompiledTraining {
     let statistics: ParameterMemory
     let live: Set<String>
     let dropout: [String: Dropout]
+    let ranks: Ranks
     var values: [Value]
     var tape: [() throws -> Void] = []
+    /// Where gradients lie that are whole, and whose sum over ranks has not begun.
+    var readyGradients: [Range<Int>] = []
     private var copies: [Int: [(layout: Layout, operand: ProgramBuilder.Operand)]] = [:]
     private(set) var units: [Units] = []
     private(set) var classes = 0
@@ -61,12 +65,14 @@ final class CompiledTraining {
     ///   - live: Names of batch norms that normalize by the batch's own statistics.
     ///   - dropout: How inputs of dense layers are dropped, by the layers' names.
     ///   - classWeights: The factor of each class's part of the loss; empty for none.
+    ///   - ranks: Those over which gradients are added up.
     init(
         _ network: Network, _ lowering: Lowering, parameters: ParameterMemory, statistics: ParameterMemory,
         live: Set<String>, dropout: [String: Dropout], classWeights: [Float], input: ImageBatchShape,
-        precision: Precision
+        precision: Precision, ranks: Ranks
     ) throws {
         self.precision = precision
+        self.ranks = ranks
         self.parameters = parameters
         self.statistics = statistics
         self.live = live
@@ -93,7 +99,10 @@ final class CompiledTraining {
             values.append(try compile(step))
         }
         try compileLoss(lowering.result)
-        while let backward = tape.popLast() { try backward() }
+        while let backward = tape.popLast() {
+            try backward()
+            addSums(isLast: tape.isEmpty)
+        }
         program = try builder.bind()
     }
 
@@ -267,6 +276,8 @@ final class TrainingFeed {
     let classWeights: [Float]
     /// The key of the random numbers of dropout.
     var dropoutKey: UInt64 = 0
+    /// The place of the first image in the whole batch of all ranks.
+    var firstRow = 0
     /// The sum of the images' weighted losses.
     private(set) var loss = 0.0
     /// Images whose largest logit is at the largest target, among those that count.

@@ -33,21 +33,27 @@ package struct Dropout: Sendable, Equatable {
     }
 
     /// Drops inputs; the same key drops the same.
-    func apply(_ x: UnsafePointer<Float>, _ count: Int, key: UInt64, into y: UnsafeMutablePointer<Float>) {
+    ///
+    /// - Parameter first: The number of the first input among those of the whole batch.
+    func apply(
+        _ x: UnsafePointer<Float>, _ count: Int, first: Int = 0, key: UInt64, into y: UnsafeMutablePointer<Float>
+    ) {
         let constants = constants
-        forEach(count, key: key) { index, isKept in
+        forEach(count, first: first, key: key) { index, isKept in
             y[index] = isKept ? constants.factor * x[index] + constants.offset : constants.dropped
         }
     }
 
     /// The gradient by the inputs, in the place of that by the result.
-    func applyBackward(_ gradient: UnsafeMutablePointer<Float>, _ count: Int, key: UInt64) {
+    func applyBackward(_ gradient: UnsafeMutablePointer<Float>, _ count: Int, first: Int = 0, key: UInt64) {
         let factor = constants.factor
-        forEach(count, key: key) { index, isKept in gradient[index] = isKept ? factor * gradient[index] : 0 }
+        forEach(count, first: first, key: key) { index, isKept in
+            gradient[index] = isKept ? factor * gradient[index] : 0
+        }
     }
 
-    private func forEach(_ count: Int, key: UInt64, _ body: (Int, Bool) -> Void) {
+    private func forEach(_ count: Int, first: Int, key: UInt64, _ body: (Int, Bool) -> Void) {
         let threshold = UInt64(rate * 0x1p53)
-        for index in 0..<count { body(index, RandomNumbers.number(index, key: key) >> 11 >= threshold) }
+        for index in 0..<count { body(index, RandomNumbers.number(first + index, key: key) >> 11 >= threshold) }
     }
 }

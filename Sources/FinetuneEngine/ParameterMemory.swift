@@ -21,12 +21,14 @@ final class ParameterMemory {
     let values: UnsafeMutablePointer<Float>
     private let places: [String: Int]
     private let storage: AlignedBytes
+    /// Every tensor begins at a multiple of so many floats.
+    static let alignment = 16
 
     /// - Parameter tensors: Names, initial values, and whether each learns.
     init(_ tensors: [(name: String, tensor: Tensor, learns: Bool)]) {
         var offset = 0
         entries = tensors.map { name, tensor, learns in
-            defer { offset += (tensor.count + 15) / 16 * 16 }
+            defer { offset += (tensor.count + Self.alignment - 1) / Self.alignment * Self.alignment }
             return Entry(name: name, shape: tensor.shape, offset: offset, count: tensor.count, learns: learns)
         }
         count = offset

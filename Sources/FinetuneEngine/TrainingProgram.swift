@@ -1,17 +1,22 @@
 // A network, or the part of it after the freeze boundary, compiled for training on oneDNN.
 
+package import FinetuneRanks
+
 /// Computes losses, gradients and steps for one network at one batch size and one image size.
 ///
 /// Forward and backward run in `precision`; values, gradients of parameters and the optimizer's memory are fp32. The
 /// same inputs in the same order, on the same kind of processor with the same number of threads, give the same bits.
+///
+/// Where a run has several ranks, each has a program for its images of a batch. Gradients, losses and the statistics of
+/// live batch norms are those of the whole batch, so that all ranks take the same step.
 package actor TrainingProgram {
     /// What one batch gave.
     package struct Result: Sendable {
-        /// The mean over the batch's images of the cross-entropy, in nats.
+        /// The mean over the batch's images, those of all ranks, of the cross-entropy, in nats.
         package let loss: Double
-        /// Images whose most probable class is the wanted one.
+        /// Images, those of all ranks, whose most probable class is the wanted one.
         package let hits: Int
-        /// Shape `[images, classes]`.
+        /// Of this rank's images, shape `[images, classes]`.
         package let logits: Tensor
     }
 
@@ -45,11 +50,12 @@ package actor TrainingProgram {
         }
     }
 
-    /// Images a step.
+    /// Images a step, of this rank.
     package nonisolated let batch: Int
     /// The shape of a full batch of images in the order that the program wants them.
     package nonisolated let inputShape: [Int]
     private let thread: EngineThread
+    private let ranks: Ranks
     private let rules: [String: ParameterRule]
     private let live: Set<String>
     private let parameters: ParameterMemory
@@ -76,16 +82,19 @@ package actor TrainingProgram {
     ///   - classWeights: The factor of each class's part of the loss; empty for none.
     ///   - averages: Whether a moving average of the weights is kept, and of the statistics of live batch norms, which
     ///     belong to the weights that made them.
+    ///   - batch: Images a step, of this rank; the same for all where batch norms are live.
+    ///   - ranks: Those that share each batch; they begin with the first one's weights. Collective.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
         _ network: Network, _ weights: Weights, rules: [String: ParameterRule], optimizer: Optimizer = .sgd,
         live: Set<String> = [], dropout: [String: Dropout] = [:], classWeights: [Float] = [], averages: Bool = false,
         batch: Int, height: Int, width: Int, order: ImageOrder = .channelsLast, precision: Precision,
-        thread: EngineThread
+        ranks: Ranks = .alone, thread: EngineThread
     ) async throws {
         precondition(precision.learns, "\(precision.rawValue) has no gradients")
         self.batch = batch
         self.thread = thread
+        self.ranks = ranks
         self.rules = rules
         self.optimizer = optimizer
         self.live = live
@@ -104,6 +113,9 @@ package actor TrainingProgram {
         }
         parameters = ParameterMemory(tensors)
         statistics = ParameterMemory(moments)
+        for memory in [parameters, statistics] {
+            ranks.spread(UnsafeMutableBufferPointer(start: memory.values, count: memory.count))
+        }
         let parameters = parameters
         memories = (0..<optimizer.memories).map { _ in parameters.block() }
         anchor = rules.values.contains { $0.pull > 0 } ? parameters.block() : nil
@@ -119,7 +131,7 @@ package actor TrainingProgram {
             classWeights: classWeights,
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
-            precision: precision)
+            precision: precision, ranks: ranks)
     }
 
     /// Step and kernel of each compiled primitive, in order.
@@ -135,7 +147,10 @@ package actor TrainingProgram {
     ///     zeros without weight, which no batch norm may be live for.
     ///   - targets: Probabilities, shape `[images, classes]`.
     ///   - dropoutKey: Another key drops others.
-    package func evaluate(_ images: Tensor, targets: Tensor, dropoutKey: UInt64 = 0) throws -> Result {
+    ///   - rows: Which of the whole batch these images are, and how many that has; nil where they are all. Collective.
+    package func evaluate(
+        _ images: Tensor, targets: Tensor, dropoutKey: UInt64 = 0, rows: (first: Int, of: Int)? = nil
+    ) throws -> Result {
         guard let training else { preconditionFailure("a program is used before it is compiled") }
         let (count, classes) = (images.shape[0], training.classes)
         precondition(
@@ -146,15 +161,18 @@ package actor TrainingProgram {
         targets.withUnsafeBufferPointer { values in
             for index in values.indices { feed.targets[index] = values[index] }
         }
-        for image in 0..<batch { feed.imageWeights[image] = image < count ? 1 / Float(count) : 0 }
+        let whole = Float(rows?.of ?? count)
+        for image in 0..<batch { feed.imageWeights[image] = image < count ? 1 / whole : 0 }
         feed.dropoutKey = dropoutKey
+        feed.firstRow = rows?.first ?? 0
         let full = count == batch ? images : images.padded(toRows: batch)
         try full.withUnsafeBufferPointer { values in
             guard let address = values.baseAddress else { return }
             try training.run(address)
         }
+        let sums = ranks.sum([feed.loss, Double(feed.hits)])
         return Result(
-            loss: feed.loss, hits: feed.hits,
+            loss: sums[0], hits: Int(sums[1]),
             logits: Tensor(shape: [count, classes], values: Array(feed.logits.prefix(count * classes))))
     }
 

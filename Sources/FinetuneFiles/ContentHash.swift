@@ -22,6 +22,15 @@ package struct ContentHash: Sendable, Hashable {
 
     package init(of text: String, key: UInt64 = 0) { self.init(of: Array(text.utf8), key: key) }
 
+    /// A hash that was kept as its text.
+    package init?(text: String) {
+        let digits = Array(text.utf8)
+        guard digits.count == 32, let high = UInt64(String(decoding: digits[..<16], as: UTF8.self), radix: 16),
+            let low = UInt64(String(decoding: digits[16...], as: UTF8.self), radix: 16)
+        else { return nil }
+        self.init(high: high, low: low)
+    }
+
     /// 32 hexadecimal digits.
     package var text: String {
         func digits(_ value: UInt64) -> String {

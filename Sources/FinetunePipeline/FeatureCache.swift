@@ -21,7 +21,21 @@ package struct FeatureCache: Sendable {
     private static let noteEnding = ".json"
 
     /// Where the features of one network, precision and recipe stand.
-    func path(of key: ContentHash) -> String { Path.join(folder, key.text + Self.fileEnding) }
+    ///
+    /// - Parameter shard: The number of a rank that writes to a file of its own, until all are joined; 0 for the file of
+    ///   all.
+    func path(of key: ContentHash, shard: Int = 0) -> String {
+        Path.join(folder, key.text + (shard == 0 ? "" : "-\(shard)") + Self.fileEnding)
+    }
+
+    /// The numbers of the files that ranks left beside that of all, ascending.
+    func shards(of key: ContentHash) -> [Int] {
+        let names = (try? FileSystem.list(folder)) ?? []
+        return names.compactMap { name in
+            guard name.hasPrefix(key.text + "-"), name.hasSuffix(Self.fileEnding) else { return nil }
+            return Int(name.dropFirst(key.text.count + 1).dropLast(Self.fileEnding.count))
+        }.sorted()
+    }
 
     /// What was kept under a key by `keep`; nil where there is nothing, or nothing that can be read.
     func note(_ key: ContentHash) -> JSON? {
@@ -39,7 +53,7 @@ package struct FeatureCache: Sendable {
 
     /// Removes the least recently used files until `needed` further bytes fit under the limit and on the disk.
     ///
-    /// Nothing is removed where they would not fit even then, and never the file of `key`, one that a store holds open
+    /// Nothing is removed where they would not fit even then, and never a file of `key`, one that a store holds open
     /// for writing, or one that is none of ours.
     ///
     /// - Returns: Whether they fit.
@@ -56,14 +70,15 @@ package struct FeatureCache: Sendable {
         } catch {
             return "\(error)"
         }
-        let kept = key.map(path(of:))
-        let fixed = Self.byteCount(files.filter { $0.path == kept })
-        let removable = Self.byteCount(files.filter { $0.path != kept })
+        let kept = key.map { Path.join(folder, $0.text) }
+        func isKept(_ file: File) -> Bool { kept.map { file.path.hasPrefix($0) } ?? false }
+        let fixed = Self.byteCount(files.filter(isKept))
+        let removable = Self.byteCount(files.filter { !isKept($0) })
         guard needed <= byteLimit - min(fixed, byteLimit) else { return limitReached }
         guard needed <= Self.sum(spareBytes, removable) else { return diskFull }
         for file in files.sorted(by: { ($0.usage.changed, $0.path) < ($1.usage.changed, $1.path) }) {
             if fits(needed, files) { return nil }
-            if file.path != kept, remove(file) { files.removeAll { $0.path == file.path } }
+            if !isKept(file), remove(file) { files.removeAll { $0.path == file.path } }
         }
         return fits(needed, files) ? nil : needed <= spareBytes ? limitReached : diskFull
     }
@@ -90,11 +105,12 @@ package struct FeatureCache: Sendable {
     private func files() throws -> [File] {
         try FileSystem.list(folder).compactMap { name in
             let digits = name.utf8.prefix(32)
+            let rest = name.dropFirst(32)
+            let shard = rest.dropFirst().dropLast(Self.fileEnding.count)
             let isOurs =
-                [Self.fileEnding, Self.noteEnding].contains {
-                    name.utf8.count == 32 + $0.utf8.count && name.hasSuffix($0)
-                }
-                && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+                digits.count == 32 && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+                && (rest == Self.fileEnding || rest == Self.noteEnding
+                    || (rest.hasPrefix("-") && rest.hasSuffix(Self.fileEnding) && Int(shard) != nil))
             let path = Path.join(folder, name)
             return isOurs ? FileSystem.usage(of: path).map { File(path: path, usage: $0) } : nil
         }

@@ -4,6 +4,7 @@ package import FinetuneDatasets
 package import FinetuneEngine
 package import FinetuneFiles
 package import FinetuneModels
+package import FinetuneRanks
 
 /// A model's network up to one node, for the images of a data set.
 ///
@@ -85,7 +86,7 @@ package struct FeatureExtractor: Sendable {
         else { throw EngineError.tooSmall(node, height: shape[0], width: shape[1]) }
         outputShape = output
         (store, problem) =
-            keeping?.makeStore(model, node: node, precision: precision, outputShape: output) ?? (nil, nil)
+            try keeping?.makeStore(model, node: node, precision: precision, outputShape: output) ?? (nil, nil)
         let threads: [EngineThread]
         (threads, batch) = Self.share(imageCount, height: shape[0], width: shape[1], precision, thread)
         let recipe = SegmentRecipe(model, node: node, precision: precision, observes: observes)
@@ -210,33 +211,25 @@ package struct FeatureExtractor: Sendable {
             cost: cost)
     }
 
-    /// What a pass for several extractors took.
-    package struct FillCost: Sendable {
-        /// Reading and decoding.
-        package var load = ProcessTime()
-        /// Of each extractor's network.
-        package var networks: [ProcessTime]
-    }
-
     /// Fills the stores of extractors that read images alike: every image is decoded once, and computed by those that do
     /// not hold it yet. Extractors without a store compute nothing.
     ///
     /// - Parameters:
     ///   - extractors: At least one, all of one recipe and on one engine thread.
-    ///   - consume: Is given the indices and the hashes of items that could be read, in order.
-    /// - Returns: The images that could not be read, and what it took; seconds as if the lanes' had been one after the
-    ///   other, divided by their number.
+    ///   - ranks: Those that share the images: each takes every so manieth batch, and all get what all found. Collective.
+    ///   - progress: Is given this rank's batches, as images.
+    /// - Returns: Seconds are as if the lanes' had been one after the other, divided by their number.
     package static func fill(
-        _ extractors: [FeatureExtractor], from dataset: ImageDataset,
-        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
-        consume: (_ items: [Int], _ hashes: [ContentHash]) throws -> Void
-    ) async throws -> (skipped: [Skipped], cost: FillCost) {
+        _ extractors: [FeatureExtractor], from dataset: ImageDataset, ranks: Ranks = .alone,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    ) async throws -> Filled {
         let items = Array(dataset.items.indices)
         let batch = extractors.map(\.batch).max() ?? 1
         let lanes = extractors.map(\.lanes.count).min() ?? 1
-        var skipped: [Skipped] = []
-        var cost = FillCost(networks: extractors.map { _ in ProcessTime() })
-        try await LaneStream.run(pieces: (items.count + batch - 1) / batch, lanes: lanes) { number, lane in
+        let own = (0..<(items.count + batch - 1) / batch).filter(ranks.owns)
+        var pieces: [FilledPiece] = []
+        try await LaneStream.run(pieces: own.count, lanes: lanes) { place, lane in
+            let number = own[place]
             let stores = extractors.compactMap(\.store)
             let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
                 Self.piece(number, of: items, batch), dataset
@@ -249,24 +242,28 @@ package struct FeatureExtractor: Sendable {
                 networks.append(try await extractor.lanes[lane].compute(missing))
             }
             return FilledPiece(
-                items: images.map(\.item), hashes: images.map(\.hash), skipped: skipped, load: load,
-                networks: networks)
-        } consume: { number, piece in
-            skipped += piece.skipped
-            cost.load += piece.load.divided(by: lanes)
-            for place in extractors.indices { cost.networks[place] += piece.networks[place].divided(by: lanes) }
-            try consume(piece.items, piece.hashes)
-            try progress(min((number + 1) * batch, items.count), items.count)
+                number: number, items: images.map(\.item), hashes: images.map(\.hash), skipped: skipped,
+                load: load.divided(by: lanes), networks: networks.map { $0.divided(by: lanes) })
+        } consume: { place, piece in
+            pieces.append(piece)
+            try progress(min((place + 1) * batch * ranks.count, items.count), items.count)
         }
-        return (skipped, cost)
+        for store in extractors.compactMap(\.store) { try store.join(ranks) }
+        return Filled(try FilledPiece.exchanged(pieces, ranks), extractors.count, ranks)
     }
 
-    private struct FilledPiece: Sendable {
-        let items: [Int]
-        let hashes: [ContentHash]
-        let skipped: [Skipped]
-        let load: ProcessTime
-        let networks: [ProcessTime]
+    /// Keeps what is not kept yet of some items in a view, each rank that of the contents that are its own by their
+    /// hashes. Does nothing without a store. Collective.
+    package func share(
+        _ items: [Int], of dataset: ImageDataset, view: ImageView, hashes: [Int: ContentHash], ranks: Ranks,
+        progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
+    ) async throws {
+        guard let store, ranks.count > 1 else { return }
+        let own = items.filter { item in
+            hashes[item].map { ranks.owns($0.low) && !store.contains(view.key(for: $0), view: 0) } ?? false
+        }
+        _ = try await run(dataset, items: own, view: view, hashes: hashes, progress: progress) { _ in }
+        try store.join(ranks)
     }
 
     /// The magnitudes of what the network's nodes gave, where they are observed; the same whatever the number of lanes.
@@ -283,13 +280,6 @@ package struct FeatureExtractor: Sendable {
     }
 }
 
-extension ProcessTime {
-    /// The same work with its time on the clock shared by lanes.
-    fileprivate func divided(by lanes: Int) -> ProcessTime {
-        ProcessTime(seconds: seconds / Double(lanes), processorSeconds: processorSeconds)
-    }
-}
-
 /// Why images cannot become features.
 package struct PipelineError: Error, Sendable, CustomStringConvertible {
     package let description: String
@@ -297,6 +287,14 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
     static let noRecipe = PipelineError(
         description: "cannot tell how pixels become numbers: the base does not say. "
             + "Try --recipe raw, unit, torch, caffe or tf, whichever its authors used.")
+
+    /// - Parameter reason: Why the cache is none, in words; nil where there is no cache.
+    static func noSharedCache(_ reason: String?) -> PipelineError {
+        PipelineError(
+            description:
+                "cannot share the images among processes: what each computes is kept in the cache, and \(reason ?? "there is none"). Name a folder that all machines share, with room, by --cache."
+        )
+    }
 
     /// Throws where more than a tenth of a data set's images cannot be read.
     package static func check(_ skipped: [FeatureExtractor.Skipped], of count: Int) throws {

@@ -4,6 +4,7 @@ internal import FinetuneCheckpoints
 internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
+package import FinetuneRanks
 
 /// What is known of a store before it is made.
 package struct FeatureKeeping: Sendable {
@@ -13,32 +14,56 @@ package struct FeatureKeeping: Sendable {
     package let rows: Int
     /// Bytes of memory that rows may take.
     package let memoryLimit: Int
+    /// How numbers are kept; nil for what their shape and precision deserve.
+    package let element: FeatureStore.Element?
+    /// Those that share what is kept.
+    package let ranks: Ranks
 
     /// - Parameter memoryLimit: By default a third of the machine's.
-    package init(_ cache: FeatureCache?, rows: Int, memoryLimit: Int = Machine.physicalMemory / 3) {
+    package init(
+        _ cache: FeatureCache?, rows: Int, memoryLimit: Int = Machine.physicalMemory / 3,
+        element: FeatureStore.Element? = nil, ranks: Ranks = .alone
+    ) {
         self.cache = cache
         self.rows = rows
         self.memoryLimit = memoryLimit
+        self.element = element
+        self.ranks = ranks
     }
 
     /// A store for the outputs of a node: on disk where the cache has room, else in memory.
     ///
     /// - Returns: The store, nil where neither has room, and why it is not on disk, in words, where it should be.
-    func makeStore(_ model: Model, node: String, precision: Precision, outputShape: [Int]) -> (FeatureStore?, String?) {
+    /// - Throws: `PipelineError` where several ranks have no cache to share.
+    func makeStore(_ model: Model, node: String, precision: Precision, outputShape: [Int]) throws -> (
+        FeatureStore?, String?
+    ) {
         let size = outputShape.reduce(1, *)
-        let element = FeatureStore.Element.kept(of: outputShape, precision)
+        let element = self.element ?? FeatureStore.Element.kept(of: outputShape, precision)
         var problem: String?
+        var kept: FeatureStore?
         if let cache {
             let key = Self.key(model, node: node, precision: precision)
             do {
-                let store = try FeatureStore(cache, key: key, valuesPerRow: size, element: element)
+                let store = try FeatureStore(cache, key: key, valuesPerRow: size, element: element, ranks: ranks)
                 let needed = max(0, rows - store.count) * store.bytesPerRow
-                if cache.makeRoom(for: needed, keeping: key) { return (store, nil) }
-                problem = "\(needed >> 20) MiB do not fit into the cache '\(cache.folder)'"
+                if cache.makeRoom(for: needed, keeping: key) {
+                    kept = store
+                } else {
+                    problem = "\(needed >> 20) MiB do not fit into the cache '\(cache.folder)'"
+                }
             } catch {
                 problem = "\(error)"
             }
         }
+        if ranks.count > 1 {
+            // One that cannot keep what it computes is a rank that does nothing for the others.
+            let problems = ranks.gather(Array((problem ?? kept?.failure ?? "").utf8)).filter { !$0.isEmpty }
+            if kept == nil || !problems.isEmpty {
+                throw PipelineError.noSharedCache(problems.first.map { String(decoding: $0, as: UTF8.self) })
+            }
+        }
+        if let kept { return (kept, nil) }
         let (bytes, overflow) = rows.multipliedReportingOverflow(by: size * element.byteCount)
         let fits = !overflow && bytes <= memoryLimit
         return (fits ? FeatureStore(inMemory: size, element: element) : nil, problem)

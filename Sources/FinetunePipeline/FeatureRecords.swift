@@ -20,8 +20,8 @@ final class FeatureRecords: FeatureRows {
     private let cache: FeatureCache
     private let key: ContentHash
     private let file: UpdatableFile
-    /// Complete records that were found at the start.
-    private let slotCount: Int
+    /// Whether the file holds records of ours.
+    private let isReadable: Bool
     /// The file may grow up to this size without asking the cache again.
     private let grantedByteCount = Mutex(0)
 
@@ -31,24 +31,40 @@ final class FeatureRecords: FeatureRows {
     /// The file grows by as much before the cache's folder is looked at again.
     private static let grant = 64 << 20
 
-    init(_ cache: FeatureCache, key: ContentHash, _ valuesPerRow: Int, _ element: FeatureStore.Element) throws {
+    /// - Parameters:
+    ///   - shard: The number of a rank that writes to a file of its own; 0 for the file of all.
+    ///   - isShown: Whether another process writes to the file, and this one only reads it.
+    init(
+        _ cache: FeatureCache, key: ContentHash, _ valuesPerRow: Int, _ element: FeatureStore.Element, shard: Int = 0,
+        isShown: Bool = false
+    ) throws {
         self.cache = cache
         self.key = key
         self.element = element
         payloadByteCount = valuesPerRow * element.byteCount
         bytesPerRow = Self.paddedByteCount(valuesPerRow, element, header: Self.recordHeaderByteCount)
-        try FileSystem.makeDirectory(cache.folder)
-        let (file, reason) = try Self.open(cache.path(of: key))
-        self.file = file
         let header = Self.header(key, valuesPerRow, element)
-        let byteCount = try file.byteCount()
-        if byteCount <= max(cache.byteLimit, header.count), try Self.isHeader(header, of: file) {
-            slotCount = (byteCount - header.count) / bytesPerRow
-            failure = reason
+        let path = cache.path(of: key, shard: shard)
+        if isShown {
+            file = try UpdatableFile(path, creating: false)
+            failure = "another rank writes to '\(path)'"
+            isReadable = true
+            guard try Self.isHeader(header, of: file) else {
+                throw PipelineError(description: "cannot read '\(path)': it holds other features, or none.")
+            }
             return
         }
-        slotCount = 0
+        try FileSystem.makeDirectory(cache.folder)
+        let (file, reason) = try Self.open(path)
+        self.file = file
+        let isWelcome = try file.byteCount() <= max(cache.byteLimit, header.count)
+        if isWelcome, try Self.isHeader(header, of: file) {
+            failure = reason
+            isReadable = true
+            return
+        }
         failure = reason ?? Self.failure(cache) { try Self.replace(file, header) }
+        isReadable = failure == nil
     }
 
     /// Opens the file that stands at a path and takes it for writing.
@@ -115,11 +131,15 @@ final class FeatureRecords: FeatureRows {
 
     private func offset(of slot: Int) -> Int { Self.fileHeaderByteCount + slot * bytesPerRow }
 
-    /// Calls `body` with the records that were in the file, by their headers alone, up to the first that was never
+    /// Calls `body` with the records that are in the file, by their headers alone, up to the first that was never
     /// written or cannot be read.
-    func findRecords(_ body: (FeatureName, Int) -> Void) {
+    ///
+    /// - Parameter first: The slot to begin at.
+    func findRecords(from first: Int = 0, _ body: (FeatureName, Int) -> Void) {
+        guard isReadable, let byteCount = try? file.byteCount() else { return }
+        let slotCount = (byteCount - Self.fileHeaderByteCount) / bytesPerRow
         withUnsafeTemporaryAllocation(byteCount: Self.recordHeaderByteCount, alignment: 64) { header in
-            for slot in 0..<slotCount {
+            for slot in first..<max(first, slotCount) {
                 do {
                     guard try file.read(at: offset(of: slot), into: header) else { return }
                 } catch {
@@ -130,6 +150,14 @@ final class FeatureRecords: FeatureRows {
                 body(Self.name(in: UnsafeRawBufferPointer(header)), slot)
             }
         }
+    }
+
+    /// Forgets all records.
+    func clear() throws {
+        guard try file.byteCount() > Self.fileHeaderByteCount else { return }
+        var header = [UInt8](repeating: 0, count: Self.fileHeaderByteCount)
+        guard try header.withUnsafeMutableBytes({ try file.read(at: 0, into: $0) }) else { return }
+        try Self.replace(file, header)
     }
 
     func reserve(_ slot: Int) throws {

@@ -1,18 +1,29 @@
 // What the frozen part of a network made of images, kept so that it is computed once for all epochs and runs.
 
 package import FinetuneFiles
+package import FinetuneRanks
 internal import Synchronization
 
 /// Rows of numbers by image and view, in memory or in a file. Any number of tasks may use it at once.
+///
+/// Ranks of one run share a file: the first writes to it, each other one to a file of its own, until `join` puts all
+/// together. What a run that was killed did not join, the next one that writes does, whatever its number of ranks.
 package final class FeatureStore: Sendable {
     /// Numbers a row.
     package let valuesPerRow: Int
     package let element: Element
     private let rows: any FeatureRows
+    private let place: Place?
     private let state: Mutex<State>
 
+    /// Where the files of a store are.
+    private struct Place {
+        let cache: FeatureCache
+        let key: ContentHash
+    }
+
     /// Which rows are where.
-    private struct State {
+    fileprivate struct State {
         var slots: [FeatureName: Int] = [:]
         /// Slots before `end` whose rows nobody wants.
         var unused: [Int] = []
@@ -24,6 +35,13 @@ package final class FeatureStore: Sendable {
             // What was there first stays: somebody may be reading it.
             if slots[name] == nil { slots[name] = slot } else { unused.append(slot) }
         }
+
+        mutating func find(in records: FeatureRecords, from first: Int = 0) {
+            records.findRecords(from: first) {
+                hold($0, at: $1)
+                end = $1 + 1
+            }
+        }
     }
 
     /// Keeps rows in memory, for this run alone.
@@ -31,6 +49,7 @@ package final class FeatureStore: Sendable {
         self.valuesPerRow = valuesPerRow
         self.element = element
         rows = FeatureMemory(valuesPerRow, element)
+        place = nil
         state = Mutex(State())
     }
 
@@ -39,18 +58,32 @@ package final class FeatureStore: Sendable {
     /// A file that another version wrote, or that is damaged, is replaced. Where another run is writing to it, this one
     /// reads what is there and keeps nothing.
     ///
-    /// - Parameter key: Hash of everything that determines the values: weights, node, precision, recipe.
-    /// - Throws: `FileError` where the folder or the file cannot be made or opened.
-    package init(_ cache: FeatureCache, key: ContentHash, valuesPerRow: Int, element: Element) throws {
+    /// - Parameters:
+    ///   - key: Hash of everything that determines the values: weights, node, precision, recipe.
+    ///   - ranks: Those that share the file. Collective.
+    /// - Throws: `FileError` where the folder or the file cannot be made or opened; `PipelineError` where another rank
+    ///   made it and this one cannot see it.
+    package init(
+        _ cache: FeatureCache, key: ContentHash, valuesPerRow: Int, element: Element, ranks: Ranks = .alone
+    ) throws {
         self.valuesPerRow = valuesPerRow
         self.element = element
-        let records = try FeatureRecords(cache, key: key, valuesPerRow, element)
-        rows = records
-        var state = State(failure: records.failure)
-        records.findRecords {
-            state.hold($0, at: $1)
-            state.end = $1 + 1
+        place = Place(cache: cache, key: key)
+        guard ranks.shard > 0 else {
+            defer { ranks.meet() }  // The others wait for the file, or for what this one says of it.
+            let records = try FeatureRecords(cache, key: key, valuesPerRow, element)
+            rows = records
+            var state = State(failure: records.failure)
+            state.find(in: records)
+            self.state = Mutex(state)
+            if records.failure == nil { joinWhatIsLeft() }
+            return
         }
+        ranks.meet()
+        let records = try ShardedRecords(cache, key: key, valuesPerRow, element, ranks)
+        rows = records
+        var state = State(end: ShardedRecords.firstOwnSlot, failure: records.own.failure)
+        state.findAll(in: records)
         self.state = Mutex(state)
     }
 
@@ -94,7 +127,10 @@ package final class FeatureStore: Sendable {
     /// Where it cannot be kept, as on a full disk, no further row will be: `failure` then says why.
     package func insert(_ image: ContentHash, view: Int, _ row: UnsafeBufferPointer<Float>) {
         precondition(row.count == valuesPerRow, "a row of \(row.count) numbers is kept among rows of \(valuesPerRow)")
-        let name = FeatureName(image, view)
+        insert(FeatureName(image, view), row)
+    }
+
+    private func insert(_ name: FeatureName, _ row: UnsafeBufferPointer<Float>) {
         guard let slot = claimSlot(for: name) else { return }
         do {
             try rows.write(name, at: slot, row)
@@ -119,6 +155,107 @@ package final class FeatureStore: Sendable {
             state.end += 1
             return state.end - 1
         }
+    }
+
+    // MARK: Ranks
+
+    /// Puts what all ranks kept into one file, which each then reads. Collective.
+    package func join(_ ranks: Ranks) throws {
+        guard ranks.count > 1, let place else { return }
+        ranks.meet()
+        if ranks.isFirst {
+            for shard in 1..<ranks.count {
+                append(
+                    try FeatureRecords(place.cache, key: place.key, valuesPerRow, element, shard: shard, isShown: true))
+            }
+        }
+        ranks.meet()
+        guard let records = rows as? ShardedRecords else { return }
+        try records.own.clear()
+        state.withLock { state in
+            state = State(end: ShardedRecords.firstOwnSlot, failure: state.failure)
+            state.findAll(in: records)
+        }
+    }
+
+    /// Removes its files, and the cache's folder where nothing else is in it. It is then of no use.
+    package func removeFiles() {
+        guard let place else { return }
+        for shard in [0] + place.cache.shards(of: place.key) {
+            FileSystem.remove(place.cache.path(of: place.key, shard: shard))
+        }
+        FileSystem.removeEmptyDirectory(place.cache.folder)
+    }
+
+    /// Joins the files that ranks of an earlier run left, and removes them; those that are in use stay.
+    private func joinWhatIsLeft() {
+        guard let place else { return }
+        for shard in place.cache.shards(of: place.key) {
+            guard
+                let records = try? FeatureRecords(place.cache, key: place.key, valuesPerRow, element, shard: shard),
+                records.failure == nil
+            else { continue }
+            append(records)
+            if failure == nil { FileSystem.remove(place.cache.path(of: place.key, shard: shard)) }
+        }
+    }
+
+    private func append(_ records: FeatureRecords) {
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: valuesPerRow) { row in
+            records.findRecords { name, slot in
+                guard records.read(name, at: slot, into: row) else { return }
+                insert(name, UnsafeBufferPointer(row))
+            }
+        }
+    }
+}
+
+extension FeatureStore.State {
+    /// Finds what all ranks have, and what this one has beside it.
+    fileprivate mutating func findAll(in records: ShardedRecords) {
+        records.all?.findRecords { hold($0, at: $1) }
+        records.own.findRecords {
+            hold($0, at: ShardedRecords.firstOwnSlot + $1)
+            end = ShardedRecords.firstOwnSlot + $1 + 1
+        }
+    }
+}
+
+/// The file of all ranks, which another one writes to, and this rank's own; slots of the latter have higher numbers.
+private final class ShardedRecords: FeatureRows {
+    static let firstOwnSlot = 1 << 48
+    /// Nil where there is none.
+    let all: FeatureRecords?
+    let own: FeatureRecords
+
+    init(
+        _ cache: FeatureCache, key: ContentHash, _ valuesPerRow: Int, _ element: FeatureStore.Element, _ ranks: Ranks
+    ) throws {
+        do {
+            all = try FeatureRecords(cache, key: key, valuesPerRow, element, isShown: true)
+        } catch {
+            guard ranks.count == 1 else {
+                throw PipelineError(
+                    description:
+                        "cannot share features: this process does not see '\(cache.path(of: key))', which another one of the run made (\(error)). Name a folder that all machines share with --cache."
+                )
+            }
+            all = nil
+        }
+        own = try FeatureRecords(cache, key: key, valuesPerRow, element, shard: ranks.shard)
+    }
+
+    var bytesPerRow: Int { own.bytesPerRow }
+
+    func reserve(_ slot: Int) throws { try own.reserve(slot - Self.firstOwnSlot) }
+
+    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) throws {
+        try own.write(name, at: slot - Self.firstOwnSlot, row)
+    }
+
+    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
+        if slot >= Self.firstOwnSlot { return own.read(name, at: slot - Self.firstOwnSlot, into: row) }
+        return all?.read(name, at: slot, into: row) ?? false
     }
 }
 

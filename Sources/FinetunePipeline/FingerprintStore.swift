@@ -3,6 +3,7 @@
 package import FinetuneDatasets
 package import FinetuneFiles
 package import FinetuneModels
+package import FinetuneRanks
 
 /// Fingerprints by content hash, in the cache's folder or in memory.
 package struct FingerprintStore: Sendable {
@@ -11,18 +12,25 @@ package struct FingerprintStore: Sendable {
     /// - Parameters:
     ///   - cache: Where they stay for other runs; nil keeps them in memory. Where the cache takes none, memory does.
     ///   - exif: How pictures are turned, which decides what is seen.
-    package init(_ cache: FeatureCache?, exif: InputRecipe.Exif) {
+    ///   - ranks: Those that share them. Collective.
+    /// - Throws: `PipelineError` where several ranks have no cache that takes them.
+    package init(_ cache: FeatureCache?, exif: InputRecipe.Exif, ranks: Ranks = .alone) throws {
         let kept = cache.flatMap { cache in
             try? FeatureStore(
                 cache, key: ContentHash(of: "fingerprints 1 \(exif.rawValue)"),
-                valuesPerRow: Fingerprint.numberCount, element: .float16)
+                valuesPerRow: Fingerprint.numberCount, element: .float16, ranks: ranks)
         }
         if let kept, kept.failure == nil {
             store = kept
+        } else if ranks.count > 1 {
+            throw PipelineError.noSharedCache(kept?.failure)
         } else {
             store = FeatureStore(inMemory: Fingerprint.numberCount, element: .float16)
         }
     }
+
+    /// Puts what all ranks kept together. Collective.
+    package func join(_ ranks: Ranks) throws { try store.join(ranks) }
 
     func contains(_ hash: ContentHash) -> Bool { store.contains(hash, view: 0) }
 

@@ -5,6 +5,7 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 
 /// The values of a data set's images at the freeze boundary, computed where they are not kept.
 struct BoundaryValues {
@@ -12,10 +13,13 @@ struct BoundaryValues {
     let dataset: ImageDataset
     /// Content hashes of the images that can be read.
     let hashes: [Int: ContentHash]
+    /// Those that share what is kept.
+    private let ranks: Ranks
 
-    init(_ extractor: FeatureExtractor, _ dataset: ImageDataset, _ survey: Survey) {
+    init(_ extractor: FeatureExtractor, _ dataset: ImageDataset, _ survey: Survey, ranks: Ranks = .alone) {
         self.extractor = extractor
         self.dataset = dataset
+        self.ranks = ranks
         hashes = Dictionary(zip(survey.items, survey.hashes)) { first, _ in first }
     }
 
@@ -34,6 +38,13 @@ struct BoundaryValues {
             )
         }
         return chunk.values
+    }
+
+    /// Keeps the values of some items in a view that are not kept yet, a share by each rank. Collective.
+    func share(_ items: [Int], _ view: ImageView, _ report: EventHandler) async throws {
+        try await extractor.share(items, of: dataset, view: view, hashes: hashes, ranks: ranks) { done, total in
+            report(.progress(stage: "views", done: done, total: total))
+        }
     }
 
     /// How the part after the boundary sees one image's values: rows, scaled or not, are images of one pixel.

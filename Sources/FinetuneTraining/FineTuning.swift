@@ -7,6 +7,7 @@ internal import FinetuneEvaluation
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+package import FinetuneRanks
 internal import Glibc
 
 /// A training that goes through the network, from its start or from a checkpoint.
@@ -23,6 +24,7 @@ struct FineTuning {
     private let started = ContinuousClock.now
     private var lastCheckpoint = ContinuousClock.now
     private var secondsBefore = 0.0
+    private var agreedSeconds = 0.0
 
     /// The base with its new head: where every phase's frozen part and pull come from.
     private let model: Model
@@ -117,7 +119,7 @@ struct FineTuning {
 
     private mutating func runEpoch(_ phase: TrainingPhase, _ session: TrainingSession) async throws {
         let epoch = progress.epoch
-        let batch = session.program.batch
+        let batch = session.batch
         let order = shuffled(epoch)
         let count = stepsPerEpoch(session)
         let total = Double(count * steps.epochs)
@@ -126,15 +128,14 @@ struct FineTuning {
         // Four steps an epoch, so that looking costs little.
         let measured = max(4, (count + 3) / 4)
         var clock = ContinuousClock.now
+        try await session.share(order, view, report)
         while progress.step < count {
+            agreeOnTime()
             let items = Array(order[progress.step * batch..<min((progress.step + 1) * batch, order.count)])
-            var random = RandomNumbers(
-                seed: settings.seed, stream: Self.mixingStream &+ UInt64(epoch * count + progress.step))
-            let mixed = steps.mixing.apply(
-                try await session.inputs(items, view), session.order, targets(items), &random)
-            let result = try await session.program.evaluate(
-                mixed.images, targets: mixed.targets,
-                dropoutKey: settings.seed &+ UInt64(epoch * count + progress.step) << 32)
+            let number = UInt64(epoch * count + progress.step)
+            let result = try await evaluate(
+                items, view, session, mixingBy: Self.mixingStream &+ number,
+                dropoutKey: settings.seed &+ number << 32)
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
             let measures = (progress.step + 1) % measured == 0 || progress.step + 1 == count
@@ -161,6 +162,29 @@ struct FineTuning {
         }
         try await finishEpoch(phase, session, rate: rate(Double(epoch * count + progress.step) / total), meter.health)
         try await stopIfAsked(session)
+    }
+
+    /// Loss and gradients of a batch, of which each rank computes its rows. Collective.
+    ///
+    /// - Parameter stream: Of the random numbers that decide what is mixed with what; nil mixes nothing.
+    private func evaluate(
+        _ items: [Int], _ view: ImageView, _ session: TrainingSession, mixingBy stream: UInt64? = nil,
+        dropoutKey: UInt64
+    ) async throws -> TrainingProgram.Result {
+        let rows = session.ranks.rows(of: items.count)
+        var (images, wanted): (Tensor, Tensor)
+        if let stream, steps.mixing.isOn {
+            // A partner may be another rank's, so each looks at the whole batch.
+            var random = RandomNumbers(seed: settings.seed, stream: stream)
+            (images, wanted) = steps.mixing.apply(
+                try await session.inputs(items, view), session.order, targets(items), &random)
+            if rows.count < items.count { (images, wanted) = (images.rows(Array(rows)), wanted.rows(Array(rows))) }
+        } else {
+            let own = Array(items[rows])
+            (images, wanted) = (try await session.inputs(own, view), targets(own))
+        }
+        return try await session.program.evaluate(
+            images, targets: wanted, dropoutKey: dropoutKey, rows: (rows.lowerBound, items.count))
     }
 
     private mutating func finishEpoch(
@@ -203,7 +227,7 @@ struct FineTuning {
     /// A last batch that is not full is left out where batch norms would take its statistics; another epoch, which has
     /// another order, leaves out others.
     private func stepsPerEpoch(_ session: TrainingSession) -> Int {
-        let batch = session.program.batch
+        let batch = session.batch
         let isLive = session.plan.rows.contains { $0.normalization == .train }
         return isLive ? training.count / batch : (training.count + batch - 1) / batch
     }
@@ -252,13 +276,22 @@ struct FineTuning {
 
     // MARK: Time and checkpoints
 
-    private var elapsed: Double { secondsBefore + seconds(.now - started) }
+    /// The first rank's time.
+    private var elapsed: Double { context.ranks.count > 1 ? agreedSeconds : ownSeconds }
+
+    private var ownSeconds: Double { secondsBefore + seconds(.now - started) }
+
+    /// Takes the first rank's clock for everybody's, where time decides something. Collective.
+    private mutating func agreeOnTime() {
+        guard steps.timeBudget != nil else { return }
+        agreedSeconds = context.ranks.agree(ownSeconds)
+    }
 
     private var isOutOfTime: Bool { steps.timeBudget.map { elapsed >= $0 } ?? false }
 
     /// Writes a checkpoint where one is due. A full disk costs no more than the checkpoint.
     private mutating func keep(_ session: TrainingSession, isDue: Bool) async throws {
-        guard isDue || seconds(.now - lastCheckpoint) >= steps.checkpointInterval else { return }
+        guard context.ranks.isFirst, isDue || seconds(.now - lastCheckpoint) >= steps.checkpointInterval else { return }
         do {
             try await write(session)
         } catch let error as any (Error & CustomStringConvertible) {
@@ -278,7 +311,7 @@ struct FineTuning {
 
     private mutating func write(_ session: TrainingSession) async throws {
         guard let path = context.checkpointPath else { return }
-        progress.seconds = elapsed
+        progress.seconds = ownSeconds
         let checkpoint = TrainingCheckpoint(
             fingerprint: fingerprint, progress: progress, state: await session.program.state, best: best)
         try checkpoint.write(to: path)
@@ -289,7 +322,7 @@ struct FineTuning {
     private mutating func findRate(_ session: TrainingSession) async throws -> Double {
         if let rate = steps.learningRate { return rate }
         let start = await session.program.state
-        let batch = session.program.batch
+        let batch = session.batch
         let order = shuffled(steps.epochs)
         let turn = min(RateSearch.batches, stepsPerEpoch(session))
         var losses: [Double] = []
@@ -298,9 +331,8 @@ struct FineTuning {
             if context.shouldStop() { break }
             let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
-            let images = try await session.inputs(items, session.view(epoch: 0))
-            let result = try await session.program.evaluate(
-                images, targets: targets(items), dropoutKey: settings.seed &- UInt64(step + 1))
+            let result = try await evaluate(
+                items, session.view(epoch: 0), session, dropoutKey: settings.seed &- UInt64(step + 1))
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)
             await session.program.update(rate: rate)
@@ -332,13 +364,16 @@ package struct TrainingContext: Sendable {
     package var resumes = false
     /// The path of `finetune-read-weights`.
     package var helper: String
+    /// Those that share the work.
+    package var ranks: Ranks
     /// Whether somebody wants the program to end.
     package var shouldStop: @Sendable () -> Bool
 
     package init(
-        checkpointPath: String?, resumes: Bool = false, helper: String,
+        checkpointPath: String?, resumes: Bool = false, helper: String, ranks: Ranks = .alone,
         shouldStop: @escaping @Sendable () -> Bool = { false }
     ) {
+        self.ranks = ranks
         self.checkpointPath = checkpointPath
         self.resumes = resumes
         self.helper = helper

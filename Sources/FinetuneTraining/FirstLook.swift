@@ -4,6 +4,7 @@ internal import FinetuneDatasets
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 
 /// What one pass over a data set left.
 struct FirstLook: Sendable {
@@ -25,20 +26,16 @@ struct FirstLook: Sendable {
     ///
     /// - Parameters:
     ///   - extractors: Ones that were given `fingerprints`, of one recipe; what they keep is kept on the way.
+    ///   - ranks: Those that share the images. Collective.
     ///   - progress: Throws to end.
     init(
         _ dataset: ImageDataset, through extractors: [FeatureExtractor], _ fingerprints: FingerprintStore,
-        progress: (_ done: Int, _ total: Int) throws -> Void
+        ranks: Ranks = .alone, progress: (_ done: Int, _ total: Int) throws -> Void
     ) async throws {
-        var items: [Int] = []
-        var hashes: [ContentHash] = []
-        (skipped, cost) = try await FeatureExtractor.fill(extractors, from: dataset, progress: progress) {
-            items += $0
-            hashes += $1
-        }
+        let filled = try await FeatureExtractor.fill(extractors, from: dataset, ranks: ranks, progress: progress)
+        try fingerprints.join(ranks)
         self.dataset = dataset
-        self.items = items
-        self.hashes = hashes
+        (items, hashes, skipped, cost) = (filled.items, filled.hashes, filled.skipped, filled.cost)
         var pictures: [(size: (width: Int, height: Int), format: PictureFormat?)?] = []
         var perceptual: [PerceptualHash?] = []
         for hash in hashes {

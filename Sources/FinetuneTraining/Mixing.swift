@@ -16,6 +16,8 @@ public struct Mixing: Sendable, Equatable {
         (self.mixup, self.cutmix) = (mixup, cutmix)
     }
 
+    var isOn: Bool { mixup > 0 || cutmix > 0 }
+
     /// Mixes each image with another one of the batch.
     ///
     /// - Parameters:
@@ -25,7 +27,7 @@ public struct Mixing: Sendable, Equatable {
     func apply(
         _ images: Tensor, _ order: ImageOrder, _ targets: Tensor, _ random: inout RandomNumbers
     ) -> (images: Tensor, targets: Tensor) {
-        guard mixup > 0 || cutmix > 0, images.shape[0] > 1 else { return (images, targets) }
+        guard isOn, images.shape[0] > 1 else { return (images, targets) }
         let cuts = cutmix > 0 && (mixup == 0 || random.nextUnit() < 0.5)
         var partners = Array(0..<images.shape[0])
         partners.shuffle(using: &random)

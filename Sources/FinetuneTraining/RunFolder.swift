@@ -64,6 +64,9 @@ package struct RunFolder: Sendable {
         }
     }
 
+    /// The folder of a run that another rank opened.
+    package init(sharing path: String) { self.path = path }
+
     /// Where a run that is stopped can go on from.
     package static let checkpointName = "last.checkpoint.h5"
 

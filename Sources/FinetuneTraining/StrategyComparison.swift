@@ -6,6 +6,7 @@ package import FinetuneEvaluation
 internal import FinetuneFiles
 package import FinetuneModels
 package import FinetunePipeline
+internal import FinetuneRanks
 
 /// A strategy that takes part.
 package struct Contender: Sendable {
@@ -55,6 +56,9 @@ package struct ComparisonResult: Sendable {
 }
 
 /// Trains and scores strategies on the same divisions of the same images.
+///
+/// Ranks share the reading of the images; then each does every so manieth training by itself and leaves it in the
+/// folder, as a comparison that was stopped does.
 package struct StrategyComparison: Sendable {
     private let contenders: [Contender]
     private let dataset: ImageDataset
@@ -81,10 +85,20 @@ package struct StrategyComparison: Sendable {
         cache = FeatureCache(folder: folder.file("features"))
     }
 
+    /// - Returns: Nil on all ranks but the first. Collective.
     /// - Throws: `TrainingError`; of kind `stopped` where somebody asked, and the same command goes on with `--resume`.
-    package func run(_ report: @escaping EventHandler) async throws -> ComparisonResult {
-        try FileSystem.makeDirectory(folder.file(Self.partsFolder))
-        if !context.resumes { cache.remove() }
+    package func run(_ report: @escaping EventHandler) async throws -> ComparisonResult? {
+        let ranks = context.ranks
+        if ranks.isFirst {
+            try FileSystem.makeDirectory(folder.file(Self.partsFolder))
+            if !context.resumes {
+                cache.remove()
+                for name in try FileSystem.list(folder.file(Self.partsFolder)) {
+                    FileSystem.remove(folder.file(Path.join(Self.partsFolder, name)))
+                }
+            }
+        }
+        ranks.meet()
         let (look, costs) = try await lookOnce(report)
         let survey = Survey(
             look, TrainingSettings(), inputSize: contenders[0].base.recipe.map { ($0.width, $0.height) })
@@ -92,17 +106,21 @@ package struct StrategyComparison: Sendable {
         Survey.report(survey.findings, report)
         let plan = try ComparisonDesign(look, settings)
         report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
+        if ranks.count > 1 {
+            for (number, task) in tasks(plan, look).enumerated() where ranks.owns(number) {
+                _ = try await part(of: task, report)
+            }
+            ranks.meet()
+            guard ranks.isFirst else { return nil }
+        }
 
         var contestants: [Comparison.Contestant] = []
         var scores: [ComparisonResult.Score] = []
         var firstParts: [ComparisonPart] = []
         for contender in contenders {
             var parts: [ComparisonPart] = []
-            for (number, division) in plan.divisions.enumerated() {
-                let name = plan.divisions.count == 1 ? contender.name : "\(contender.name)-\(number + 1)"
-                report(.note("Strategy \(contender.name), training \(number + 1) of \(plan.divisions.count).", [:]))
-                let part = try await train(
-                    contender, Division(look: look, parts: division), seed: UInt64(number), as: name, report)
+            for number in plan.divisions.indices {
+                let part = try await part(of: whole(contender, number, plan, look), report)
                 scores.append(
                     ComparisonResult.Score(
                         strategy: contender.name, division: number + 1, evaluation: part.evaluation(dataset.classes),
@@ -157,10 +175,11 @@ package struct StrategyComparison: Sendable {
 
     /// Reads and decodes every image once, for all frozen parts that a strategy begins with.
     private func lookOnce(_ report: @escaping EventHandler) async throws -> (FirstLook, SharedCosts) {
-        let fingerprints = FingerprintStore(cache, exif: contenders[0].base.recipe?.exif ?? .upright)
+        let fingerprints = try FingerprintStore(
+            cache, exif: contenders[0].base.recipe?.exif ?? .upright, ranks: context.ranks)
         var extractors: [FeatureExtractor] = []
         for contender in contenders {
-            let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil)
+            let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil, context.ranks)
             for stage in try trainer.firstBoundaries() {
                 let model = try trainer.withNewHead()
                 let node = try model.network.boundary(before: stage)
@@ -178,7 +197,9 @@ package struct StrategyComparison: Sendable {
                     precision: contenders[0].settings.precision, fingerprints: fingerprints, thread: thread)
             ]
         }
-        let look = try await FirstLook(dataset, through: extractors, fingerprints) { done, total in
+        let look = try await FirstLook(
+            dataset, through: extractors, fingerprints, ranks: context.ranks
+        ) { done, total in
             try stopIfAsked()
             report(.progress(stage: "images", done: done, total: total))
         }
@@ -195,7 +216,7 @@ package struct StrategyComparison: Sendable {
             costs.load = earlier.load
             costs.networks.merge(earlier.networks) { _, first in first }
         }
-        try AtomicFile.write(costs.json.text, to: path)
+        if context.ranks.isFirst { try AtomicFile.write(costs.json.text, to: path) }
         return (look, costs)
     }
 
@@ -207,7 +228,7 @@ package struct StrategyComparison: Sendable {
     private func cost(of contender: Contender, _ parts: [ComparisonPart], _ shared: SharedCosts) throws
         -> Comparison.Cost
     {
-        let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil)
+        let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil, context.ranks.solo)
         let network = try trainer.withNewHead().network
         var time = shared.load
         for stage in try trainer.firstBoundaries() {
@@ -226,31 +247,74 @@ package struct StrategyComparison: Sendable {
 
     // MARK: One training
 
-    private func trainer(_ contender: Contender, _ division: Division?, seed: UInt64, checkpoint: String?) throws
-        -> Trainer
+    /// A training of the comparison.
+    private struct PlannedTraining {
+        let contender: Contender
+        let division: Division
+        let seed: UInt64
+        /// That of its files.
+        let name: String
+        /// Which it is, for people.
+        let words: String
+    }
+
+    private func tasks(_ plan: ComparisonDesign, _ look: FirstLook) -> [PlannedTraining] {
+        let all = contenders.flatMap { contender in
+            plan.divisions.indices.map { whole(contender, $0, plan, look) }
+        }
+        guard settings.hasLearningCurve else { return all }
+        return all + contenders.flatMap { contender in Self.shares.compactMap { reduced(contender, $0, plan, look) } }
+    }
+
+    /// One on all images that learn.
+    private func whole(_ contender: Contender, _ number: Int, _ plan: ComparisonDesign, _ look: FirstLook)
+        -> PlannedTraining
     {
+        let count = plan.divisions.count
+        return PlannedTraining(
+            contender: contender, division: Division(look: look, parts: plan.divisions[number]), seed: UInt64(number),
+            name: count == 1 ? contender.name : "\(contender.name)-\(number + 1)",
+            words: "training \(number + 1) of \(count)")
+    }
+
+    /// One on a share of the images that learn; nil where they are too few.
+    private func reduced(_ contender: Contender, _ share: Double, _ plan: ComparisonDesign, _ look: FirstLook)
+        -> PlannedTraining?
+    {
+        let parts = plan.divisions[0]
+        guard let places = ComparisonDesign.reduced(parts, look, to: share, seed: settings.seed) else { return nil }
+        return PlannedTraining(
+            contender: contender,
+            division: Division(look: look.selecting(places), parts: places.map { parts[$0] }), seed: 0,
+            name: "\(contender.name)-of-\(Int(share * 1000))",
+            words: "\(Int(share * 1000) / 10) % of the training images")
+    }
+
+    private func trainer(
+        _ contender: Contender, _ division: Division?, seed: UInt64, checkpoint: String?, _ ranks: Ranks
+    ) throws -> Trainer {
         var chosen = contender.settings
         chosen.cache = cache
         chosen.seed = settings.seed &+ seed
         var context = context
         context.checkpointPath = checkpoint
+        context.ranks = ranks
         return try Trainer(contender.base, dataset, chosen, context, on: division, thread: thread)
     }
 
-    private func train(
-        _ contender: Contender, _ division: Division, seed: UInt64, as name: String, _ report: @escaping EventHandler
-    ) async throws -> ComparisonPart {
+    /// What a training gave that is in the folder, or else is done now, by this process alone.
+    private func part(of task: PlannedTraining, _ report: @escaping EventHandler) async throws -> ComparisonPart {
         try stopIfAsked()
-        let stem = folder.file(Path.join(Self.partsFolder, name))
-        let trainer = try trainer(contender, division, seed: seed, checkpoint: stem + ".checkpoint.h5")
-        let parts = zip(division.look.hashes, division.parts).map { "\($0.text) \($1.rawValue)" }
+        let stem = folder.file(Path.join(Self.partsFolder, task.name))
+        let trainer = try trainer(
+            task.contender, task.division, seed: task.seed, checkpoint: stem + ".checkpoint.h5", context.ranks.solo)
+        let parts = zip(task.division.look.hashes, task.division.parts).map { "\($0.text) \($1.rawValue)" }
         let key = ContentHash(of: try trainer.fingerprint().text + parts.joined(separator: "\n"))
-        if context.resumes, let known = ComparisonPart(stem + ".json", key: key, classes: dataset.classes.count) {
-            return known
-        }
+        if let known = ComparisonPart(stem + ".json", key: key, classes: dataset.classes.count) { return known }
+        report(.note("Strategy \(task.contender.name), \(task.words).", [:]))
         ProcessMeter.forgetPeak()
         let meter = ProcessMeter()
-        let result: TrainingResult
+        let result: TrainingResult?
         do {
             result = try await trainer.run { event in
                 if case .note = event { return }
@@ -259,7 +323,7 @@ package struct StrategyComparison: Sendable {
         } catch let error as TrainingError where error.kind == .interrupted {
             throw stopped
         }
-        guard let score = result.scores.first(where: { $0.part == .test }) else {
+        guard let result, let score = result.scores.first(where: { $0.part == .test }) else {
             throw TrainingError(.unusableData, "cannot compare on '\(dataset.path)': no image is left to score.")
         }
         let part = ComparisonPart(
@@ -291,17 +355,9 @@ package struct StrategyComparison: Sendable {
         _ plan: ComparisonDesign, _ look: FirstLook, _ whole: [ComparisonPart], _ report: @escaping EventHandler
     ) async throws -> [ComparisonResult.CurvePoint] {
         var points: [ComparisonResult.CurvePoint] = []
-        let parts = plan.divisions[0]
         for (contender, whole) in zip(contenders, whole) {
-            for share in Self.shares {
-                guard let places = ComparisonDesign.reduced(parts, look, to: share, seed: settings.seed) else {
-                    continue
-                }
-                let division = Division(look: look.selecting(places), parts: places.map { parts[$0] })
-                report(.note("Strategy \(contender.name), \(Int(share * 1000) / 10) % of the training images.", [:]))
-                let part = try await train(
-                    contender, division, seed: 0, as: "\(contender.name)-of-\(Int(share * 1000))", report)
-                points.append(point(contender, part))
+            for task in Self.shares.compactMap({ reduced(contender, $0, plan, look) }) {
+                points.append(point(contender, try await part(of: task, report)))
             }
             points.append(point(contender, whole))
         }

@@ -6,14 +6,18 @@ internal import FinetuneEvaluation
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 
 extension Trainer {
-    /// Fits a convex head to the features of the frozen base.
-    func runConvex(_ kind: ConvexHead, _ report: @escaping EventHandler) async throws -> TrainingResult {
+    /// Fits a convex head to the features of the frozen base, which all ranks compute; the rest is the first one's.
+    func runConvex(_ kind: ConvexHead, _ report: @escaping EventHandler) async throws -> TrainingResult? {
         let started = ContinuousClock.now
         let looked = try await look(at: try withNewHead(), Stage.head, report)
         let survey = looked.survey
-        let (features, labels, folds) = try await trainingRows(looked.values, survey, report)
+        let views = trainingViews
+        for view in views { try await looked.values.share(survey.items(.train), view, report) }
+        guard context.ranks.isFirst else { return nil }
+        let (features, labels, folds) = try await trainingRows(looked.values, views, survey, report)
         let extracted = ContinuousClock.now
         let scaling = try fitScaling(features, report)
         let scaled = scaling.apply(features)
@@ -35,14 +39,17 @@ extension Trainer {
             trainSeconds: seconds(.now - extracted))
     }
 
-    /// The features of the images that learn, in every view that is asked for, with labels and folds.
-    private func trainingRows(_ values: BoundaryValues, _ survey: Survey, _ report: EventHandler) async throws -> (
-        features: Tensor, labels: [Int], folds: [Int]?
-    ) {
-        let steps = settings.steps
-        let views = (0..<TrainingSession.views(steps)).map {
-            ImageView(steps.augmentation, number: $0, seed: settings.seed)
+    /// How the images that learn are shown.
+    private var trainingViews: [ImageView] {
+        (0..<TrainingSession.views(settings.steps)).map {
+            ImageView(settings.steps.augmentation, number: $0, seed: settings.seed)
         }
+    }
+
+    /// The features of the images that learn, in some views, with labels and folds.
+    private func trainingRows(
+        _ values: BoundaryValues, _ views: [ImageView], _ survey: Survey, _ report: EventHandler
+    ) async throws -> (features: Tensor, labels: [Int], folds: [Int]?) {
         let items = survey.items(.train)
         let features = try await values.rows(items, views) { done, total in
             try stopBeforeSteps()

@@ -5,9 +5,10 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 
 extension Trainer {
-    func runSteps(_ report: @escaping EventHandler) async throws -> TrainingResult {
+    func runSteps(_ report: @escaping EventHandler) async throws -> TrainingResult? {
         let started = ContinuousClock.now
         let steps = settings.steps
         let isFrozen = settings.strategy == .frozen
@@ -35,6 +36,7 @@ extension Trainer {
             (model, headRecord) = try await withHeadFirst(features, survey, report)
         }
         let extracted = ContinuousClock.now
+        try reportRanks(batch: FineTuning.batch(steps, images: training.count), report)
 
         var tuning = FineTuning(
             model, dataset, training: training, validation: survey.items(.validation), settings, context,
@@ -49,7 +51,7 @@ extension Trainer {
                     let session = try await TrainingSession(
                         model, learningFrom: phase.first, settings, shown(in: phase, values, survey), scored: values,
                         scaling: scaling, labels: labels, batch: FineTuning.batch(steps, images: training.count),
-                        thread: thread)
+                        ranks: context.ranks, thread: thread)
                     if !isFrozen { plan = session.plan }
                     if let note = phase.sizeNote(of: phases) { report(.note(note, [:])) }
                     try await tuning.run(phase, session)
@@ -67,6 +69,7 @@ extension Trainer {
             }
         }
         let trained = ContinuousClock.now
+        guard context.ranks.isFirst else { return nil }
 
         var result = tuning.result
         if let scaling { result = result.adapted(Head(of: result).folding(scaling), classes: dataset.classes) }
@@ -88,6 +91,25 @@ extension Trainer {
             featureSeconds: seconds(extracted - started), trainSeconds: seconds(trained - extracted))
     }
 
+    /// Says how a batch is shared out.
+    ///
+    /// - Throws: `SettingsError` where it cannot be.
+    private func reportRanks(batch: Int, _ report: EventHandler) throws {
+        let count = context.ranks.count
+        guard count > 1 else { return }
+        let isLive = try plan().rows.contains { $0.normalization == .train }
+        guard batch >= count, !isLive || batch % count == 0 else {
+            throw SettingsError(
+                reason:
+                    "\(count) processes cannot share a batch of \(batch) images\(isLive ? " evenly, as batch norms that learn statistics want it" : ""). Choose a --batch that is a multiple of \(count)."
+            )
+        }
+        report(
+            .note(
+                "\(count) processes: a step's \(batch) images are \((batch + count - 1) / count) a process; the learning rate is that of a batch of \(batch).",
+                ["ranks": .integer(count), "batch": .integer(batch)]))
+    }
+
     /// The values at the boundary before a stage: those that are known, or others.
     private func values(before first: String, _ model: Model, _ survey: Survey, known: BoundaryValues) async throws
         -> BoundaryValues
@@ -97,8 +119,10 @@ extension Trainer {
         let rows = survey.items.count + (TrainingSession.views(settings.steps) - 1) * survey.places(.train).count
         let extractor = try await FeatureExtractor(
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: rows), thread: thread)
-        return BoundaryValues(extractor, dataset, survey)
+            keeping: boundary == Node.image
+                ? nil : FeatureKeeping(settings.cache, rows: rows, ranks: context.ranks),
+            thread: thread)
+        return BoundaryValues(extractor, dataset, survey, ranks: context.ranks)
     }
 
     /// The images of a phase as they are shown while the network learns.
@@ -110,7 +134,7 @@ extension Trainer {
         model.recipe = base.recipe?.resized(shortSide: side)
         let extractor = try await FeatureExtractor(
             model, node: Node.image, precision: settings.precision, thread: thread)
-        return BoundaryValues(extractor, dataset, survey)
+        return BoundaryValues(extractor, dataset, survey, ranks: context.ranks)
     }
 
     /// The short sides of the first epoch's images and of the network's input; nil where they are the same.

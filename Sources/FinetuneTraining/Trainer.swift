@@ -6,6 +6,7 @@ package import FinetuneEvaluation
 package import FinetuneFiles
 package import FinetuneModels
 package import FinetunePipeline
+internal import FinetuneRanks
 
 /// One split's scores with the names of its images.
 package struct SplitScore: Sendable {
@@ -99,7 +100,9 @@ package struct Trainer: Sendable {
     }
 
     /// Looks at the images, divides them, trains and scores.
-    package func run(_ report: @escaping EventHandler) async throws -> TrainingResult {
+    ///
+    /// - Returns: Nil on all ranks of a run but the first. Collective.
+    package func run(_ report: @escaping EventHandler) async throws -> TrainingResult? {
         for note in settings.advice { report(.note(note, ["advice": .string(note)])) }
         if settings.strategy == .frozen, case .convex(let head) = settings.head {
             return try await runConvex(head, report)
@@ -115,13 +118,17 @@ package struct Trainer: Sendable {
         if let division {
             let survey = Survey(division)
             let extractor = try await extractor(of: model, before: first, nil)
-            return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: [])
+            return Look(
+                survey: survey, values: BoundaryValues(extractor, dataset, survey, ranks: context.ranks), skipped: [])
         }
-        let fingerprints = FingerprintStore(settings.cache, exif: model.recipe?.exif ?? .upright)
+        let fingerprints = try FingerprintStore(
+            settings.cache, exif: model.recipe?.exif ?? .upright, ranks: context.ranks)
         let extractor = try await extractor(of: model, before: first, fingerprints)
         var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: forecastRows)
         let stage = boundary == base.network.featureNode ? "features" : "images"
-        let look = try await FirstLook(dataset, through: [extractor], fingerprints) { done, total in
+        let look = try await FirstLook(
+            dataset, through: [extractor], fingerprints, ranks: context.ranks
+        ) { done, total in
             try stopBeforeSteps()
             report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
@@ -132,7 +139,9 @@ package struct Trainer: Sendable {
         let survey = Survey(look, settings, inputSize: model.recipe.map { ($0.width, $0.height) })
         try survey.check()
         Survey.report(survey.findings, report)
-        return Look(survey: survey, values: BoundaryValues(extractor, dataset, survey), skipped: look.skipped)
+        return Look(
+            survey: survey, values: BoundaryValues(extractor, dataset, survey, ranks: context.ranks),
+            skipped: look.skipped)
     }
 
     /// What gives the values at the boundary before a stage.
@@ -142,7 +151,8 @@ package struct Trainer: Sendable {
         let boundary = try model.network.boundary(before: first)
         return try await FeatureExtractor(
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: boundary == Node.image ? nil : FeatureKeeping(settings.cache, rows: forecastRows),
+            keeping: boundary == Node.image
+                ? nil : FeatureKeeping(settings.cache, rows: forecastRows, ranks: context.ranks),
             fingerprints: fingerprints, thread: thread)
     }
 

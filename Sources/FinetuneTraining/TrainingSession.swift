@@ -5,6 +5,7 @@ internal import FinetuneEngine
 internal import FinetuneEvaluation
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 
 /// A freeze plan at work on a data set.
 struct TrainingSession {
@@ -14,6 +15,9 @@ struct TrainingSession {
     /// What is scored.
     private let scored: BoundaryValues
     let program: TrainingProgram
+    /// Images a step, of all ranks.
+    let batch: Int
+    let ranks: Ranks
     private let part: Network
     private let model: Model
     private let settings: TrainingSettings
@@ -27,10 +31,11 @@ struct TrainingSession {
     ///   - scored: The same of images as they are scored.
     ///   - scaling: What the head wants done to features first.
     ///   - labels: Those of the images that learn.
-    ///   - batch: Images a step.
+    ///   - batch: Images a step, of all ranks.
+    ///   - ranks: Those that share each batch. Collective.
     init(
         _ model: Model, learningFrom first: String, _ settings: TrainingSettings, _ values: BoundaryValues,
-        scored: BoundaryValues, scaling: FittedScaling?, labels: [Int], batch: Int, thread: EngineThread
+        scored: BoundaryValues, scaling: FittedScaling?, labels: [Int], batch: Int, ranks: Ranks, thread: EngineThread
     ) async throws {
         let steps = settings.steps
         plan = try FreezePlan(
@@ -38,6 +43,7 @@ struct TrainingSession {
             stageRateDecay: steps.stageRateDecay)
         self.values = values
         self.scored = scored
+        (self.batch, self.ranks) = (batch, ranks)
         let shape = values.imageShape(scaling)
         part = model.network.part(
             after: values.node, outputShape: scaling.map { [$0.outputs] } ?? values.extractor.outputShape)
@@ -47,8 +53,8 @@ struct TrainingSession {
             optimizer: steps.optimizer,
             live: plan.liveNormalizations(of: part), dropout: Self.dropout(steps.dropout, part),
             classWeights: settings.classWeights.factors(labels: labels, classCount: classes).map { Float($0) },
-            averages: steps.averageKept != nil, batch: batch, height: shape.height, width: shape.width,
-            order: shape.order, precision: steps.precision, thread: thread)
+            averages: steps.averageKept != nil, batch: (batch + ranks.count - 1) / ranks.count, height: shape.height,
+            width: shape.width, order: shape.order, precision: steps.precision, ranks: ranks, thread: thread)
         self.model = model
         self.settings = settings
         self.scaling = scaling
@@ -87,13 +93,18 @@ struct TrainingSession {
         try await values.inputs(items, view, scaling)
     }
 
-    /// Scores weights on some items.
+    /// Keeps what an epoch will show, where that is kept, a share by each rank. Collective.
+    func share(_ items: [Int], _ view: ImageView, _ report: EventHandler) async throws {
+        try await values.share(items, view, report)
+    }
+
+    /// Scores weights on some items, a share by each rank. Collective.
     ///
     /// - Parameter weights: Tensors that take the place of the model's.
     func evaluate(_ weights: Weights, on items: [Int]) async throws -> Evaluation {
         try await BoundaryScorer(
             part, model.weights.merging(weights) { _, new in new }, scored, scaling: scaling, batch: program.batch,
-            precision: settings.steps.precision, thread: thread
+            precision: settings.steps.precision, ranks: ranks, thread: thread
         ).evaluate(on: items)
     }
 }

@@ -30,8 +30,9 @@ final class Workspace: Sendable {
         try finetune(arguments, input: input)
     }
 
-    func finetune(_ arguments: [String], input: String? = nil) throws -> Outcome {
-        let process = makeProcess(arguments)
+    /// - Parameter ranks: Processes that share the run, under mpirun; nil for one without it.
+    func finetune(_ arguments: [String], input: String? = nil, ranks: Int? = nil) throws -> Outcome {
+        let process = makeProcess(arguments, ranks: ranks)
         let names = [file(".out"), file(".err")]
         for name in names { try AtomicFile.write("", to: name) }
         process.standardOutput = FileHandle(forWritingAtPath: names[0])
@@ -51,32 +52,52 @@ final class Workspace: Sendable {
             output: texts[0], errors: texts[1])
     }
 
-    private func makeProcess(_ arguments: [String]) -> Process {
+    static let mpirun = "/usr/bin/mpirun"
+
+    /// - Parameter variables: Of the environment, further ones.
+    func makeProcess(_ arguments: [String], ranks: Int? = nil, variables: [String: String] = [:]) -> Process {
         let process = Process()
-        process.executableURL = URL(fileURLWithPath: Path.join(Fixtures.products, "finetune"))
-        process.arguments = arguments.map { $0.hasPrefix("@") ? file(String($0.dropFirst())) : $0 }
+        let program = Path.join(Fixtures.products, "finetune")
+        let words = arguments.map { $0.hasPrefix("@") ? file(String($0.dropFirst())) : $0 }
+        process.executableURL = URL(fileURLWithPath: ranks == nil ? program : Self.mpirun)
+        process.arguments =
+            ranks.map { ["--oversubscribe", "--bind-to", "none", "-n", "\($0)", program] + words } ?? words
         process.currentDirectoryURL = URL(fileURLWithPath: path)
         process.environment = [
             "SWIFT_BACKTRACE": "enable=no", "PATH": "/usr/bin:/bin", "HOME": path,
             // Many programs at once: threads that wait must not spin.
             "OMP_WAIT_POLICY": "passive",
-        ]
+            "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+        ].merging(variables) { $1 }
         return process
     }
 
     /// Runs `finetune` and sends it a signal as soon as a file is there.
     ///
+    /// - Parameters:
+    ///   - ranks: Processes that share the run, under mpirun; nil for one without it.
+    ///   - rank: Which of them gets the signal.
     /// - Returns: Its exit code, 128 more than the signal where that ended it.
-    func interrupt(_ arguments: [String], by signal: Int32, when name: String) throws -> Int32 {
-        let process = makeProcess(arguments)
+    func interrupt(
+        _ arguments: [String], by signal: Int32, when name: String, ranks: Int? = nil, rank: Int = 0
+    ) throws -> Int32 {
+        let process = makeProcess(arguments, ranks: ranks)
         process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
         while process.isRunning, FileSystem.kind(of: file(name)) == nil { usleep(2000) }
-        kill(process.processIdentifier, signal)
+        let target = ranks == nil ? process.processIdentifier : try child(of: process.processIdentifier, rank)
+        kill(target, signal)
         process.waitUntilExit()
         return process.terminationReason == .uncaughtSignal
             ? 128 + process.terminationStatus : process.terminationStatus
+    }
+
+    /// The process that mpirun started as a rank.
+    private func child(of launcher: Int32, _ rank: Int) throws -> Int32 {
+        let children = try FileSystem.head(of: "/proc/\(launcher)/task/\(launcher)/children", count: 4096)
+        let all = String(decoding: children, as: UTF8.self).split(separator: " ").compactMap { Int32($0) }
+        return all.sorted()[rank]
     }
 
     func write(_ bytes: [UInt8], _ name: String) throws {
