@@ -140,8 +140,8 @@ let package = Package(
             ]),
         // As other packages see it.
         .testTarget(
-            name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights"], packageAccess: false,
-            swiftSettings: strict),
+            name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights", "FinetuneCommand"],
+            packageAccess: false, swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneReportTests", fixtures: false, ["FinetuneReport", "FinetuneFiles"]),
     ] + fuzzing

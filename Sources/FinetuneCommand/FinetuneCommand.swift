@@ -24,7 +24,7 @@ struct FinetuneCommand: AsyncParsableCommand {
         version: "0.1.0",
         subcommands: [
             TrainCommand.self, EvaluateCommand.self, PredictCommand.self, ExtractCommand.self, InspectCommand.self,
-            ConvertCommand.self, CheckCommand.self, CompareCommand.self,
+            ConvertCommand.self, CheckCommand.self, CompareCommand.self, DoctorCommand.self,
         ],
         defaultSubcommand: TrainCommand.self)
 

@@ -110,12 +110,21 @@ struct RunRecord {
 
     func printSummary(_ times: RunTimes, _ console: Console) {
         if let best = result.bestEpoch { console.say("Best epoch: \(best) of \(result.epochs.count).") }
+        func line(_ words: [String]) {
+            let columns = words.dropFirst().map { $0.aligned(right: 10) }
+            console.say(
+                words[0].padded(to: 12) + columns[0] + columns[1] + words[3].aligned(right: 20) + columns[3]
+                    + columns[4])
+        }
+        if !result.scores.isEmpty { line(["split", "images", "accuracy", "95 % interval", "macro-F1", "log-loss"]) }
         for score in result.scores {
             let evaluation = score.evaluation
             let interval = evaluation.accuracyInterval
-            console.say(
-                "\(score.part == .test ? "Test" : "Validation") accuracy \(evaluation.accuracy.percent) (95 % interval \(interval.lowerBound.percent) to \(interval.upperBound.percent)) on \(evaluation.count) images, macro-F1 \(evaluation.macroF1.rounded(toPlaces: 3)), log-loss \(evaluation.logLoss.rounded(toPlaces: 3))"
-            )
+            line([
+                score.part == .test ? "test" : "validation", "\(evaluation.count)", evaluation.accuracy.percent,
+                "\(interval.lowerBound.percent) to \(interval.upperBound.percent)",
+                evaluation.macroF1.rounded(toPlaces: 3), evaluation.logLoss.rounded(toPlaces: 3),
+            ])
         }
         console.say(
             "Trained on \(result.trainImages) images in \(Console.clock(times.total)): features \(result.featureSeconds.rounded(toPlaces: 1)) s, \(settings.strategy == .frozen ? "head" : "steps") \(result.trainSeconds.rounded(toPlaces: 1)) s."

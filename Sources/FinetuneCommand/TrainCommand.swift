@@ -48,6 +48,7 @@ struct TrainCommand: SharedCommand {
         let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(learning: steps.trainPrecision)
+        try await Doctor.checkArithmetic(thread)
         let dataset = try job.load(data)
         let (basePath, base) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
         let loaded = ContinuousClock.now

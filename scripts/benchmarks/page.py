@@ -59,7 +59,8 @@ def body(results, machine, versions):
         f"({', '.join(machine['features']) or 'no wide instructions'}), "
         f"{machine['cores']} cores, {machine['memory_gib']:.0f} GiB; {results.identity['threads']} threads a side, "
         f"{data(results.identity)}.",
-        "", ", ".join(f"{name} {version}" for name, version in versions.items()) + ".", ""]
+        "", ", ".join([commits(measured)] + [
+            f"{name} {version}" for name, version in versions.items() if name != "finetune"]) + ".", ""]
     if not machine["native_bf16"]:
         lines += ["This processor does not compute bf16 natively: finetune's default precision is fp32 here.", ""]
     lines += [
@@ -72,6 +73,16 @@ def body(results, machine, versions):
         lines.append(f"| {number} | {table.work(row, counts)} | {cells(row, result)} |")
         notes += [f"- {number}: {note}" for note in result.get("notes", [])]
     return "\n".join(lines + [""] + notes) + "\n"
+
+
+def commits(measured):
+    """The commits that were measured, and which rows on each where they are several."""
+    rows = {}
+    for row, result in measured:
+        rows.setdefault(result["commit"], []).append(str(table.ROWS.index(row) + 1))
+    if len(rows) == 1:
+        return f"finetune {next(iter(rows))}"
+    return ", ".join(f"finetune {commit} (rows {', '.join(numbers)})" for commit, numbers in rows.items())
 
 
 def data(identity):

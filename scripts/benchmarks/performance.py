@@ -78,8 +78,9 @@ def main():
     try:
         versions = machine.versions(options.finetune, REPOSITORY)
         kept = results.Results(options.keep, dict(
-            processor=processor["name"], versions=versions, program=machine.fingerprint(options.finetune),
-            threads=options.threads, counts=options.counts, data=options.data or "generated"))
+            processor=processor["name"], versions={name: version for name, version in versions.items()
+                                                   if name != "finetune"},
+            threads=options.threads, counts=options.counts, data=options.data or "generated"), versions["finetune"])
     except Failed as failure:
         sys.exit(f"scripts/bench: {failure}.")
     measure(options, selected, kept, processor)

@@ -1,6 +1,6 @@
 """One run by two ranks of a thread beside one rank of a thread, on this machine, both in turn.
 
-    python ranks.py FINETUNE [--data FOLDER] [--rounds 3] [--only TEXT]
+    python ranks.py FINETUNE [--data FOLDER] [--rounds 3] [--images 96] [--only TEXT]
 
 The program must be built with --traits MPI. Each rank has a core of its own. Prints the medians of seconds and of the
 rounds' ratios, and how long the exchange of a ResNet-50's gradients takes through shared memory and through TCP.
@@ -19,6 +19,7 @@ parser = argparse.ArgumentParser()
 parser.add_argument("finetune")
 parser.add_argument("--data", help="photographs: train/ and val/ with a folder a class (default: generated ones)")
 parser.add_argument("--rounds", type=int, default=3)
+parser.add_argument("--images", type=int, default=96, help="that a network learns from in an epoch")
 parser.add_argument("--only", default="", help="works whose name has this in it")
 options = parser.parse_args()
 LAUNCH = ["mpirun", "--allow-run-as-root", "--bind-to", "core"]
@@ -40,7 +41,7 @@ def tune(folder, ranks, number):
     """Seconds of an epoch through all of a ResNet-50, with the validation after it."""
     run = launched(ranks, [
         options.finetune, "train", "--base", f"{folder}/resnet50.h5", "--data", options.data, "--unfreeze", "all",
-        "--epochs", "1", "--batch", "16", "--lr", "0.0001", "--early-stop", "0", "--cache", f"{folder}/cache{number}",
+        "--limit", f"{options.images},stratified", "--epochs", "1", "--batch", "16", "--lr", "0.0001", "--early-stop", "0", "--cache", f"{folder}/cache{number}",
         "--out", f"{folder}/run{number}", "--threads", "1", "--json"])
     epoch = run.events("epoch")[-1]
     return epoch["train_seconds"] + epoch["val_seconds"]

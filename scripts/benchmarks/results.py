@@ -8,11 +8,12 @@ from processes import Failed
 class Results:
     """Rows by their key, curves of growth, and the configurations that were chosen for peers.
 
-    A file that is there already is gone on with: rows that it has are not measured again, failed ones are.
+    A file that is there already is gone on with: rows that it has are not measured again, failed ones are. Each row
+    remembers the commit of the program that was measured.
     """
 
-    def __init__(self, path, identity):
-        self.path, self.identity = path, identity
+    def __init__(self, path, identity, commit):
+        self.path, self.identity, self.commit = path, identity, commit
         self.rows, self.growth, self.choices = {}, [], {}
         if path and os.path.exists(path):
             self._read()
@@ -42,7 +43,7 @@ class Results:
         os.replace(new, self.path)
 
     def add(self, key, row):
-        self.rows[key] = row
+        self.rows[key] = dict(row, commit=self.commit)
         self.write()
 
     def has(self, key):

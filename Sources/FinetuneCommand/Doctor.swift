@@ -1,0 +1,156 @@
+// What a run needs of the machine, looked at before it costs one: arithmetic, libraries, files, room.
+
+internal import FinetuneCheckpoints
+internal import FinetuneDatasets
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import Glibc
+
+/// One thing that was looked at.
+struct MachineCheck: Sendable {
+    let name: String
+    let isGood: Bool
+    /// What was found.
+    let detail: String
+    /// What mends it, a command where there is one; empty where nothing is wrong.
+    let remedy: String
+
+    init(_ name: String, isGood: Bool, _ detail: String, remedy: String) {
+        self.name = name
+        self.isGood = isGood
+        self.detail = detail
+        self.remedy = isGood ? "" : remedy
+    }
+
+    var json: JSON {
+        ["name": .string(name), "ok": .bool(isGood), "detail": .string(detail), "remedy": .string(remedy)]
+    }
+}
+
+/// Looks at the machine.
+enum Doctor {
+    /// Bytes that a run may want for its model, checkpoints and cache.
+    private static let roomWanted = 2 << 30
+
+    static var libraries: [LibraryVersion] {
+        SelfTest.libraries + LibraryVersion.ofCheckpoints + LibraryVersion.ofDatasets + LibraryVersion.ofFiles
+    }
+
+    /// The processor's name and what of its instructions matters here.
+    static var processor: String {
+        let text =
+            (try? FileSystem.head(of: "/proc/cpuinfo", count: 1 << 16)).map { String(decoding: $0, as: UTF8.self) }
+            ?? ""
+        func line(_ name: String) -> String? {
+            text.split(separator: "\n").first { $0.hasPrefix(name) }.flatMap { line in
+                line.split(separator: ":", maxSplits: 1).last.map { $0.drop { $0 == " " } }
+            }.map(String.init)
+        }
+        let flags = Set((line("flags") ?? "").split(separator: " ").map(String.init))
+        let known = [
+            ("AVX2", "avx2"), ("AVX-512", "avx512f"), ("VNNI", "avx512_vnni"), ("VNNI", "avx_vnni"),
+            ("bfloat16", "avx512_bf16"), ("AMX", "amx_tile"),
+        ]
+        let found = known.filter { flags.contains($0.1) }.map(\.0)
+        return "\(line("model name") ?? "unknown")\(found.isEmpty ? "" : " (\(found.joined(separator: ", ")))")"
+    }
+
+    /// Everything.
+    ///
+    /// - Parameter cache: The folder of the cache; nil where there is none.
+    static func examine(_ thread: EngineThread, cache: String?) async throws -> [MachineCheck] {
+        var checks = [threads(thread), helper, base, memory]
+        checks += try await SelfTest.all(thread).map(check)
+        if let cache {
+            checks.append(room("cache", cache, remedy: "name another folder with --cache, or XDG_CACHE_HOME"))
+        }
+        checks.append(room("run folders", "runs", remedy: "work in another folder, or name one with --out"))
+        checks.append(
+            room("temporary files", temporaryFolder, remedy: "name another folder by the variable TMPDIR"))
+        return checks
+    }
+
+    /// The few that a training begins with.
+    ///
+    /// - Throws: `UnavailableError` where the processor's arithmetic cannot be trusted.
+    static func checkArithmetic(_ thread: EngineThread) async throws {
+        for test in try await SelfTest.quick(thread) where !test.passes {
+            let check = check(test)
+            throw UnavailableError(
+                description:
+                    "cannot trust this machine's arithmetic: \(check.name) is wrong (\(check.detail)). \(check.remedy). finetune doctor has the whole test."
+            )
+        }
+    }
+
+    // MARK: Checks
+
+    private static func check(_ test: SelfTest) -> MachineCheck {
+        let remedy =
+            switch test.library {
+            case .openBLAS:
+                "This build of OpenBLAS computes wrong results on this processor. Install a newer libopenblas0, or set OPENBLAS_CORETYPE=Haswell"
+            case .oneDNN:
+                "This build of oneDNN computes wrong results on this processor. Install a newer libdnnl, or set ONEDNN_MAX_CPU_ISA=AVX2"
+            }
+        return MachineCheck(
+            test.name, isGood: test.passes,
+            "\(test.library.rawValue)\(test.kernel.isEmpty ? "" : ", \(test.kernel)"): off by \(test.error.scientific)",
+            remedy: remedy)
+    }
+
+    private static func threads(_ thread: EngineThread) -> MachineCheck {
+        let most = Machine.availableProcessors
+        return MachineCheck(
+            "threads", isGood: thread.count <= most, "\(thread.count) of the \(most) cores that this process may use",
+            remedy: "more threads than cores wait for each other: leave --threads out")
+    }
+
+    private static var helper: MachineCheck {
+        let path = Installation.helper
+        return MachineCheck(
+            "reading helper", isGood: access(path, X_OK) == 0, path,
+            remedy: "build or install finetune again as a whole: swift build -c release")
+    }
+
+    private static var base: MachineCheck {
+        let path = try? Installation.defaultBase()
+        return MachineCheck(
+            "bundled base", isGood: path != nil, path ?? "not found beside the program",
+            remedy: "keep the folder pretrained where the package has it, or name a base with --base")
+    }
+
+    private static var memory: MachineCheck {
+        let bytes = Machine.physicalMemory
+        return MachineCheck(
+            "memory", isGood: bytes >= 1 << 30, gigabytes(bytes),
+            remedy: "a ResNet-50 wants half a gigabyte: take a smaller base, and --batch 8")
+    }
+
+    /// Whether a folder can be written to, and has room; its nearest ancestor that is there says so.
+    private static func room(_ name: String, _ folder: String, remedy: String) -> MachineCheck {
+        var place = folder
+        while FileSystem.kind(of: place) == nil, Path.parent(of: place) != place { place = Path.parent(of: place) }
+        if place.isEmpty { place = "." }
+        guard FileSystem.kind(of: place) == .directory, access(place, W_OK) == 0 else {
+            return MachineCheck(name, isGood: false, "'\(folder)' cannot be written to", remedy: remedy)
+        }
+        let free = FileSystem.freeBytes(at: place) ?? .max
+        return MachineCheck(
+            name, isGood: free >= roomWanted, "'\(folder)', \(gigabytes(free)) free",
+            remedy: "a run may want \(gigabytes(roomWanted)): make room, or \(remedy)")
+    }
+
+    private static var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp" }
+
+    private static func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 0x1p30).rounded(toPlaces: 1)) GB" }
+}
+
+extension Double {
+    /// Such as `3e-07`.
+    fileprivate var scientific: String {
+        guard isFinite, self > 0 else { return "\(self)" }
+        let power = Int(log10(self).rounded(.down))
+        return "\(Int((self / pow(10, Double(power))).rounded()))e\(power)"
+    }
+}

@@ -1,0 +1,32 @@
+// What the program says of the machine that it runs on.
+
+import FinetuneFiles
+import TestSupport
+import Testing
+
+@Suite("The doctor") struct DoctorTests {
+    @Test("finds this machine's arithmetic right, and names processor, libraries and kernels")
+    func examines() throws {
+        let workspace = try Workspace()
+        let outcome = try workspace.finetune("doctor", "--json", "--cache", "@cache")
+        #expect(outcome.code == 0, "\(outcome.output)\(outcome.errors)")
+        let checks = outcome.done["checks"]?.arrayValue ?? []
+        #expect(checks.count > 12 && checks.allSatisfy { $0["ok"] == true && $0["remedy"] == "" })
+        let names = checks.compactMap { $0["name"]?.stringValue }
+        #expect(names.contains { $0.hasPrefix("matrix product") } && names.contains("convolution 3×3 in fp32"))
+        #expect(outcome.done["processor"]?.stringValue?.hasPrefix("unknown") == false)
+        let libraries = (outcome.done["libraries"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
+        #expect(Set(["oneDNN", "OpenBLAS", "HDF5", "zlib"]).isSubset(of: libraries))
+    }
+
+    @Test("says what is wrong, what mends it, and 69")
+    func findsFaults() throws {
+        let workspace = try Workspace()
+        try workspace.write("a file", "taken")
+        let outcome = try workspace.finetune("doctor", "--json", "--cache", "@taken/cache", "--threads", "1000")
+        #expect(outcome.code == 69 && outcome.errors.contains("checks failed"), "\(outcome.errors)")
+        let wrong = (outcome.done["checks"]?.arrayValue ?? []).filter { $0["ok"] == false }
+        #expect(wrong.compactMap { $0["name"]?.stringValue } == ["threads", "cache"])
+        #expect(wrong.allSatisfy { $0["remedy"]?.stringValue?.isEmpty == false })
+    }
+}
