@@ -66,7 +66,7 @@ enum Doctor {
         }
         checks.append(room("run folders", "runs", remedy: "work in another folder, or name one with --out"))
         checks.append(
-            room("temporary files", temporaryFolder, remedy: "name another folder by the variable TMPDIR"))
+            room("temporary files", Machine.temporaryFolder, remedy: "name another folder by the variable TMPDIR"))
         return checks
     }
 
@@ -140,8 +140,6 @@ enum Doctor {
             name, isGood: free >= roomWanted, "'\(folder)', \(gigabytes(free)) free",
             remedy: "a run may want \(gigabytes(roomWanted)): make room, or \(remedy)")
     }
-
-    private static var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp" }
 
     private static func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 0x1p30).rounded(toPlaces: 1)) GB" }
 }

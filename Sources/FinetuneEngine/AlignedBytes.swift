@@ -38,8 +38,8 @@ final class AlignedBytes {
     /// The bytes of a file without a name, which ends with its mapping, in the folder for large temporary files. Its
     /// whole size is allocated, for a disk that is full when a page is written would end the program.
     private static func mapFile(_ byteCount: Int) -> UnsafeMutableRawPointer? {
-        let folder = getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp"
-        var name = Array("\(folder)/finetune-XXXXXX".utf8CString)
+        // The last six letters are mkstemp's to replace.
+        var name = Array("\(Machine.temporaryFolder)/finetune-XXXXXX".utf8CString)
         let descriptor = mkstemp(&name)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }

@@ -16,6 +16,7 @@ extension CompiledTraining {
         let isLive = live.contains(name)
         // What the ranks found together is given to the kernel, as stored statistics are.
         let isShared = isLive && ranks.count > 1
+        let samples = batch * height * width * ranks.count
         let mode = Primitive.NormalizationMode(usesStored: !isLive || isShared, rectifies: activation == .relu)
         let forward = try Primitive.normalization(library, mode, epsilon: normalization.epsilon, layout: layout)
         let row = try Layout([channels], dnnl_f32, .plain)
@@ -40,7 +41,6 @@ extension CompiledTraining {
             ] + marks)
         if isLive {
             let kept = normalization.statisticsKept
-            let samples = batch * height * width * ranks.count
             let correction =
                 normalization.storesUnbiasedVariance && samples > 1 ? Double(samples) / Double(samples - 1) : 1
             builder.addLoop([mean, variance]) { addresses in
@@ -67,7 +67,7 @@ extension CompiledTraining {
             if isShared {
                 try addGradientOfStatistics(
                     to: dx, x, layout, mean, variance, epsilon: normalization.epsilon,
-                    samples: batch * height * width * ranks.count, gamma, beta, step)
+                    samples: samples, gamma, beta, step)
             }
             gradientsAreReady(name)
             if mode.rectifies { addUnits(step.name, channels, biasGradient) }

@@ -7,6 +7,9 @@ public enum Machine {
     /// Bytes of memory.
     package static var physicalMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }
 
+    /// Where large temporary files go: what TMPDIR says, else the folder that is on a disk rather than in memory.
+    package static var temporaryFolder: String { getenv("TMPDIR").map { String(cString: $0) } ?? "/var/tmp" }
+
     /// The number of processors that this process may use.
     public static var availableProcessors: Int { max(1, Int(omp_get_num_procs())) }
 

@@ -182,13 +182,8 @@ package struct SelfTest: Sendable {
 
     private static func distance(_ found: [Float], _ expected: [Double]) -> Double {
         guard found.count == expected.count else { return .infinity }
-        let largest = expected.reduce(0) { max($0, abs($1)) }
-        var distance = 0.0
-        for (found, expected) in zip(found, expected) {
-            let difference = abs(Double(found) - expected)
-            if !(difference <= distance) { distance = difference }
-            if difference.isNaN { return difference }
-        }
-        return distance / largest
+        let differences = zip(found, expected).map { abs(Double($0) - $1) }
+        guard !differences.contains(where: \.isNaN) else { return .nan }
+        return (differences.max() ?? 0) / expected.reduce(0) { max($0, abs($1)) }
     }
 }

@@ -18,6 +18,15 @@ package struct ProcessTime: Sendable, Equatable {
     }
 
     package static func += (a: inout ProcessTime, b: ProcessTime) { a = a + b }
+
+    /// `[seconds, processorSeconds]`
+    package var json: JSON { JSON([seconds, processorSeconds]) }
+
+    /// What `json` gave; nil for anything else.
+    package init?(_ json: JSON) {
+        guard let numbers = json.arrayValue?.compactMap(\.doubleValue), numbers.count == 2 else { return nil }
+        self.init(seconds: numbers[0], processorSeconds: numbers[1])
+    }
 }
 
 /// Measures from where it is made.

@@ -30,11 +30,18 @@ package struct FeatureCache: Sendable {
 
     /// The numbers of the files that ranks left beside that of all, ascending.
     func shards(of key: ContentHash) -> [Int] {
+        // A folder that cannot be read holds nothing that could be joined.
         let names = (try? FileSystem.list(folder)) ?? []
-        return names.compactMap { name in
-            guard name.hasPrefix(key.text + "-"), name.hasSuffix(Self.fileEnding) else { return nil }
-            return Int(name.dropFirst(key.text.count + 1).dropLast(Self.fileEnding.count))
-        }.sorted()
+        return names.filter { $0.hasPrefix(key.text) }.compactMap { Self.shard($0.dropFirst(key.text.count)) }
+            .filter { $0 > 0 }.sorted()
+    }
+
+    /// The number in a feature file's name, by what follows its key; nil for what is no such file.
+    private static func shard(_ rest: Substring) -> Int? {
+        guard rest.hasSuffix(fileEnding) else { return nil }
+        let number = rest.dropLast(fileEnding.count)
+        if number.isEmpty { return 0 }
+        return number.hasPrefix("-") ? Int(number.dropFirst()) : nil
     }
 
     /// What was kept under a key by `keep`; nil where there is nothing, or nothing that can be read.
@@ -106,11 +113,9 @@ package struct FeatureCache: Sendable {
         try FileSystem.list(folder).compactMap { name in
             let digits = name.utf8.prefix(32)
             let rest = name.dropFirst(32)
-            let shard = rest.dropFirst().dropLast(Self.fileEnding.count)
             let isOurs =
                 digits.count == 32 && digits.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
-                && (rest == Self.fileEnding || rest == Self.noteEnding
-                    || (rest.hasPrefix("-") && rest.hasSuffix(Self.fileEnding) && Int(shard) != nil))
+                && (rest == Self.noteEnding || Self.shard(rest) != nil)
             let path = Path.join(folder, name)
             return isOurs ? FileSystem.usage(of: path).map { File(path: path, usage: $0) } : nil
         }

@@ -24,6 +24,8 @@ package struct FeatureExtractor: Sendable {
 
     /// An image that could not be read, and why.
     package struct Skipped: Sendable {
+        /// Its index into the data set's items.
+        let item: Int
         package let name: String
         package let reason: String
     }
@@ -88,7 +90,7 @@ package struct FeatureExtractor: Sendable {
         (store, problem) =
             try keeping?.makeStore(model, node: node, precision: precision, outputShape: output) ?? (nil, nil)
         let threads: [EngineThread]
-        (threads, batch) = Self.share(imageCount, height: shape[0], width: shape[1], precision, thread)
+        (threads, batch) = Self.lanes(for: imageCount, height: shape[0], width: shape[1], precision, thread)
         let recipe = SegmentRecipe(model, node: node, precision: precision, observes: observes)
         lanes = threads.map { [store, batch] in
             ExtractionLane(
@@ -121,8 +123,8 @@ package struct FeatureExtractor: Sendable {
 
     /// Which threads share the images, and how many each takes at a time: enough to pay for the way there, few enough
     /// to stay in the caches and in little memory.
-    private static func share(
-        _ imageCount: Int?, height: Int, width: Int, _ precision: Precision, _ thread: EngineThread
+    private static func lanes(
+        for imageCount: Int?, height: Int, width: Int, _ precision: Precision, _ thread: EngineThread
     ) -> ([EngineThread], batch: Int) {
         let batch = max(2, min(32, 32768 / max(1, height * width)))
         // An image's numbers must not depend on how many come with it, nor on who computes them.
@@ -227,12 +229,11 @@ package struct FeatureExtractor: Sendable {
         let batch = extractors.map(\.batch).max() ?? 1
         let lanes = extractors.map(\.lanes.count).min() ?? 1
         let own = (0..<(items.count + batch - 1) / batch).filter(ranks.owns)
-        var pieces: [FilledPiece] = []
+        var filled = Filled(extractors: extractors.count)
         try await LaneStream.run(pieces: own.count, lanes: lanes) { place, lane in
-            let number = own[place]
             let stores = extractors.compactMap(\.store)
             let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
-                Self.piece(number, of: items, batch), dataset
+                Self.piece(own[place], of: items, batch), dataset
             ) { hash in stores.allSatisfy { $0.contains(hash, view: 0) } }
             var networks: [ProcessTime] = []
             for extractor in extractors {
@@ -241,15 +242,13 @@ package struct FeatureExtractor: Sendable {
                 }
                 networks.append(try await extractor.lanes[lane].compute(missing))
             }
-            return FilledPiece(
-                number: number, items: images.map(\.item), hashes: images.map(\.hash), skipped: skipped,
-                load: load.divided(by: lanes), networks: networks.map { $0.divided(by: lanes) })
+            return Filled(images, skipped, FillCost(load: load, networks: networks))
         } consume: { place, piece in
-            pieces.append(piece)
+            filled.append(piece, sharedBy: lanes)
             try progress(min((place + 1) * batch * ranks.count, items.count), items.count)
         }
         for store in extractors.compactMap(\.store) { try store.join(ranks) }
-        return Filled(try FilledPiece.exchanged(pieces, ranks), extractors.count, ranks)
+        return try filled.exchanged(ranks)
     }
 
     /// Keeps what is not kept yet of some items in a view, each rank that of the contents that are its own by their

@@ -69,7 +69,7 @@ struct ImageLoader: Sendable {
             return .ready(Prepared(item: item, hash: hash, pixels: pixels))
         } catch {
             let reason = (error as? PictureError)?.reason ?? "\(error)"
-            return .skipped(FeatureExtractor.Skipped(name: dataset.items[item].name, reason: reason))
+            return .skipped(FeatureExtractor.Skipped(item: item, name: dataset.items[item].name, reason: reason))
         }
     }
 

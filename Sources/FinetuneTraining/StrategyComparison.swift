@@ -153,23 +153,20 @@ package struct StrategyComparison: Sendable {
         var networks: [String: ProcessTime] = [:]
 
         var json: JSON {
-            func numbers(_ time: ProcessTime) -> JSON { JSON([time.seconds, time.processorSeconds]) }
-            return [
-                "load": numbers(load),
-                "networks": .object(networks.sorted { $0.key < $1.key }.map { .init($0.key, numbers($0.value)) }),
+            [
+                "load": load.json,
+                "networks": .object(networks.sorted { $0.key < $1.key }.map { .init($0.key, $0.value.json) }),
             ]
         }
 
         init() {}
 
         init?(_ json: JSON) {
-            func time(_ json: JSON?) -> ProcessTime? {
-                guard let numbers = json?.arrayValue?.compactMap(\.doubleValue), numbers.count == 2 else { return nil }
-                return ProcessTime(seconds: numbers[0], processorSeconds: numbers[1])
+            guard let load = json["load"].flatMap(ProcessTime.init), let members = json["networks"]?.members else {
+                return nil
             }
-            guard let load = time(json["load"]), let members = json["networks"]?.members else { return nil }
             self.load = load
-            for member in members { networks[member.key] = time(member.value) }
+            for member in members { networks[member.key] = ProcessTime(member.value) }
         }
     }
 

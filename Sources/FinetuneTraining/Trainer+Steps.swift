@@ -117,11 +117,7 @@ extension Trainer {
         let boundary = try model.network.boundary(before: first)
         guard boundary != known.node else { return known }
         let rows = survey.items.count + (TrainingSession.views(settings.steps) - 1) * survey.places(.train).count
-        let extractor = try await FeatureExtractor(
-            model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: boundary == Node.image
-                ? nil : FeatureKeeping(settings.cache, rows: rows, ranks: context.ranks),
-            thread: thread)
+        let extractor = try await extractor(of: model, before: first, rows: rows)
         return BoundaryValues(extractor, dataset, survey, ranks: context.ranks)
     }
 

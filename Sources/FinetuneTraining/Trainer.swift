@@ -117,7 +117,7 @@ package struct Trainer: Sendable {
         let boundary = try model.network.boundary(before: first)
         if let division {
             let survey = Survey(division)
-            let extractor = try await extractor(of: model, before: first, nil)
+            let extractor = try await extractor(of: model, before: first)
             return Look(
                 survey: survey, values: BoundaryValues(extractor, dataset, survey, ranks: context.ranks), skipped: [])
         }
@@ -145,14 +145,16 @@ package struct Trainer: Sendable {
     }
 
     /// What gives the values at the boundary before a stage.
-    func extractor(of model: Model, before first: String, _ fingerprints: FingerprintStore?) async throws
-        -> FeatureExtractor
-    {
+    ///
+    /// - Parameter rows: How many are to come; nil for as many as are forecast.
+    func extractor(
+        of model: Model, before first: String, _ fingerprints: FingerprintStore? = nil, rows: Int? = nil
+    ) async throws -> FeatureExtractor {
         let boundary = try model.network.boundary(before: first)
         return try await FeatureExtractor(
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
             keeping: boundary == Node.image
-                ? nil : FeatureKeeping(settings.cache, rows: forecastRows, ranks: context.ranks),
+                ? nil : FeatureKeeping(settings.cache, rows: rows ?? forecastRows, ranks: context.ranks),
             fingerprints: fingerprints, thread: thread)
     }
 

@@ -41,8 +41,8 @@ def tune(folder, ranks, number):
     """Seconds of an epoch through all of a ResNet-50, with the validation after it."""
     run = launched(ranks, [
         options.finetune, "train", "--base", f"{folder}/resnet50.h5", "--data", options.data, "--unfreeze", "all",
-        "--limit", f"{options.images},stratified", "--epochs", "1", "--batch", "16", "--lr", "0.0001", "--early-stop", "0", "--cache", f"{folder}/cache{number}",
-        "--out", f"{folder}/run{number}", "--threads", "1", "--json"])
+        "--limit", f"{options.images},stratified", "--epochs", "1", "--batch", "16", "--lr", "0.0001",
+        "--early-stop", "0", "--cache", f"{folder}/cache{number}", "--out", f"{folder}/run{number}", "--threads", "1", "--json"])
     epoch = run.events("epoch")[-1]
     return epoch["train_seconds"] + epoch["val_seconds"]
 
