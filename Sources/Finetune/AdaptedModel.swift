@@ -35,6 +35,7 @@ public struct AdaptedModel: Sendable {
     public struct Answer: Sendable {
         /// The most probable class.
         public let label: String
+        /// Of `label`, 0…1, calibrated where the model was.
         public let probability: Double
         /// In the order of `classes`; their sum is 1.
         public let probabilities: [Double]

@@ -38,6 +38,7 @@ public struct Trainer: Sendable {
 
     /// A finished training.
     public struct Run: Sendable {
+        /// Of the best epoch, where there were epochs.
         public let model: AdaptedModel
         /// The scores on the images that validated; nil where there were none.
         public let validation: Evaluation?

@@ -20,6 +20,11 @@ struct FinetuneCommand: AsyncParsableCommand {
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
               finetune inspect resnet50.h5
               finetune convert runs/a/model.h5 model.onnx
+
+            EXIT CODES
+              0 done, 3 a gate failed, 64 usage, 65 bad data or weights, 66 input missing,
+              69 something is not installed, 70 training diverged, 73 output cannot be
+              created, 74 input/output error, 75 stopped: --resume goes on, 130 interrupted
             """,
         version: "0.1.0",
         subcommands: [

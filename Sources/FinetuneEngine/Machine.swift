@@ -3,6 +3,7 @@
 internal import CFinetuneDNNL
 internal import Glibc
 
+/// The machine that this runs on.
 public enum Machine {
     /// Bytes of memory.
     package static var physicalMemory: Int { sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE)) }

@@ -15,10 +15,14 @@ public struct Schedule: Sendable, Equatable {
         case linear
     }
 
+    /// What follows the warm-up.
     public var decay: Decay
     /// Epochs in which the rate rises from 0, linearly (Goyal et al. 2017); they are part of the training's.
     public var warmUp: Double
 
+    /// - Parameters:
+    ///   - decay: What follows the warm-up.
+    ///   - warmUp: Epochs, 0 or more.
     public init(_ decay: Decay, warmUp: Double = 0) {
         self.decay = decay
         self.warmUp = warmUp

@@ -7,7 +7,9 @@ internal import Glibc
 public struct ReliabilityBin: Sendable {
     /// Confidences from above `lower` to `upper`.
     public let lower: Double
+    /// See `lower`.
     public let upper: Double
+    /// The number of images.
     public let count: Int
     /// The mean probability of the predicted class; 0 without images.
     public let confidence: Double

@@ -3,8 +3,11 @@
 
 /// The mean of the classes' scores.
 public struct Average: Sendable {
+    /// Of what is predicted to be of a class, the share that is, 0…1.
     public let precision: Double
+    /// Of the images of a class, the share that is found, 0…1.
     public let recall: Double
+    /// The mean of the classes' own F1, 0…1: not that of the two means.
     public let f1: Double
 }
 
@@ -60,7 +63,9 @@ extension Evaluation {
     public struct Mistake: Sendable, Equatable {
         /// Place among the images.
         public let index: Int
+        /// The class's place among `classes`.
         public let label: Int
+        /// The predicted class's place among `classes`.
         public let prediction: Int
         /// Of the prediction.
         public let probability: Double

@@ -4,7 +4,9 @@ internal import Glibc
 
 /// The scores of probabilities against the truth.
 public struct Evaluation: Sendable {
+    /// Names, in the order of the columns.
     public let classes: [String]
+    /// Each image's place among `classes`.
     public let labels: [Int]
     /// One row an image, one column a class.
     public let probabilities: [[Double]]
@@ -23,6 +25,7 @@ public struct Evaluation: Sendable {
         predictions = probabilities.map(\.indexOfLargest)
     }
 
+    /// The number of images.
     public var count: Int { labels.count }
 
     /// Whether each prediction is right.
@@ -31,6 +34,7 @@ public struct Evaluation: Sendable {
     /// How many predictions are right.
     public var hits: Int { zip(predictions, labels).count { $0 == $1 } }
 
+    /// The share that is right, 0…1, NaN without images: scikit-learn's `accuracy_score`.
     public var accuracy: Double { count == 0 ? .nan : Double(hits) / Double(count) }
 
     /// The 95 % interval of the accuracy (Wilson 1927): statsmodels' `proportion_confint(method='wilson')`.
@@ -88,9 +92,13 @@ public struct Evaluation: Sendable {
 
     /// One class's scores. A ratio without cases is 0.
     public struct ClassScore: Sendable {
+        /// The class's.
         public let name: String
+        /// Of what is predicted to be of the class, the share that is, 0…1.
         public let precision: Double
+        /// Of the images of the class, the share that is found, 0…1.
         public let recall: Double
+        /// The harmonic mean of precision and recall, 0…1.
         public let f1: Double
         /// Images of the class.
         public let support: Int
@@ -98,6 +106,7 @@ public struct Evaluation: Sendable {
         public let predicted: Int
     }
 
+    /// In the order of `classes`: scikit-learn's `precision_recall_fscore_support(zero_division=0)`.
     public var perClass: [ClassScore] {
         let matrix = confusion
         return classes.indices.map { k in

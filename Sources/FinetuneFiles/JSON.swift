@@ -13,9 +13,12 @@ public enum JSON: Sendable, Equatable {
 
     /// One `"key": value` of an object.
     public struct Member: Sendable, Equatable {
+        /// The name.
         public var key: String
+        /// What it has.
         public var value: JSON
 
+        /// A name and what it has.
         public init(_ key: String, _ value: JSON) {
             self.key = key
             self.value = value
@@ -32,11 +35,13 @@ extension JSON {
         return members.first { $0.key == key }?.value
     }
 
+    /// The text; nil for anything else.
     public var stringValue: String? {
         guard case .string(let value) = self else { return nil }
         return value
     }
 
+    /// True or false; nil for anything else.
     public var boolValue: Bool? {
         guard case .bool(let value) = self else { return nil }
         return value
@@ -51,6 +56,7 @@ extension JSON {
         }
     }
 
+    /// A number, whole or not; nil for anything else.
     public var doubleValue: Double? {
         switch self {
         case .integer(let value): Double(value)
@@ -59,11 +65,13 @@ extension JSON {
         }
     }
 
+    /// The elements; nil where this is no array.
     public var arrayValue: [JSON]? {
         guard case .array(let values) = self else { return nil }
         return values
     }
 
+    /// The members in the order of the text; nil where this is no object.
     public var members: [Member]? {
         guard case .object(let members) = self else { return nil }
         return members
@@ -80,8 +88,11 @@ extension JSON: ExpressibleByStringLiteral, ExpressibleByIntegerLiteral, Express
     public init(arrayLiteral elements: JSON...) { self = .array(elements) }
     public init(dictionaryLiteral elements: (String, JSON)...) { self = .object(elements.map(Member.init)) }
 
+    /// An array of texts.
     public init(_ values: [String]) { self = .array(values.map { .string($0) }) }
+    /// An array of whole numbers.
     public init(_ values: [Int]) { self = .array(values.map { .integer($0) }) }
+    /// An array of numbers.
     public init(_ values: [Double]) { self = .array(values.map { .number($0) }) }
 }
 

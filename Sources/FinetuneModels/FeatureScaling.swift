@@ -31,6 +31,7 @@ public enum FeatureScaling: Sendable, Equatable {
         }
     }
 
+    /// As people say it: what `init(_:)` reads.
     public var text: String {
         switch self {
         case .none: "none"

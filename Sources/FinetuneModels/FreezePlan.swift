@@ -12,6 +12,7 @@ public enum Unfreezing: Sendable, Equatable {
     case all
     case stage(String)
 
+    /// - Parameter text: `head`, `last`, `all`, or a stage's name, which the network is asked for later.
     public init(_ text: String) {
         switch text {
         case "head": self = .head

@@ -6,11 +6,16 @@ public import FinetuneEngine
 public struct HeadDesign: Sendable, Equatable {
     /// Units of each hidden layer, in the order data takes them.
     public var hidden: [Int]
+    /// Between the layers.
     public var activation: Activation
     /// How the weights begin; nil for what suits: hidden layers as their activation wants it, the last layer of an MLP
     /// as a linear one, and a linear head at zero. Biases begin at zero.
     public var initialization: Initialization?
 
+    /// - Parameters:
+    ///   - hidden: Units of each hidden layer; none for a linear head.
+    ///   - activation: Between the layers.
+    ///   - initialization: How weights begin; nil for what suits.
     public init(hidden: [Int] = [], activation: Activation = .relu, initialization: Initialization? = nil) {
         self.hidden = hidden
         self.activation = activation

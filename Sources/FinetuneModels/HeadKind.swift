@@ -10,8 +10,11 @@ public enum HeadKind: Sendable, Equatable {
     /// Dense layers, by steps.
     case layers(HeadDesign)
 
+    /// Multinomial logistic regression.
     public static let logistic = HeadKind.convex(.logistic)
+    /// Least squares with an L2 penalty.
     public static let ridge = HeadKind.convex(.ridge)
+    /// One dense layer, by steps.
     public static let linear = HeadKind.layers(HeadDesign())
 
     /// - Parameter text: `logistic`, `ridge`, `linear`, or `mlp:` with the units of each hidden layer.
@@ -30,6 +33,7 @@ public enum HeadKind: Sendable, Equatable {
         }
     }
 
+    /// As people say it: what `init(_:)` reads.
     public var text: String {
         switch self {
         case .convex(let head): head.rawValue

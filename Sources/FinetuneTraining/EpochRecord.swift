@@ -11,6 +11,7 @@ struct EpochSums: Sendable {
     var seconds = 0.0
 }
 
+/// What is known of one epoch when it is over.
 public struct EpochRecord: Sendable, Equatable {
     /// From 1.
     public var epoch: Int
@@ -18,16 +19,23 @@ public struct EpochRecord: Sendable, Equatable {
     public var learnsFrom: String
     /// At the epoch's end.
     public var rate: Double
+    /// The mean loss of the images that were learned from, penalties left out.
     public var trainLoss: Double
+    /// The share of those that was right when they were learned from, 0…1.
     public var trainAccuracy: Double
     /// Nil where nothing validates.
     public var accuracy: Double?
+    /// Nil where nothing validates.
     public var logLoss: Double?
+    /// Nil where nothing validates.
     public var macroF1: Double?
+    /// Of the steps, by the clock.
     public var trainSeconds: Double
+    /// Of the scoring, by the clock.
     public var validationSeconds: Double
     package var health: Health
 
+    /// Of both.
     public var seconds: Double { trainSeconds + validationSeconds }
 }
 

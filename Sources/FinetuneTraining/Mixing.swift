@@ -12,6 +12,7 @@ public struct Mixing: Sendable, Equatable {
     /// The same of cutmix (Yun et al. 2019). Where both are wanted, each has half of the batches.
     public var cutmix = 0.0
 
+    /// Without arguments, nothing is mixed.
     public init(mixup: Double = 0, cutmix: Double = 0) {
         (self.mixup, self.cutmix) = (mixup, cutmix)
     }

@@ -29,15 +29,21 @@ public enum Monitor: String, Sendable, CaseIterable {
 
 /// What a training is told. Begins as suits a strategy; `Trainer` refuses values that mean nothing.
 public struct TrainingSettings: Sendable {
+    /// What learns when.
     public let strategy: Strategy
+    /// What takes the place of the base's head.
     public var head: HeadKind
     /// What is done to frozen features before the head learns.
     public var scaling = FeatureScaling.standardize
+    /// What an image counts in the loss.
     public var classWeights = ClassWeights.none
+    /// Of what is trained by steps.
     public var steps: StepSettings
     /// The fraction of images that validate where the data set does not say.
     public var validation = 0.2
+    /// The fraction of images that test where the data set does not say.
     public var test = 0.0
+    /// Of every random number: division, first weights, order, augmentation.
     public var seed: UInt64 = 0
     /// The arithmetic of the frozen part.
     public var precision = Precision.native
@@ -57,19 +63,27 @@ public struct TrainingSettings: Sendable {
 
 /// What a training by steps through the network is told.
 public struct StepSettings: Sendable {
+    /// The stage from which on the network learns.
     public var unfreezing = Unfreezing.all
+    /// What batch norms of learning stages do.
     public var normalization = NormalizationMode.frozen
+    /// The arithmetic of what learns.
     public var precision = Precision.native
+    /// Passes over the images, at most.
     public var epochs = 10
+    /// Images a step; of several processes, all of theirs together.
     public var batch = 32
     /// The initial rate; nil searches one.
     public var learningRate: Double?
+    /// How a gradient becomes a step.
     public var optimizer = Optimizer.momentum()
     /// How the rate changes; nil for what suits the strategy and the optimizer.
     public var schedule: Schedule?
     /// What the rate of a stage is to that of the next one.
     public var stageRateDecay = 1.0
+    /// Strength of L1: `l1·Σ|w|` is added to the loss.
     public var l1 = 0.0
+    /// Strength of L2, as in the optimizer: decoupled with AdamW.
     public var l2 = 0.0
     /// Strength of L2 towards the base's weights.
     public var pull = 0.0
@@ -77,7 +91,9 @@ public struct StepSettings: Sendable {
     public var dropout = 0.0
     /// The share of a target that is spread over all classes (Szegedy et al. 2016).
     public var labelSmoothing = 0.0
+    /// Pairs of images made one.
     public var mixing = Mixing()
+    /// How views of an image differ.
     public var augmentation = Augmentation.light
     /// The short side in pixels of the first epoch's images, from which they grow to the network's input; nil where they
     /// have that size from the beginning.
@@ -86,6 +102,7 @@ public struct StepSettings: Sendable {
     public var views: Int?
     /// Epochs without a better one before the training ends; 0 goes on to the end.
     public var patience = 5
+    /// What decides which epoch was the best.
     public var monitor = Monitor.accuracy
     /// The fraction of a moving average of the weights that each step keeps; nil keeps no average.
     public var averageKept: Double?
