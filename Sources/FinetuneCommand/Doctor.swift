@@ -123,7 +123,7 @@ enum Doctor {
     private static var memory: MachineCheck {
         let bytes = Machine.physicalMemory
         return MachineCheck(
-            "memory", isGood: bytes >= 1 << 30, gigabytes(bytes),
+            "memory", isGood: bytes >= 1 << 30, bytes.bytesText,
             remedy: "a ResNet-50 wants half a gigabyte: take a smaller base, and --batch 8")
     }
 
@@ -137,18 +137,18 @@ enum Doctor {
         }
         let free = FileSystem.freeBytes(at: place) ?? .max
         return MachineCheck(
-            name, isGood: free >= roomWanted, "'\(folder)', \(gigabytes(free)) free",
-            remedy: "a run may want \(gigabytes(roomWanted)): make room, or \(remedy)")
+            name, isGood: free >= roomWanted, "'\(folder)', \(free.bytesText) free",
+            remedy: "a run may want \(roomWanted.bytesText): make room, or \(remedy)")
     }
 
-    private static func gigabytes(_ bytes: Int) -> String { "\((Double(bytes) / 0x1p30).rounded(toPlaces: 1)) GB" }
 }
 
 extension Double {
-    /// Such as `3e-07`.
+    /// Such as `3e-7`.
     fileprivate var scientific: String {
         guard isFinite, self > 0 else { return "\(self)" }
-        let power = Int(log10(self).rounded(.down))
-        return "\(Int((self / pow(10, Double(power))).rounded()))e\(power)"
+        var power = log10(self).rounded(.down)
+        if (self / pow(10, power)).rounded() == 10 { power += 1 }
+        return "\(Int((self / pow(10, power)).rounded()))e\(Int(power))"
     }
 }

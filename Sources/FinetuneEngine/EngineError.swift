@@ -1,5 +1,7 @@
 // What can go wrong in the engine although the network is well formed: a library refuses, or an image does not fit.
 
+internal import FinetuneFiles
+
 /// A network or a size that the engine cannot run.
 package struct EngineError: Error, Sendable, CustomStringConvertible {
     package let description: String
@@ -16,8 +18,8 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
 
     static func tooMuchMemory(_ byteCount: Int) -> EngineError {
         EngineError(
-            description: "cannot run the network: a batch of such images needs \(byteCount >> 20) MiB, "
-                + "this machine has \(Machine.physicalMemory >> 20). Try a smaller --size.")
+            description: "cannot run the network: a batch of such images needs \(byteCount.bytesText), "
+                + "this machine has \(Machine.physicalMemory.bytesText). Try a smaller --size.")
     }
 
     static func missingTensor(_ name: String) -> EngineError {

@@ -17,3 +17,12 @@ extension Double {
     /// A share as a percentage with one decimal place.
     package var percent: String { "\((self * 100).rounded(toPlaces: 1)) %" }
 }
+
+extension Int {
+    /// A number of bytes, 0 or more, in the largest unit of which there is about one.
+    package var bytesText: String {
+        var (value, power) = (Double(self), 0)
+        while value >= 1000, power < 4 { (value, power) = (value / 1024, power + 1) }
+        return power == 0 ? "\(self) bytes" : "\(value.rounded(toPlaces: 1)) \(["KiB", "MiB", "GiB", "TiB"][power - 1])"
+    }
+}

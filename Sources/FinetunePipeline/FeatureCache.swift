@@ -157,15 +157,10 @@ package struct FeatureCache: Sendable {
         PipelineError(description: "the cache '\(folder)' is full: \(reason)")
     }
 
-    private static func gigabytes(_ bytes: Int) -> String {
-        let tenths = bytes / (1 << 30) * 10 + bytes % (1 << 30) * 10 / (1 << 30)
-        return "\(tenths / 10).\(tenths % 10) GB"
-    }
-
-    private var limitReached: String { "its limit of \(Self.gigabytes(byteLimit)) is reached" }
+    private var limitReached: String { "its limit of \(byteLimit.bytesText) is reached" }
 
     private var diskFull: String {
-        let free = Self.gigabytes(FileSystem.freeBytes(at: folder) ?? 0)
-        return "its disk has \(free) left, of which \(Self.gigabytes(bytesLeftFree)) stay free"
+        let free = (FileSystem.freeBytes(at: folder) ?? 0).bytesText
+        return "its disk has \(free) left, of which \(bytesLeftFree.bytesText) stay free"
     }
 }

@@ -50,7 +50,7 @@ package struct FeatureKeeping: Sendable {
                 if cache.makeRoom(for: needed, keeping: key) {
                     kept = store
                 } else {
-                    problem = "\(needed >> 20) MiB do not fit into the cache '\(cache.folder)'"
+                    problem = "\(needed.bytesText) do not fit into the cache '\(cache.folder)'"
                 }
             } catch {
                 problem = "\(error)"

@@ -32,7 +32,11 @@ final class Workspace: Sendable {
 
     /// - Parameter ranks: Processes that share the run, under mpirun; nil for one without it.
     func finetune(_ arguments: [String], input: String? = nil, ranks: Int? = nil) throws -> Outcome {
-        let process = makeProcess(arguments, ranks: ranks)
+        try run(makeProcess(arguments, ranks: ranks), input: input)
+    }
+
+    /// Runs a process to its end.
+    func run(_ process: Process, input: String? = nil) throws -> Outcome {
         let names = [file(".out"), file(".err")]
         for name in names { try AtomicFile.write("", to: name) }
         process.standardOutput = FileHandle(forWritingAtPath: names[0])

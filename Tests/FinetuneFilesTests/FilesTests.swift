@@ -219,3 +219,13 @@ private struct Damage: RandomNumberGenerator {
         arguments: [[2, 1], [0x20], [0, 1, 0x20, 5], [0, 1, 0xE0], [0, 1], [5, 1, 2, 3, 4, 5, 6]] as [[UInt8]])
     func refuses(_ stream: [UInt8]) { #expect(decode(stream, 4) == nil) }
 }
+
+@Suite("Numbers of bytes") struct BytesTextTests {
+    @Test(
+        "are said in a unit that suits them",
+        arguments: [
+            (0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 KiB"), (102_720, "100.3 KiB"), (1 << 20, "1.0 MiB"),
+            (10 << 30, "10.0 GiB"), (3 << 40, "3.0 TiB"), (.max, "8388608.0 TiB"),
+        ])
+    func units(_ bytes: Int, _ text: String) { #expect(bytes.bytesText == text) }
+}
