@@ -16,6 +16,8 @@ public struct Trainer: Sendable {
     private let thread: EngineThread
 
     /// - Parameters:
+    ///   - base: The pretrained network; it stays as it is.
+    ///   - images: What to learn from; what is not divided is divided as `settings` say.
     ///   - settings: All choices; as they are, a logistic head on frozen features.
     ///   - cache: A folder where outputs of the frozen part stay for later trainings; nil keeps them for this one alone.
     ///   - checkpoint: A file where a training by steps keeps what it has reached; nil keeps nothing.

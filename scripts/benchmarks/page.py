@@ -41,13 +41,38 @@ def write(path, results, machine, versions):
     if os.path.exists(path):
         with open(path) as file:
             text = file.read()
-        if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
-            raise SystemExit(
-                f"scripts/bench: '{path}' lacks the lines '{BEGIN}' and '{END}', in this order and once each.")
+    put(path, text, body(results, machine, versions))
+
+
+def write_summary(path, results, machine):
+    """Puts the rows beside PyTorch between the markers of a page that is there."""
+    with open(path) as file:
+        text = file.read()
+    put(path, text, summary(results, machine))
+
+
+def put(path, text, part):
+    """Writes the text with what stands between the markers replaced."""
+    if text.count(BEGIN) != 1 or text.count(END) != 1 or text.index(BEGIN) > text.index(END):
+        raise SystemExit(
+            f"scripts/bench: '{path}' lacks the lines '{BEGIN}' and '{END}', in this order and once each.")
     before, after = text.split(BEGIN)[0], text.split(END)[1]
     with open(path + ".new", "w") as file:
-        file.write(f"{before}{BEGIN}\n\n{body(results, machine, versions)}\n{END}{after}")
+        file.write(f"{before}{BEGIN}\n\n{part}\n{END}{after}")
     os.replace(path + ".new", path)
+
+
+def summary(results, machine):
+    counts = results.identity["counts"]
+    lines = [f"| {machine['name']} ({', '.join(machine['features'])}), {results.identity['threads']} threads "
+             "| finetune | PyTorch | ratio |", "| --- | ---: | ---: | ---: |"]
+    for row in table.ROWS:
+        result = results.rows.get(row.key, {"failed": "not measured"})
+        if "failed" not in result and "PyTorch" in result["peer_name"]:
+            ours, peer = result["ours"], result["peer"]
+            lines.append(f"| {table.work(row, counts)} | {amount(ours)} {row.unit} | {amount(peer)} {row.unit} "
+                         f"| {statistics.median(result['ratios']):.2f} |")
+    return "\n".join(lines) + "\n"
 
 
 def body(results, machine, versions):

@@ -127,6 +127,8 @@ def publish(options, kept, processor, versions):
             for row in rows.ROWS if kept.has(row.key) and row.kind.goal == "≥"]
     plot.draw(os.path.join(resources, page.PICTURE), bars, kept.growth)
     page.write(options.page, kept, processor, versions)
+    if os.path.abspath(options.page) == os.path.join(ARTICLES, "Performance.md"):
+        page.write_summary(os.path.join(REPOSITORY, "README.md"), kept, processor)
     print(f"{options.page}\n{os.path.join(resources, page.PICTURE)}", file=sys.stderr)
 
 
