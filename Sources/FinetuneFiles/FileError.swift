@@ -33,7 +33,8 @@ package struct FileError: Error, Sendable, CustomStringConvertible {
     /// The error of the system call that just failed.
     static func system(_ kind: Kind, _ action: String, _ path: String, code: Int32 = errno) -> FileError {
         let kind = code == ENOENT && kind == .inputOutput ? .missing : kind
-        let reason = String(cString: strerror(code))
+        let reason =
+            kind == .missing ? "there is nothing at that path. Check the name." : String(cString: strerror(code))
         return FileError(
             kind, "cannot \(action) '\(path)': \(reason)",
             fullReason: code == ENOSPC || code == EDQUOT ? reason : nil)

@@ -14,6 +14,12 @@ extension Double {
         return text + "." + String(repeating: "0", count: places - fraction.count) + fraction
     }
 
+    /// The number as text with so many digits that count, such as `0.00928` with three; whole digits all stay.
+    package func rounded(toDigits digits: Int) -> String {
+        guard isFinite, self != 0 else { return "\(self)" }
+        return rounded(toPlaces: min(max(0, digits - 1 - Int(log10(abs(self)).rounded(.down))), 15))
+    }
+
     /// A share as a percentage with one decimal place.
     package var percent: String { "\((self * 100).rounded(toPlaces: 1)) %" }
 }

@@ -343,7 +343,7 @@ struct FineTuning {
         let smaller = progress.restarts > 0 ? ", made smaller" : ""
         report(
             .note(
-                "Learning rate \(rate) (range test: \(losses.count) steps\(smaller)).",
+                "Learning rate \(rate.rounded(toDigits: 3)) (range test: \(losses.count) steps\(smaller)).",
                 ["rate": .number(rate), "losses": JSON(losses)]))
         return rate
     }

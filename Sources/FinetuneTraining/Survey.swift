@@ -76,7 +76,7 @@ struct Survey: Sendable {
         if let missing = dataset.classes.indices.first(where: { !learning.contains($0) }) {
             throw TrainingError(
                 .unusableData,
-                "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training."
+                "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training. Add images of it, or take its folder away."
             )
         }
         if let missing = findings.first(where: { $0.kind == .missingClass }) {

@@ -37,7 +37,7 @@ private let base = Fixtures.path("resnet20-random.h5")
         try workspace.write(Array(try FileSystem.read(base).prefix(5000)), "cut.h5")
         for (file, code, word) in [
             ("@page.h5", 65, "web page"), ("@pointer.h5", 65, "git lfs pull"), ("@cut.h5", 65, "cut short"),
-            ("@none.h5", 66, "No such file"),
+            ("@none.h5", 66, "there is nothing at that path"),
         ] as [(String, Int32, String)] {
             let outcome = try workspace.finetune("--base", file, "--data", "@images", "--out", "@run")
             #expect(outcome.code == code && outcome.errors.contains(word), "\(file): \(outcome.code) \(outcome.errors)")

@@ -220,6 +220,13 @@ private struct Damage: RandomNumberGenerator {
     func refuses(_ stream: [UInt8]) { #expect(decode(stream, 4) == nil) }
 }
 
+@Suite("Numbers in words") struct NumberTextTests {
+    @Test(
+        "have the digits that count",
+        arguments: [(0.009283177, "0.00928"), (0.1, "0.100"), (12.34, "12.3"), (98765.4, "98765"), (0, "0.0")])
+    func digits(_ number: Double, _ text: String) { #expect(number.rounded(toDigits: 3) == text) }
+}
+
 @Suite("Numbers of bytes") struct BytesTextTests {
     @Test(
         "are said in a unit that suits them",
