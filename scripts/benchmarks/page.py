@@ -70,7 +70,8 @@ def summary(results, machine):
         result = results.rows.get(row.key, {"failed": "not measured"})
         if "failed" not in result and "PyTorch" in result["peer_name"]:
             ours, peer = result["ours"], result["peer"]
-            lines.append(f"| {table.work(row, counts)} | {amount(ours)} {row.unit} | {amount(peer)} {row.unit} "
+            how_peer = result["peer_name"].removeprefix("Python with ").removeprefix("PyTorch ")
+            lines.append(f"| {table.work(row, counts)} | {amount(ours)} {row.unit} | {amount(peer)} {row.unit} ({how_peer}) "
                          f"| {statistics.median(result['ratios']):.2f} |")
     return "\n".join(lines) + "\n"
 
