@@ -140,7 +140,6 @@ enum Doctor {
             name, isGood: free >= roomWanted, "'\(folder)', \(free.bytesText) free",
             remedy: "a run may want \(roomWanted.bytesText): make room, or \(remedy)")
     }
-
 }
 
 extension Double {

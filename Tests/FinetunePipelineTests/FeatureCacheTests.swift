@@ -123,7 +123,8 @@ import Testing
         for _ in 0..<2 {
             let store = try FeatureStore(temporary.cache, key: key, valuesPerRow: 20_000, element: .float32)
             for number in 0..<30 { store.insert(number) }
-            #expect(store.failure?.contains("is full: its disk has ") == true)
+            let free = try #require(FileSystem.freeBytes(at: temporary.cache.folder)).bytesText
+            #expect(store.failure?.contains("is full: its disk has \(free) left") == true, "\(store.failure ?? "")")
             #expect(store.count == 13 && store.intact(0..<30) == Array(0..<13))
         }
     }
