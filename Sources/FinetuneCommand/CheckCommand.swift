@@ -12,8 +12,8 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Finds what is wrong with a data set before it costs a run.",
         discussion: """
-            Unreadable and mistyped files; the same picture twice (also scaled, compressed again or mirrored), on two sides of a
-            split or under two labels; groups on two sides; classes that are missing, small or rare; folders that hold nothing;
+            Unreadable and mistyped files; the same picture twice (also scaled, compressed again or mirrored), on two sides of a \
+            split or under two labels; groups on two sides; classes that are missing, small or rare; folders that hold nothing; \
             odd sizes; and labels that a head on the base's features doubts, which was fitted without them.
 
             EXAMPLES
@@ -68,7 +68,7 @@ struct CheckCommand: AsyncParsableCommand {
         for (kind, count) in check.findings.counts {
             console.writeOut("\n\(count) \(kind.words)")
             let ofKind = check.findings.filter { $0.kind == kind }
-            for finding in ofKind.prefix(Self.shown) { console.writeOut("  \(finding.detail)") }
+            for finding in ofKind.prefix(Self.shown) { console.writeOut("  \(finding.detail)", isSentence: true) }
             if ofKind.count > Self.shown {
                 console.writeOut("  … and \(ofKind.count - Self.shown) more: --fix-list or --json has all.")
             }

@@ -13,13 +13,14 @@ struct CompareCommand: SharedCommand {
         commandName: "compare",
         abstract: "Compares strategies on the same images: accuracy with intervals, cost, one advice.",
         discussion: """
-            Every strategy learns from the same images and is scored on the same others, which choose nothing: epochs are chosen
-            on --val images, those that are scored are the data set's own test (else validation) images, or --test of all.
+            Every strategy learns from the same images and is scored on the same others, which choose nothing: epochs are chosen \
+            on --val images, those that are scored are the data set's own test (else validation) images, or --test of all. \
             What strategies share is computed once; costs are what each would take alone.
 
             EXAMPLES
               finetune compare --data ./imgs
-              finetune compare --base resnet50.h5 --data ./imgs --strategies head,stage4,lp-ft,all --folds 5
+              finetune compare --base resnet50.h5 --data ./imgs \\
+                  --strategies head,stage4,lp-ft,all --folds 5
               finetune compare --data ./imgs --seeds 3 --learning-curve --epochs 20
             """)
 

@@ -109,6 +109,6 @@ struct ComparisonRecord {
                 "\(point.strategy) after \(point.trainImages) images: \(point.accuracy.value.percent) (\(point.accuracy.interval.lowerBound.percent) to \(point.accuracy.interval.upperBound.percent))"
             )
         }
-        console.writeOut("\n" + result.comparison.advice)
+        console.writeOut("\n" + result.comparison.advice, isSentence: true)
     }
 }

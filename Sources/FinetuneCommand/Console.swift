@@ -37,8 +37,8 @@ final class Console: Sendable {
         if isJSON, let line = event.json { writeOut(line.text) }
         switch event {
         case .note(let text, _): if !isJSON { say(text, from: .info) }
-        case .warning(let text): say(paint("warning: ", "33") + text, from: .warning)
-        case .skipped(let name, let reason): say(paint("skipped: ", "33") + "'\(name)': \(reason)", from: .warning)
+        case .warning(let text): say(text, labelled: "warning: ", from: .warning)
+        case .skipped(let name, let reason): say("'\(name)': \(reason)", labelled: "skipped: ", from: .warning)
         case .progress(let stage, let done, let total) where total > 0:
             showBar(stage, Double(done) / Double(total)) {
                 "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s"
@@ -59,20 +59,23 @@ final class Console: Sendable {
     }
 
     /// Writes a line of the result to standard output.
-    func writeOut(_ line: String) {
+    ///
+    /// - Parameter isSentence: Whether it is broken where the terminal is narrower.
+    func writeOut(_ line: String, isSentence: Bool = false) {
         guard !isMute else { return }
         clearBar()
-        StandardStream.output.write(line + "\n")
+        StandardStream.output.write((isSentence ? line.wrapped(to: StandardStream.output.width) : line) + "\n")
     }
 
-    /// Writes a line for people to standard error.
-    func say(_ text: String, from least: LogLevel = .info) {
+    /// Writes a sentence for people to standard error, in lines that fit the terminal.
+    ///
+    /// - Parameter label: What stands before it, in yellow where colours are wanted.
+    func say(_ text: String, labelled label: String = "", from least: LogLevel = .info) {
         guard !isMute, !isQuiet || least == .error, level <= least else { return }
         clearBar()
-        StandardStream.error.write(text + "\n")
+        let rest = (label + text).wrapped(to: StandardStream.error.width).dropFirst(label.count)
+        StandardStream.error.write((hasColor && !label.isEmpty ? "\u{1B}[33m\(label)\u{1B}[0m" : label) + rest + "\n")
     }
-
-    private func paint(_ text: String, _ code: String) -> String { hasColor ? "\u{1B}[\(code)m\(text)\u{1B}[0m" : text }
 
     // MARK: The bar
 
@@ -84,7 +87,7 @@ final class Console: Sendable {
         let isDone = share >= 1
         let line: String? = bar.withLock { bar in
             let now = ContinuousClock.now
-            if bar.stage != stage { bar = Bar(stage: stage, started: now, shown: now) }
+            if bar.stage != stage { bar = Bar(stage: stage, started: now, shown: now, isVisible: bar.isVisible) }
             let elapsed = seconds(now - bar.started)
             let interval = isTerminal ? 0.25 : 10
             guard elapsed > 2, seconds(now - bar.shown) > interval || (isDone && bar.isVisible) else { return nil }

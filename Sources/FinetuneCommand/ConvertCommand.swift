@@ -13,7 +13,7 @@ struct ConvertCommand: AsyncParsableCommand {
         commandName: "convert",
         abstract: "Writes a model in another format.",
         discussion: """
-            keras and torch are HDF5 in those dialects: a whole model for load_model, a state dict. onnx takes the pixels
+            keras and torch are HDF5 in those dialects: a whole model for load_model, a state dict. onnx takes the pixels \
             of a resized crop (uint8, RGB) and ends in probabilities; classes and preprocessing are its metadata.
 
             EXAMPLES

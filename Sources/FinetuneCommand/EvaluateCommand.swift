@@ -45,9 +45,12 @@ struct EvaluateCommand: AsyncParsableCommand {
 
             EXAMPLES
               finetune evaluate --model runs/a/model.h5 --data ./imgs
-              finetune evaluate --model runs/a/model.h5 --data ./imgs --minimum accuracy=0.9 --maximum log-loss=0.4
-              finetune evaluate --model runs/a/model.h5 --data ./scans --positive tumour --sensitivity 0.95
-              finetune evaluate --model resnet20.h5 --data ./cifar10 --classes cifar10.txt --json
+              finetune evaluate --model runs/a/model.h5 --data ./imgs \\
+                  --minimum accuracy=0.9 --maximum log-loss=0.4
+              finetune evaluate --model runs/a/model.h5 --data ./scans --positive tumour \\
+                  --sensitivity 0.95
+              finetune evaluate --model resnet20.h5 --data ./cifar10 \\
+                  --classes cifar10.txt --json
             """)
 
     @OptionGroup var model: ModelOptions

@@ -19,8 +19,10 @@ struct ExtractCommand: SharedCommand {
         discussion: """
             EXAMPLES
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
-              finetune extract --base resnet50.h5 --data ./imgs --layer stage3 --dtype float16 --out stage3.h5
-              finetune extract --base resnet50.h5 --data ./million --out million.npy --resume
+              finetune extract --base resnet50.h5 --data ./imgs --layer stage3 \\
+                  --dtype float16 --out stage3.h5
+              finetune extract --base resnet50.h5 --data ./million --out million.npy \\
+                  --resume
             """)
 
     @Option(help: ArgumentHelp("A pretrained network. (default: the bundled one)", valueName: "file")) var base: String?

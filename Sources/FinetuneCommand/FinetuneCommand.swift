@@ -72,7 +72,8 @@ struct FinetuneCommand: AsyncParsableCommand {
         }
         if rank == 0 || ranks != nil {
             let who = rank == 0 ? "" : "process \(rank): "
-            StandardStream.error.write("finetune: \(who)\(error)\n")
+            let text = "finetune: \(who)\(error)".wrapped(to: StandardStream.error.width)
+            StandardStream.error.write(text + "\n")
         }
         (ranks ?? .alone).abort(status.rawValue)
     }

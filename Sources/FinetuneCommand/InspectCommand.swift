@@ -124,8 +124,18 @@ struct InspectCommand: AsyncParsableCommand {
             console.writeOut(
                 "input          the file does not say how pixels become numbers; your images will, or --recipe")
         }
-        console.writeOut(
-            "classes        \(model.classes.map { $0.joined(separator: ", ") } ?? model.headOutputs.map { "\($0), unnamed" } ?? "no head")"
-        )
+        console.writeOut("classes        \(classes(model))")
+    }
+
+    /// How many classes there are, and the names of as many as fit into a line.
+    private func classes(_ model: Model) -> String {
+        guard let names = model.classes else { return model.headOutputs.map { "\($0), unnamed" } ?? "no head" }
+        var text = "\(names.count): "
+        for (index, name) in names.enumerated() {
+            let more = (index == 0 ? "" : ", ") + name
+            guard index == 0 || text.count + more.count <= 60 else { return text + " …" }
+            text += more
+        }
+        return text
     }
 }

@@ -15,14 +15,16 @@ struct TrainCommand: SharedCommand {
         commandName: "train",
         abstract: "Adapts a base to a data set and writes a run folder.",
         discussion: """
-            Without --unfreeze the base's trunk stays frozen: its features are computed once, and a head is trained on them.
+            Without --unfreeze the base's trunk stays frozen: its features are computed once, and a head is trained on them. \
             With it, everything from a stage on learns; what comes before is computed once and kept.
 
             EXAMPLES
               finetune --base resnet50.h5 --data ./imgs
               finetune --base resnet50.h5 --data ./imgs --unfreeze stage4
-              finetune train --base resnet50.h5 --data ./imgs --strategy lp-ft --stage-lr-decay 0.3 --epochs 20
-              finetune train --base resnet50.h5 --data ./imgs --val 0.3 --group-by 'patient([0-9]+)'
+              finetune train --base resnet50.h5 --data ./imgs --strategy lp-ft \\
+                  --stage-lr-decay 0.3 --epochs 20
+              finetune train --base resnet50.h5 --data ./imgs --val 0.3 \\
+                  --group-by 'patient([0-9]+)'
               finetune train --data ./imgs --unfreeze all --out runs/a --resume
             """)
 

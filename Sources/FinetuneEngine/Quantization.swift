@@ -82,7 +82,7 @@ struct QuantizedFilters {
                             let scale = largest > 0 ? largest / 127 : 1
                             scales[filter] = scale
                             for index in 0..<size {
-                                let level = (values[index] / scale).rounded(.toNearestOrEven)
+                                let level = (values[index] / scale).wholeNearby
                                 integers[filter * size + index] = Int8(max(-127, min(127, level)))
                             }
                         }
@@ -95,17 +95,25 @@ struct QuantizedFilters {
     }
 
     /// The magnitude that becomes 127: that of the largest number, or of what two neighbouring channels can add up to.
+    ///
+    /// Of two numbers of one sign that is their sum's; of others the sum's is no larger than theirs.
     private static func largest(_ filter: UnsafeBufferPointer<Float>, pixels: Int, hasWideSums: Bool) -> Float {
         var largest: Float = 0
-        for value in filter where value.isFinite { largest = max(largest, abs(value)) }
+        func look(at value: Float) {
+            let magnitude = abs(value)
+            if magnitude > largest, magnitude < .infinity { largest = magnitude }
+        }
+        for value in filter { look(at: value) }
         guard !hasWideSums else { return largest }
-        let channels = filter.count / pixels
-        for channel in stride(from: 0, to: channels - 1, by: 2) {
-            for pixel in 0..<pixels {
-                let (a, b) = (filter[channel * pixels + pixel], filter[(channel + 1) * pixels + pixel])
-                largest = max(largest, max(a, 0) + max(b, 0), max(-a, 0) + max(-b, 0))
-            }
+        for first in stride(from: 0, through: filter.count - 2 * pixels, by: 2 * pixels) {
+            for index in first..<first + pixels { look(at: filter[index] + filter[index + pixels]) }
         }
         return largest
     }
+}
+
+extension Float {
+    /// The nearest whole number, an even one of two as near, of numbers below 2²²: `rounded()` without the call that it
+    /// is where the processor's instructions are not known.
+    fileprivate var wholeNearby: Float { (self + 12_582_912) - 12_582_912 }
 }
