@@ -7,6 +7,7 @@ internal import Glibc
 
 /// How pictures are varied while a network learns.
 public enum Augmentation: String, Sendable, CaseIterable {
+    /// Every picture as it is.
     case none
     /// A part of the picture, resized to the network's input and in half of the cases mirrored. The part has 70 to
     /// 100 % of the area that is seen without augmentation, its shape but for 10 %, and any place. For a picture of the
@@ -17,7 +18,8 @@ public enum Augmentation: String, Sendable, CaseIterable {
     /// `RandomResizedCrop(scale=(0.35, 1), ratio=(3/4, 4/3))`, `RandomHorizontalFlip`, `RandomRotation(15)`,
     /// `ColorJitter(0.2, 0.2, 0.2, 0.02)` and, after `Normalize`, `RandomErasing(0.25, (0.02, 0.2), (0.3, 3.3))`.
     case standard
-    /// A part as in `light`, mirrored or not, then one operation of `TrivialAugment`.
+    /// A part as in `light`, mirrored or not, then one operation of `TrivialAugment` (Mueller and Hutter 2021):
+    /// torchvision's `TrivialAugmentWide`.
     case trivial
 
     /// What is drawn for one picture.

@@ -188,6 +188,7 @@ public enum Activation: String, Sendable, Equatable, CaseIterable {
     case selu
     /// `x·Φ(x)` with the normal distribution's Φ (Hendrycks and Gimpel 2016), not its approximation by tanh.
     case gelu
+    /// `(exp(x) − exp(−x)) / (exp(x) + exp(−x))`
     case tanh
     /// `1 / (1 + exp(−x))`
     case sigmoid

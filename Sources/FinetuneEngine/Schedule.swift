@@ -6,6 +6,7 @@ internal import Glibc
 public struct Schedule: Sendable, Equatable {
     /// What follows the warm-up; `t` counts from its end, `T` is what is left then.
     public enum Decay: Sendable, Equatable {
+        /// 1
         case constant
         /// `F^⌊t/S⌋`: `torch.optim.lr_scheduler.StepLR`, `S` in epochs.
         case step(every: Double, factor: Double)

@@ -40,7 +40,8 @@ public struct Evaluation: Sendable {
     /// The 95 % interval of the accuracy (Wilson 1927): statsmodels' `proportion_confint(method='wilson')`.
     public var accuracyInterval: ClosedRange<Double> { Interval.wilson(hits, of: count) }
 
-    /// The share of images whose label is among the `k` most probable classes.
+    /// The share of images whose label is among the `k` most probable classes, 0…1, NaN without images: scikit-learn's
+    /// `top_k_accuracy_score`.
     public func topAccuracy(_ k: Int) -> Double {
         let hits = zip(probabilities, labels).count { row, label in
             row.indices.count { row[$0] > row[label] || (row[$0] == row[label] && $0 < label) } < k
@@ -51,7 +52,7 @@ public struct Evaluation: Sendable {
     /// −ln p(label) of each image, probabilities no smaller than 2⁻⁵².
     package var losses: [Double] { zip(probabilities, labels).map { -log(max($0[$1], 0x1p-52)) } }
 
-    /// The mean of −ln p(label), probabilities no smaller than 2⁻⁵²: scikit-learn's `log_loss`.
+    /// The mean of −ln p(label) in nats, probabilities no smaller than 2⁻⁵²: scikit-learn's `log_loss`.
     public var logLoss: Double { count == 0 ? .nan : losses.reduce(0, +) / Double(count) }
 
     /// The mean over classes that occur, in truth or prediction, of F1: scikit-learn's `f1_score(average='macro')`.
@@ -83,7 +84,7 @@ public struct Evaluation: Sendable {
         }
     }
 
-    /// Rows are the truth, columns the predictions.
+    /// Images by truth (rows) and prediction (columns), in the order of `classes`: scikit-learn's `confusion_matrix`.
     public var confusion: [[Int]] {
         var matrix = [[Int]](repeating: [Int](repeating: 0, count: classes.count), count: classes.count)
         for (label, prediction) in zip(labels, predictions) { matrix[label][prediction] += 1 }

@@ -5,14 +5,15 @@ package import FinetuneFiles
 
 /// A scaling of features, as people say it.
 public enum FeatureScaling: Sendable, Equatable {
+    /// Features as they are.
     case none
-    /// Each feature to mean 0 and variance 1.
+    /// Each feature to mean 0 and variance 1: scikit-learn's `StandardScaler`.
     case standardize
-    /// Each image's features to Euclidean length 1.
+    /// Each image's features to Euclidean length 1: scikit-learn's `Normalizer`.
     case l2
-    /// The given number of principal components.
+    /// The given number of principal components: scikit-learn's `PCA`.
     case pca(Int)
-    /// Principal components of variance 1; nil for all that have a variance.
+    /// Principal components of variance 1, nil for all that have a variance: scikit-learn's `PCA(whiten=True)`.
     case whiten(Int?)
 
     /// - Parameter text: `none`, `standardize`, `l2`, `pca:K`, `whiten` or `whiten:K`.

@@ -6,10 +6,13 @@ internal import Glibc
 
 /// The stage from which on a network learns, as people say it.
 public enum Unfreezing: Sendable, Equatable {
+    /// The new head alone.
     case head
     /// The last stage before the pooling.
     case last
+    /// The whole network.
     case all
+    /// A stage by its name, such as `stage4`.
     case stage(String)
 
     /// - Parameter text: `head`, `last`, `all`, or a stage's name, which the network is asked for later.

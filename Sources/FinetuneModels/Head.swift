@@ -68,9 +68,11 @@ package struct StrengthTrial: Sendable {
 
 /// Heads that have one best answer, which is found.
 public enum ConvexHead: String, Sendable, CaseIterable {
-    /// Multinomial logistic regression to its optimum, the strength of L2 chosen by cross-validation.
+    /// Multinomial logistic regression to its optimum, the strength of L2 chosen by cross-validation: scikit-learn's
+    /// `LogisticRegressionCV`.
     case logistic
-    /// Ridge regression on the classes' indicators in closed form, the strength chosen likewise.
+    /// Ridge regression on the classes' indicators in closed form, the strength chosen likewise: scikit-learn's
+    /// `RidgeClassifier`.
     case ridge
 
     /// Fits a head.

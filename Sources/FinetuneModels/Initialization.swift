@@ -11,6 +11,7 @@ public enum Initialization: String, Sendable, CaseIterable {
     case xavier
     /// `1 / fanIn` (LeCun et al. 1998), normal: what SELU asks for.
     case lecun
+    /// 0: what a linear head can begin with.
     case zero
 
     /// What Kaiming's variance counts.

@@ -23,11 +23,11 @@ public struct EpochRecord: Sendable, Equatable {
     public var trainLoss: Double
     /// The share of those that was right when they were learned from, 0…1.
     public var trainAccuracy: Double
-    /// Nil where nothing validates.
+    /// Of the images that validate, 0…1; nil where there are none.
     public var accuracy: Double?
-    /// Nil where nothing validates.
+    /// Of the images that validate, in nats; nil where there are none.
     public var logLoss: Double?
-    /// Nil where nothing validates.
+    /// Of the images that validate, 0…1; nil where there are none.
     public var macroF1: Double?
     /// Of the steps, by the clock.
     public var trainSeconds: Double

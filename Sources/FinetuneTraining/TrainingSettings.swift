@@ -22,8 +22,11 @@ public enum Strategy: String, Sendable, CaseIterable {
 
 /// What decides which epoch was the best.
 public enum Monitor: String, Sendable, CaseIterable {
+    /// The largest share of right predictions.
     case accuracy
+    /// The smallest mean of −ln p(label).
     case logLoss = "log-loss"
+    /// The largest mean of the classes' F1.
     case macroF1 = "macro-f1"
 }
 
@@ -39,9 +42,9 @@ public struct TrainingSettings: Sendable {
     public var classWeights = ClassWeights.none
     /// Of what is trained by steps.
     public var steps: StepSettings
-    /// The fraction of images that validate where the data set does not say.
+    /// The fraction of images that validate where the data set does not say, 0…1.
     public var validation = 0.2
-    /// The fraction of images that test where the data set does not say.
+    /// The fraction of images that test where the data set does not say, 0…1.
     public var test = 0.0
     /// Of every random number: division, first weights, order, augmentation.
     public var seed: UInt64 = 0
@@ -73,7 +76,7 @@ public struct StepSettings: Sendable {
     public var epochs = 10
     /// Images a step; of several processes, all of theirs together.
     public var batch = 32
-    /// The initial rate; nil searches one.
+    /// The initial rate; nil searches one by a range test (Smith 2015).
     public var learningRate: Double?
     /// How a gradient becomes a step.
     public var optimizer = Optimizer.momentum()
@@ -81,15 +84,16 @@ public struct StepSettings: Sendable {
     public var schedule: Schedule?
     /// What the rate of a stage is to that of the next one.
     public var stageRateDecay = 1.0
-    /// Strength of L1: `l1·Σ|w|` is added to the loss.
+    /// Strength λ of L1: λ·Σ|w| is added to the loss.
     public var l1 = 0.0
-    /// Strength of L2, as in the optimizer: decoupled with AdamW.
+    /// Strength λ of L2: ½λ·‖w‖² is added to the loss, and decoupled from it with AdamW: `torch.optim`'s `weight_decay`.
     public var l2 = 0.0
-    /// Strength of L2 towards the base's weights.
+    /// Strength α of L2-SP: ½α·‖w − w₀‖² is added to the loss, w₀ being the base's weights (Li et al. 2018).
     public var pull = 0.0
-    /// The share of the head's inputs that is dropped in training.
+    /// The share of the head's inputs that is dropped in training, 0…1: `torch.nn.Dropout` (Srivastava et al. 2014).
     public var dropout = 0.0
-    /// The share of a target that is spread over all classes (Szegedy et al. 2016).
+    /// The share of a target that is spread over all classes, 0…1: `torch.nn.CrossEntropyLoss(label_smoothing=…)`
+    /// (Szegedy et al. 2016).
     public var labelSmoothing = 0.0
     /// Pairs of images made one.
     public var mixing = Mixing()
@@ -104,9 +108,9 @@ public struct StepSettings: Sendable {
     public var patience = 5
     /// What decides which epoch was the best.
     public var monitor = Monitor.accuracy
-    /// The fraction of a moving average of the weights that each step keeps; nil keeps no average.
+    /// The fraction of a moving average of the weights that each step keeps, 0…1; nil keeps no average.
     public var averageKept: Double?
-    /// Seconds that the training may take.
+    /// Seconds that the training may take; nil for as many as it needs.
     public var timeBudget: Double?
     /// Seconds between two checkpoints.
     public var checkpointInterval = 30.0
