@@ -44,6 +44,28 @@ static inline MPI_Request finetune_mpi_spread_bytes(void *bytes, int count, MPI_
     return request;
 }
 
+/// Asks the first process for a number, which is there when the request is over.
+static inline MPI_Request finetune_mpi_ask(long long *answer, MPI_Comm channel) {
+    MPI_Request request = MPI_REQUEST_NULL;
+    MPI_Irecv(answer, 1, MPI_LONG_LONG, 0, 1, channel, &request);
+    MPI_Send(NULL, 0, MPI_BYTE, 0, 0, channel);
+    return request;
+}
+
+/// A process that asks, -1 where none does.
+static inline int finetune_mpi_who_asks(MPI_Comm channel) {
+    int asked = 0;
+    MPI_Status status;
+    MPI_Iprobe(MPI_ANY_SOURCE, 0, channel, &asked, &status);
+    if (!asked) return -1;
+    MPI_Recv(NULL, 0, MPI_BYTE, status.MPI_SOURCE, 0, channel, MPI_STATUS_IGNORE);
+    return status.MPI_SOURCE;
+}
+
+static inline void finetune_mpi_answer(int rank, long long answer, MPI_Comm channel) {
+    MPI_Send(&answer, 1, MPI_LONG_LONG, rank, 1, channel);
+}
+
 /// Gives each process its part of every process's floats, one behind the other.
 static inline MPI_Request finetune_mpi_deal_floats(
     const float *own, const int *counts, const int *places, float *parts, const int *partCounts,

@@ -69,13 +69,17 @@ struct ExtractCommand: SharedCommand {
         let precision: Precision
         (model, precision) = model.computable(in: compute.precision, console.report)
         model = try await model.measured(
-            for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
-        // Where features stay until all are written, by one of the ranks.
+            for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, ranks: ranks, thread,
+            console.report)
+        // Where features stay until all are written, by one of the ranks; else what other runs know is found.
         let kept = FeatureCache(folder: out + ".features", byteLimit: .max, bytesLeftFree: 1 << 26)
-        let keeping = FeatureKeeping(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
+        let keeping =
+            ranks.count > 1 || resume
+            ? FeatureKeeping(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
+            : FeatureKeeping(reading: Installation.cache(nil), element: .float32)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
-            keeping: ranks.count > 1 || resume ? keeping : nil, thread: thread)
+            keeping: keeping, thread: thread)
         model.weights = [:]  // They are packed into the program; the originals need not stay.
         let compiled = ContinuousClock.now
         var filled: FeatureExtractor.Filled?

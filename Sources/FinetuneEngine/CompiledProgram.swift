@@ -88,8 +88,8 @@ final class CompiledProgram {
     private func observe(_ step: Step, _ observer: RangeObserver) {
         guard case .image(let layout, _, _, _) = values[step.output].form, precision == .fp32 else { return }
         let count = layout.byteCount / 4
-        builder.addLoop([values[step.output].operand]) {
-            observer.observe(step.name, UnsafeBufferPointer(start: $0[0].floats, count: count))
+        builder.addLoop([values[step.output].operand]) { [batch] in
+            observer.observe(step.name, UnsafeBufferPointer(start: $0[0].floats, count: count), batch: batch)
         }
     }
 

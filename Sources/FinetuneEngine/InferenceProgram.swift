@@ -63,6 +63,7 @@ package actor InferenceProgram {
         guard let program else { return Tensor(shape: [0], values: []) }
         let count = images.shape[0]
         let full = count == batch ? images : images.padded(toRows: batch)
+        observer?.images = count
         return try full.withUnsafeBufferPointer { values in
             guard let address = values.baseAddress else { return Tensor(shape: [0], values: []) }
             let result = try program.run(address)

@@ -84,11 +84,21 @@ package struct MagnitudeHistogram: Sendable, Equatable {
 /// Collects the histograms of a program's values by the names of its steps. Lives on the engine's thread.
 final class RangeObserver {
     private(set) var histograms: [String: MagnitudeHistogram] = [:]
+    /// Images in the batch that is run: what follows them is padding.
+    var images = 0
 
     /// A number in five is enough, and five shares no factor with the counts of channels.
     private static let step = 5
 
-    func observe(_ name: String, _ values: UnsafeBufferPointer<Float>) {
-        histograms[name, default: MagnitudeHistogram()].add(values, every: values.count < 4096 ? 1 : Self.step)
+    /// Looks at the same numbers of an image, whatever its place in the batch.
+    ///
+    /// - Parameter values: Of a batch, image by image.
+    func observe(_ name: String, _ values: UnsafeBufferPointer<Float>, batch: Int) {
+        let size = values.count / batch
+        for image in 0..<images {
+            histograms[name, default: MagnitudeHistogram()].add(
+                UnsafeBufferPointer(rebasing: values[image * size..<(image + 1) * size]),
+                every: size < 4096 ? 1 : Self.step)
+        }
     }
 }

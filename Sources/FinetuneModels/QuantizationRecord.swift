@@ -34,12 +34,16 @@ package struct QuantizationRecord: Sendable, Equatable {
     // MARK: As JSON
 
     package var json: JSON {
-        let sorted = ranges.sorted { $0.key < $1.key }
-        return [
+        [
             "images": .integer(images),
             "similarity": similarity.map(\.json) ?? .null,
-            "ranges": .object(sorted.map { .init($0.key, .number(Double($0.value))) }),
+            "ranges": rangesJSON,
         ]
+    }
+
+    /// The ranges alone, which decide what is computed.
+    package var rangesJSON: JSON {
+        .object(ranges.sorted { $0.key < $1.key }.map { .init($0.key, .number(Double($0.value))) })
     }
 
     /// - Returns: Nil where the JSON is none of `json`, or a range is no number from 0 up.

@@ -19,7 +19,8 @@ actor ExtractionLane {
 
     private enum CompiledPart {
         case recipe(SegmentRecipe)
-        case segments([Segment])
+        /// One for all who wait for it: a second piece of work is here before the first one's network is compiled.
+        case compilation(Task<[Segment], any Error>)
     }
 
     nonisolated var unownedExecutor: UnownedSerialExecutor { thread.asUnownedSerialExecutor() }
@@ -138,19 +139,19 @@ actor ExtractionLane {
 
     private func compiled() async throws -> [Segment] {
         switch network {
-        case .segments(let segments): return segments
+        case .compilation(let compilation): return try await compilation.value
         case .recipe(let recipe):
-            let segments = try await recipe.compile(image: inputShape, batch: batch, thread: thread)
-            network = .segments(segments)
-            return segments
+            let compilation = Task { try await recipe.compile(image: inputShape, batch: batch, thread: thread) }
+            network = .compilation(compilation)
+            return try await compilation.value
         }
     }
 
     /// The magnitudes that the network's nodes gave so far, where they are observed.
-    func histograms() async -> [String: MagnitudeHistogram] {
-        guard case .segments(let segments) = network else { return [:] }
+    func histograms() async throws -> [String: MagnitudeHistogram] {
+        guard case .compilation(let compilation) = network else { return [:] }
         var all: [String: MagnitudeHistogram] = [:]
-        for segment in segments { all.merge(await segment.program.histograms) { first, _ in first } }
+        for segment in try await compilation.value { all.merge(await segment.program.histograms) { first, _ in first } }
         return all
     }
 }

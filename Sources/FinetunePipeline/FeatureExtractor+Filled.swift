@@ -36,7 +36,7 @@ extension FeatureExtractor {
 
         /// What all ranks found, in the order of items. Collective.
         func exchanged(_ ranks: Ranks) throws -> Filled {
-            guard ranks.count > 1 else { return self }
+            guard ranks.count > 1 else { return sorted }
             var all = Filled(extractors: cost.networks.count)
             for bytes in ranks.gather(Array(json.text.utf8)) {
                 guard let filled = Filled(try JSON(parsing: bytes), extractors: cost.networks.count) else {
@@ -47,10 +47,16 @@ extension FeatureExtractor {
                 }
                 all.append(filled, sharedBy: ranks.count)
             }
-            let order = all.items.indices.sorted { all.items[$0] < all.items[$1] }
-            (all.items, all.hashes) = (order.map { all.items[$0] }, order.map { all.hashes[$0] })
-            all.skipped.sort { $0.item < $1.item }
-            return all
+            return all.sorted
+        }
+
+        /// In the order of items.
+        private var sorted: Filled {
+            var sorted = self
+            let order = items.indices.sorted { items[$0] < items[$1] }
+            (sorted.items, sorted.hashes) = (order.map { items[$0] }, order.map { hashes[$0] })
+            sorted.skipped.sort { $0.item < $1.item }
+            return sorted
         }
     }
 

@@ -218,8 +218,9 @@ package struct FeatureExtractor: Sendable {
     ///
     /// - Parameters:
     ///   - extractors: At least one, all of one recipe and on one engine thread.
-    ///   - ranks: Those that share the images: each takes every so manieth batch, and all get what all found. Collective.
-    ///   - progress: Is given this rank's batches, as images.
+    ///   - ranks: Those that share the images: each takes a batch when it has done one, and all get what all found.
+    ///     Collective.
+    ///   - progress: Is given the images of all ranks that were begun, as far as this one knows.
     /// - Returns: Seconds are as if the lanes' had been one after the other, divided by their number.
     package static func fill(
         _ extractors: [FeatureExtractor], from dataset: ImageDataset, ranks: Ranks = .alone,
@@ -228,12 +229,15 @@ package struct FeatureExtractor: Sendable {
         let items = Array(dataset.items.indices)
         let batch = extractors.map(\.batch).max() ?? 1
         let lanes = extractors.map(\.lanes.count).min() ?? 1
-        let own = (0..<(items.count + batch - 1) / batch).filter(ranks.owns)
+        let pieces = (items.count + batch - 1) / batch
+        let deal = Deal(pieces, among: ranks)
+        async let service: Void = deal.serve()
         var filled = Filled(extractors: extractors.count)
-        try await LaneStream.run(pieces: own.count, lanes: lanes) { place, lane in
+        try await LaneStream.run(pieces: pieces, lanes: lanes) { _, lane in
+            guard let piece = try await deal.next() else { return Filled(extractors: extractors.count) }
             let stores = extractors.compactMap(\.store)
             let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
-                Self.piece(own[place], of: items, batch), dataset
+                Self.piece(piece, of: items, batch), dataset
             ) { hash in stores.allSatisfy { $0.contains(hash, view: 0) } }
             var networks: [ProcessTime] = []
             for extractor in extractors {
@@ -243,10 +247,11 @@ package struct FeatureExtractor: Sendable {
                 networks.append(try await extractor.lanes[lane].compute(missing))
             }
             return Filled(images, skipped, FillCost(load: load, networks: networks))
-        } consume: { place, piece in
+        } consume: { _, piece in
             filled.append(piece, sharedBy: lanes)
-            try progress(min((place + 1) * batch * ranks.count, items.count), items.count)
+            try progress(min(deal.dealt * batch, items.count), items.count)
         }
+        try await service
         for store in extractors.compactMap(\.store) { try store.join(ranks) }
         return try filled.exchanged(ranks)
     }
@@ -266,10 +271,10 @@ package struct FeatureExtractor: Sendable {
     }
 
     /// The magnitudes of what the network's nodes gave, where they are observed; the same whatever the number of lanes.
-    package func histograms() async -> [String: MagnitudeHistogram] {
+    package func histograms() async throws -> [String: MagnitudeHistogram] {
         var all: [String: MagnitudeHistogram] = [:]
         for lane in lanes {
-            all.merge(await lane.histograms()) { first, second in
+            all.merge(try await lane.histograms()) { first, second in
                 var both = first
                 both.merge(second)
                 return both

@@ -18,6 +18,8 @@ package struct FeatureKeeping: Sendable {
     package let element: FeatureStore.Element?
     /// Those that share what is kept.
     package let ranks: Ranks
+    /// Whether rows of earlier runs are found in the cache, and none are added.
+    private let readsOnly: Bool
 
     /// - Parameter memoryLimit: By default a third of the machine's.
     package init(
@@ -29,9 +31,19 @@ package struct FeatureKeeping: Sendable {
         self.memoryLimit = memoryLimit
         self.element = element
         self.ranks = ranks
+        readsOnly = false
     }
 
-    /// A store for the outputs of a node: on disk where the cache has room, else in memory.
+    /// Keeps nothing, and finds what earlier runs kept of numbers of a kind.
+    package init(reading cache: FeatureCache?, element: FeatureStore.Element) {
+        self.cache = cache
+        (rows, memoryLimit, ranks) = (0, 0, .alone)
+        self.element = element
+        readsOnly = true
+    }
+
+    /// A store for the outputs of a node: on disk where the cache has room, else in memory; one that is only read where
+    /// nothing is to be kept.
     ///
     /// - Returns: The store, nil where neither has room, and why it is not on disk, in words, where it should be.
     /// - Throws: `PipelineError` where several ranks have no cache to share.
@@ -44,6 +56,9 @@ package struct FeatureKeeping: Sendable {
         var kept: FeatureStore?
         if let cache {
             let key = Self.key(model, node: node, precision: precision)
+            if readsOnly {
+                return (FeatureStore(reading: cache, key: key, valuesPerRow: size, element: element), nil)
+            }
             do {
                 let store = try FeatureStore(cache, key: key, valuesPerRow: size, element: element, ranks: ranks)
                 let needed = max(0, rows - store.count) * store.bytesPerRow
@@ -77,7 +92,7 @@ package struct FeatureKeeping: Sendable {
         var parts = [
             "2", node, precision.rawValue, Machine.arithmetic, network.json.text, model.recipe?.json.text ?? "inputs",
         ]
-        if precision == .int8, let quantization = model.quantization { parts.append(quantization.json.text) }
+        if precision == .int8, let quantization = model.quantization { parts.append(quantization.rangesJSON.text) }
         if let trained = model.trainedPart { parts.append("\(trained.boundary) \(trained.precision.rawValue)") }
         for node in network.nodes {
             for role in ["weight", "bias", "running_mean", "running_var"] {

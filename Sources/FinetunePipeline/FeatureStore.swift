@@ -87,6 +87,18 @@ package final class FeatureStore: Sendable {
         self.state = Mutex(state)
     }
 
+    /// Finds rows that earlier runs kept in a cache, and keeps none; nil where there are none.
+    init?(reading cache: FeatureCache, key: ContentHash, valuesPerRow: Int, element: Element) {
+        guard let records = try? FeatureRecords(cache, key: key, valuesPerRow, element, isShown: true) else { return nil }
+        self.valuesPerRow = valuesPerRow
+        self.element = element
+        rows = records
+        place = nil
+        var state = State(failure: records.failure)
+        state.find(in: records)
+        self.state = Mutex(state)
+    }
+
     /// Bytes that one row takes where it is kept, with all that belongs to it.
     package var bytesPerRow: Int { rows.bytesPerRow }
 

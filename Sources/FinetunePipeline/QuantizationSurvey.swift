@@ -17,7 +17,8 @@ extension QuantizationRecord {
     /// Measures a network on images: up to 200, evenly spread over the data set.
     ///
     /// - Parameters:
-    ///   - cache: Where the measurement stays for later runs on the same images; nil keeps it nowhere.
+    ///   - cache: Where the measurement stays for later runs on the same images, and the features that it computed in
+    ///     int8 for this one; nil keeps them nowhere.
     /// - Throws: `EngineError`, `PipelineError`.
     package init(
         _ model: Model, on dataset: ImageDataset, cache: FeatureCache?, thread: EngineThread,
@@ -45,14 +46,14 @@ extension QuantizationRecord {
                 }
             }
         }
-        self.init(ranges: await observer.histograms().mapValues(\.range), images: seen)
+        self.init(ranges: try await observer.histograms().mapValues(\.range), images: seen)
 
         var quantized = model
         quantized.quantization = self
         let chosen = items.filter { features[$0] != nil }
         let integers = try await FeatureExtractor(
             quantized, node: node, inputShape: dataset.inputShape, precision: .int8, imageCount: chosen.count,
-            thread: thread)
+            keeping: cache.map { FeatureKeeping($0, rows: chosen.count) }, thread: thread)
         let chunk = try await integers.values(of: chosen, in: dataset)
         let size = chunk.values.count / max(chunk.items.count, 1)
         let values = chunk.values.values
@@ -65,7 +66,7 @@ extension QuantizationRecord {
     private static func key(_ model: Model, _ node: String, _ items: [Int], _ dataset: ImageDataset) -> ContentHash {
         let contents = items.map { (try? dataset.content(of: $0)).map { ImageDataset.hash(of: $0).text } ?? "none" }
         let network = FeatureKeeping.key(model, node: node, precision: .fp32)
-        return ContentHash(of: "ranges 1 \(network.text) \(contents.joined(separator: " "))")
+        return ContentHash(of: "ranges 2 \(network.text) \(contents.joined(separator: " "))")
     }
 }
 

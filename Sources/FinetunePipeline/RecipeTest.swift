@@ -21,7 +21,10 @@ package struct RecipeTest: Sendable {
     package let fits: [Fit]
     package let imageCount: Int
 
+    /// Images for a choice among candidates.
     package static let maximumImages = 50
+    /// Images for a second opinion on what a file says, which every run asks for: enough to see what is far off.
+    package static let maximumCheckedImages = 16
     /// Images at a time.
     private static let batch = 4
     /// How many times farther off the second must be for the first to be clear.
@@ -44,7 +47,7 @@ package struct RecipeTest: Sendable {
     ///
     /// - Parameters:
     ///   - recipe: The geometry; and its pixels are a candidate too.
-    ///   - dataset: Up to fifty of its pictures are looked at, evenly spread.
+    ///   - dataset: Up to fifty of its pictures are looked at, sixteen where the model has a recipe; evenly spread.
     /// - Returns: Nil where the network has no batch norm or the data set no pictures.
     /// - Throws: `EngineError`; `PipelineError` where most of the pictures cannot be read.
     package init?(_ model: Model, _ recipe: InputRecipe, _ dataset: ImageDataset, thread: EngineThread) async throws {
@@ -56,7 +59,8 @@ package struct RecipeTest: Sendable {
             let mean = model.weights["\(node.name).running_mean"]?.values,
             let variance = model.weights["\(node.name).running_var"]?.values
         else { return nil }
-        let count = min(Self.maximumImages, dataset.items.count)
+        let most = model.recipe == nil ? Self.maximumImages : Self.maximumCheckedImages
+        let count = min(most, dataset.items.count)
         let items = (0..<count).map { $0 * dataset.items.count / count }
         let shape = [recipe.height, recipe.width, recipe.channels]
         let loader = ImageLoader(try Preprocessor(recipe))

@@ -12,6 +12,7 @@
         /// Apart, because parts are dealt in the order in which sums begin, and results gathered when they are ready.
         private let parts = finetune_mpi_channel()
         private let results = finetune_mpi_channel()
+        private let questions = finetune_mpi_channel()
         private var sums: [Sum] = []
 
         /// Waits for a request, first closely and then without taking a core from those who compute.
@@ -58,6 +59,39 @@
                 var request: MPI_Request? = finetune_mpi_spread_bytes(piece.baseAddress, Int32(piece.count), bytes)
                 Self.wait(&request)
             }
+        }
+
+        // MARK: Questions
+
+        /// A number that the first rank was asked for.
+        final class Question: @unchecked Sendable {
+            // Unchecked: as `Channels`.
+            fileprivate let number = UnsafeMutablePointer<Int64>.allocate(capacity: 1)
+            fileprivate var request: MPI_Request?
+
+            deinit { number.deallocate() }
+        }
+
+        func ask() -> Question {
+            let question = Question()
+            question.request = finetune_mpi_ask(question.number, questions)
+            return question
+        }
+
+        /// The number, once it is there; nil before.
+        func answer(to question: Question) -> Int? {
+            finetune_mpi_is_over(&question.request) != 0 ? Int(question.number.pointee) : nil
+        }
+
+        /// Gives a number to a rank that asks.
+        ///
+        /// - Returns: The number; nil where none asks.
+        func answer(with number: () -> Int) -> Int? {
+            let rank = finetune_mpi_who_asks(questions)
+            guard rank >= 0 else { return nil }
+            let number = number()
+            finetune_mpi_answer(rank, Int64(number), questions)
+            return number
         }
 
         // MARK: Sums

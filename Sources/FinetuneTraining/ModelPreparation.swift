@@ -5,6 +5,7 @@ package import FinetuneEngine
 internal import FinetuneFiles
 package import FinetuneModels
 package import FinetunePipeline
+package import FinetuneRanks
 
 extension Model {
     /// The model with a recipe. What the file says is held against its first batch norm; where the file says nothing,
@@ -59,18 +60,23 @@ extension Model {
     /// - Parameters:
     ///   - isBase: Whether it is a base for a head on these images: what an earlier training measured of it, and the
     ///     arithmetic in which that one learned, are then forgotten.
+    ///   - ranks: Those that need it; the first measures. Collective.
     package func measured(
-        for precision: Precision, on dataset: ImageDataset, cache: FeatureCache?, isBase: Bool, _ thread: EngineThread,
-        _ report: EventHandler
+        for precision: Precision, on dataset: ImageDataset, cache: FeatureCache?, isBase: Bool, ranks: Ranks = .alone,
+        _ thread: EngineThread, _ report: EventHandler
     ) async throws -> Model {
         var model = self
         if isBase { (model.quantization, model.trainedPart) = (nil, nil) }
         guard precision == .int8, model.quantization == nil, model.network.featureNode != Node.image else {
             return model
         }
-        let record = try await QuantizationRecord(model, on: dataset, cache: cache, thread: thread) { done, total in
-            report(.progress(stage: "ranges", done: done, total: total))
+        var found: QuantizationRecord?
+        if ranks.isFirst {
+            found = try await QuantizationRecord(model, on: dataset, cache: cache, thread: thread) { done, total in
+                report(.progress(stage: "ranges", done: done, total: total))
+            }
         }
+        guard let record = found.agreed(ranks) else { preconditionFailure("the first rank has measured") }
         model.quantization = record
         let likeness =
             record.similarity.map {
@@ -105,5 +111,13 @@ extension Model {
                 .warning("This processor has no \(lacking.rawValue); computing in fp32, results may differ slightly."))
         }
         return (model, chosen)
+    }
+}
+
+extension QuantizationRecord? {
+    /// What the first rank has. Collective.
+    fileprivate func agreed(_ ranks: Ranks) -> QuantizationRecord? {
+        guard ranks.count > 1 else { return self }
+        return (try? JSON(parsing: Array(ranks.agree(self?.json.text ?? "").utf8))).flatMap(QuantizationRecord.init)
     }
 }

@@ -33,22 +33,53 @@ private let base = Fixtures.path("resnet20-random.h5")
         #expect(alone.events.first?["probability"]?.text == table.rows[0].fields[4])
     }
 
-    @Test("extracts the same features on any number of threads, near those of fp32")
+    @Test("extracts the same features on any number of threads, and computes none twice that measuring has made")
     func extraction() throws {
         let workspace = try Workspace()
-        try workspace.makeImages("images", perClass: 15)
+        try workspace.makeImages("images", perClass: 45)
+        func network(_ outcome: Outcome) throws -> Double {
+            try #require(outcome.done["cpu_seconds"]?["network"]?.doubleValue)
+        }
         var files: [[UInt8]] = []
-        for (name, flags) in [("one", ["1", "int8"]), ("two", ["2", "int8"]), ("three", ["3", "int8"])] {
-            let run = try workspace.finetune(
-                "extract", "--base", base, "--data", "@images", "--out", "@\(name).npy", "--threads", flags[0],
-                "--precision", flags[1], "--json")
+        for threads in ["1", "2", "3"] {
+            let run = try workspace.run(
+                workspace.makeProcess(
+                    [
+                        "extract", "--base", base, "--data", "@images", "--out", "@\(threads).npy", "--threads", threads,
+                        "--precision", "int8", "--json",
+                    ], variables: ["XDG_CACHE_HOME": workspace.file("cache-\(threads)")]))
             guard run.code != 69 else { return }
             #expect(run.code == 0, "\(run.errors)")
-            #expect(run.done["precision"] == "int8" && run.done["images"] == 30)
-            #expect((run.done["cpu_seconds"]?["network"]?.doubleValue ?? 0) > 0)
-            files.append(try FileSystem.read(workspace.file("\(name).npy")))
+            #expect(run.done["precision"] == "int8" && run.done["images"] == 90)
+            #expect(try network(run) > 0)
+            files.append(try FileSystem.read(workspace.file("\(threads).npy")))
+            // 64 of 90 images' features were compared with fp32's.
+            let kept = try FileSystem.list(workspace.file("cache-\(threads)/finetune"))
+            let rows = try #require(kept.first { $0.hasSuffix(".features") })
+            let size = try #require(FileSystem.usage(of: workspace.file("cache-\(threads)/finetune/\(rows)"))?.byteCount)
+            #expect(size == 64 + 64 * (320), "\(size)")
         }
         #expect(files[0] == files[1] && files[1] == files[2])
+    }
+
+    @Test("finds in the cache what a training computed, and extracts the same")
+    func afterTraining() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 20)
+        func extract(_ name: String, cache: String) throws -> Outcome {
+            try workspace.run(
+                workspace.makeProcess(
+                    ["extract", "--base", base, "--data", "@images", "--out", "@\(name).npy", "--json"],
+                    variables: ["XDG_CACHE_HOME": workspace.file(cache)]))
+        }
+        let anew = try extract("anew", cache: "other")
+        #expect(try workspace.finetune("--base", base, "--data", "@images", "--cache", "@cache/finetune").code == 0)
+        let found = try extract("found", cache: "cache")
+        #expect(anew.code == 0 && found.code == 0, "\(anew.errors)\(found.errors)")
+        #expect((anew.done["cpu_seconds"]?["network"]?.doubleValue ?? 0) > 0)
+        #expect(found.done["cpu_seconds"]?["network"]?.doubleValue == 0 && found.done["images"] == 40)
+        #expect(
+            try FileSystem.read(workspace.file("anew.npy")) == FileSystem.read(workspace.file("found.npy")))
     }
 
     @Test("is refused for what learns, and says what to do") func refused() throws {

@@ -121,6 +121,25 @@ import Testing
         #expect(first.intact(0..<4).count == 4)
     }
 
+    @Test("are found by those who keep none, while another run writes")
+    func reading() throws {
+        let temporary = try TemporaryCache()
+        func open(_ element: Element) -> FeatureStore? {
+            FeatureStore(reading: temporary.cache, key: key, valuesPerRow: valuesPerRow, element: element)
+        }
+        #expect(open(.bfloat16) == nil && FileSystem.kind(of: temporary.cache.folder) == nil)
+        try temporary.fill(3)
+        let writer = try temporary.store()
+        let reader = try #require(open(.bfloat16))
+        reader.insert(4)
+        writer.insert(3)
+        #expect(reader.count == 3 && reader.intact(0..<5) == [0, 1, 2])
+        reader.removeFiles()
+        #expect(writer.failure == nil && writer.intact(0..<5) == [0, 1, 2, 3])
+        #expect(try temporary.store().count == 4)
+        #expect(open(.float32) == nil)
+    }
+
     @Test("need a folder and a file that can be made")
     func impossible() throws {
         let temporary = try TemporaryCache()

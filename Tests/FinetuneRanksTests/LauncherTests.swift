@@ -43,4 +43,17 @@ import Testing
         }
         #expect(values == [1, 2, 3])
     }
+
+    @Test("takes all parts of some work, in order")
+    func deals() async throws {
+        let deal = Deal(3, among: ranks)
+        async let service: Void = deal.serve()
+        for part in 0..<3 {
+            #expect(deal.dealt == part)
+            #expect(try await deal.next() == part)
+        }
+        #expect(try await deal.next() == nil)
+        #expect(deal.dealt == 3)
+        try await service
+    }
 }

@@ -74,6 +74,7 @@ def exchange(folder):
 
 
 with tempfile.TemporaryDirectory() as folder:
+    os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"  # Nothing that other runs kept is found.
     subprocess.run([sys.executable, os.path.join(HERE, "networks.py"), "make", "resnet50", folder], check=True)
     if not options.data:
         import pictures
