@@ -87,8 +87,8 @@ final class RangeObserver {
     /// Images in the batch that is run: what follows them is padding.
     var images = 0
 
-    /// A number in five is enough, and five shares no factor with the counts of channels.
-    private static let step = 5
+    /// A number in eleven is enough, and eleven shares no factor with the counts of channels.
+    private static let step = 11
 
     /// Looks at the same numbers of an image, whatever its place in the batch.
     ///
