@@ -81,7 +81,8 @@ struct CompareCommand: SharedCommand {
         let basePath = try job.base ?? Installation.defaultBase()
         let base = try await recipe.resolve(try Installation.load(basePath, console), dataset, thread, console)
             .measured(
-                for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread, console.report)
+                for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,
+                console.report)
         let contenders = try entries().map { entry in
             if entry.strategy == .scratch {
                 let (_, model) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)

@@ -60,7 +60,8 @@ struct TrainCommand: SharedCommand {
         let shared = ranks.count > 1 && cache.folder == nil ? FeatureCache(folder: Path.join(path, "features")) : nil
         settings.cache = cache.folder ?? shared
         let model = try await recipe.resolve(base, dataset, thread, console).measured(
-            for: settings.precision, on: dataset, cache: cache.folder, isBase: true, ranks: ranks, thread, console.report)
+            for: settings.precision, on: dataset, cache: cache.folder, isBase: true, ranks: ranks, thread,
+            console.report)
         let context = TrainingContext(
             checkpointPath: Path.join(path, RunFolder.checkpointName), resumes: job.resume, helper: Installation.helper,
             ranks: ranks, shouldStop: { Interruption.isWished })

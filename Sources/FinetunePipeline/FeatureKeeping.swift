@@ -52,13 +52,18 @@ package struct FeatureKeeping: Sendable {
     ) {
         let size = outputShape.reduce(1, *)
         let element = self.element ?? FeatureStore.Element.kept(of: outputShape, precision)
+        if readsOnly {
+            let found = cache.flatMap {
+                FeatureStore(
+                    reading: $0, key: Self.key(model, node: node, precision: precision), valuesPerRow: size,
+                    element: element)
+            }
+            return (found, nil)
+        }
         var problem: String?
         var kept: FeatureStore?
         if let cache {
             let key = Self.key(model, node: node, precision: precision)
-            if readsOnly {
-                return (FeatureStore(reading: cache, key: key, valuesPerRow: size, element: element), nil)
-            }
             do {
                 let store = try FeatureStore(cache, key: key, valuesPerRow: size, element: element, ranks: ranks)
                 let needed = max(0, rows - store.count) * store.bytesPerRow

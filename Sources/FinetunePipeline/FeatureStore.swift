@@ -89,7 +89,9 @@ package final class FeatureStore: Sendable {
 
     /// Finds rows that earlier runs kept in a cache, and keeps none; nil where there are none.
     init?(reading cache: FeatureCache, key: ContentHash, valuesPerRow: Int, element: Element) {
-        guard let records = try? FeatureRecords(cache, key: key, valuesPerRow, element, isShown: true) else { return nil }
+        guard let records = try? FeatureRecords(cache, key: key, valuesPerRow, element, isShown: true) else {
+            return nil
+        }
         self.valuesPerRow = valuesPerRow
         self.element = element
         rows = records

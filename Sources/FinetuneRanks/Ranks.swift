@@ -134,9 +134,6 @@ package final class Ranks: Sendable {
 
     // MARK: Sharing out
 
-    /// Whether a part of some work is this rank's.
-    package func owns(_ part: Int) -> Bool { part % count == rank }
-
     /// Whether something is this rank's by its hash.
     package func owns(_ hash: UInt64) -> Bool { hash % UInt64(count) == UInt64(rank) }
 

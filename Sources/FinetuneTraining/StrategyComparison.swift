@@ -107,9 +107,11 @@ package struct StrategyComparison: Sendable {
         let plan = try ComparisonDesign(look, settings)
         report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
         if ranks.count > 1 {
-            for (number, task) in tasks(plan, look).enumerated() where ranks.owns(number) {
-                _ = try await part(of: task, report)
-            }
+            let tasks = tasks(plan, look)
+            let deal = Deal(tasks.count, among: ranks)
+            async let service: Void = deal.serve()
+            while let number = try await deal.next() { _ = try await part(of: tasks[number], report) }
+            try await service
             ranks.meet()
             guard ranks.isFirst else { return nil }
         }

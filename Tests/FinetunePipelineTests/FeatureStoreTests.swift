@@ -1,5 +1,7 @@
 // Kept features come back as they were kept.
 
+import FinetuneEngine
+import FinetuneModels
 import TestSupport
 import Testing
 
@@ -52,5 +54,18 @@ import Testing
             }
         }
         #expect(store.count == 40 && store.intact(0..<40).count == 40)
+    }
+
+    @Test("is none where nothing is kept and nothing is there to be found", arguments: [true, false])
+    func onlyRead(hasCache: Bool) throws {
+        let temporary = try TemporaryCache()
+        let model = Model(
+            network: Network(
+                name: "a ReLU", inputChannels: 3,
+                nodes: [Node("relu", stage: "stem", .activation(.relu), inputs: [Node.image])]),
+            weights: [:], recipe: nil, dialect: "test")
+        let keeping = FeatureKeeping(reading: hasCache ? temporary.cache : nil, element: .float32)
+        let (store, problem) = try keeping.makeStore(model, node: "relu", precision: .fp32, outputShape: [3])
+        #expect(store == nil && problem == nil)
     }
 }

@@ -32,7 +32,7 @@ import Testing
         #expect(ranks.isFirst && ranks.count == 1 && ranks.shard == 0)
         #expect(ranks.agree("path") == "path" && ranks.agree(0.5) == 0.5)
         #expect(ranks.sum([1, 2]) == [1, 2] && ranks.gather([3, 4]) == [[3.0, 4]])
-        #expect(ranks.owns(17) && ranks.rows(of: 5) == 0..<5)
+        #expect(ranks.owns(UInt64(17)) && ranks.rows(of: 5) == 0..<5)
         var values: [Float] = [1, 2, 3]
         values.withUnsafeMutableBufferPointer { values in
             guard let start = values.baseAddress else { return }
