@@ -189,15 +189,9 @@ struct SegmentRecipe: Sendable {
                 precision: precision, ranges: model.quantization?.ranges ?? [:], sharing: constants,
                 observes: observes, thread: thread)
         }
-        guard let trained = model.trainedPart, network.ancestors(of: node).contains(trained.boundary),
-            trained.boundary != node
-        else {
+        let (precision, trained) = model.arithmetic(upTo: node, frozen: precision)
+        guard let trained else {
             let whole = try await program(network, node, image, .channelsLast, precision, constants[0])
-            return [Segment(program: whole, rounding: nil)]
-        }
-        // Rounding bfloat16 to bfloat16 changes nothing, so one program does.
-        if trained.boundary == Node.image || (precision == .bf16 && trained.precision == .bf16) {
-            let whole = try await program(network, node, image, .channelsLast, trained.precision, constants[0])
             return [Segment(program: whole, rounding: nil)]
         }
         let frozen = try await program(network, trained.boundary, image, .channelsLast, precision, constants[0])
@@ -208,6 +202,21 @@ struct SegmentRecipe: Sendable {
         return [
             Segment(program: frozen, rounding: .kept(of: between, precision)), Segment(program: rest, rounding: nil),
         ]
+    }
+}
+
+extension Model {
+    /// The precision in which a node is computed, and the part after which another one begins; nil where one program
+    /// computes all.
+    ///
+    /// - Parameter frozen: The precision of what was not trained.
+    func arithmetic(upTo node: String, frozen: Precision) -> (Precision, rest: TrainedPart?) {
+        guard let trainedPart, trainedPart.boundary != node,
+            network.ancestors(of: node).contains(trainedPart.boundary)
+        else { return (frozen, nil) }
+        // Rounding bfloat16 to bfloat16 changes nothing, so one program does.
+        let isOne = trainedPart.boundary == Node.image || (frozen == .bf16 && trainedPart.precision == .bf16)
+        return isOne ? (trainedPart.precision, nil) : (frozen, trainedPart)
     }
 }
 

@@ -91,6 +91,7 @@ package struct FeatureKeeping: Sendable {
 
     /// The hash of everything that determines a node's outputs but the image.
     static func key(_ model: Model, node: String, precision: Precision) -> ContentHash {
+        let (precision, trained) = model.arithmetic(upTo: node, frozen: precision)
         let needed = model.network.ancestors(of: node)
         var network = model.network
         network.nodes = network.nodes.filter { needed.contains($0.name) }
@@ -98,7 +99,7 @@ package struct FeatureKeeping: Sendable {
             "2", node, precision.rawValue, Machine.arithmetic, network.json.text, model.recipe?.json.text ?? "inputs",
         ]
         if precision == .int8, let quantization = model.quantization { parts.append(quantization.rangesJSON.text) }
-        if let trained = model.trainedPart { parts.append("\(trained.boundary) \(trained.precision.rawValue)") }
+        if let trained { parts.append("\(trained.boundary) \(trained.precision.rawValue)") }
         for node in network.nodes {
             for role in ["weight", "bias", "running_mean", "running_var"] {
                 guard let tensor = model.weights["\(node.name).\(role)"] else { continue }

@@ -62,26 +62,6 @@ private let base = Fixtures.path("resnet20-random.h5")
         #expect(files[0] == files[1] && files[1] == files[2])
     }
 
-    @Test("finds in the cache what a training computed, and extracts the same")
-    func afterTraining() throws {
-        let workspace = try Workspace()
-        try workspace.makeImages("images", perClass: 20)
-        func extract(_ name: String, cache: String) throws -> Outcome {
-            try workspace.run(
-                workspace.makeProcess(
-                    ["extract", "--base", base, "--data", "@images", "--out", "@\(name).npy", "--json"],
-                    variables: ["XDG_CACHE_HOME": workspace.file(cache)]))
-        }
-        let anew = try extract("anew", cache: "other")
-        #expect(try workspace.finetune("--base", base, "--data", "@images", "--cache", "@cache/finetune").code == 0)
-        let found = try extract("found", cache: "cache")
-        #expect(anew.code == 0 && found.code == 0, "\(anew.errors)\(found.errors)")
-        #expect((anew.done["cpu_seconds"]?["network"]?.doubleValue ?? 0) > 0)
-        #expect(found.done["cpu_seconds"]?["network"]?.doubleValue == 0 && found.done["images"] == 40)
-        #expect(
-            try FileSystem.read(workspace.file("anew.npy")) == FileSystem.read(workspace.file("found.npy")))
-    }
-
     @Test("is refused for what learns, and says what to do") func refused() throws {
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 4)
