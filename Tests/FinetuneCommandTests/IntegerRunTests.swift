@@ -45,7 +45,8 @@ private let base = Fixtures.path("resnet20-random.h5")
             let run = try workspace.run(
                 workspace.makeProcess(
                     [
-                        "extract", "--base", base, "--data", "@images", "--out", "@\(threads).npy", "--threads", threads,
+                        "extract", "--base", base, "--data", "@images", "--out", "@\(threads).npy", "--threads",
+                        threads,
                         "--precision", "int8", "--json",
                     ], variables: ["XDG_CACHE_HOME": workspace.file("cache-\(threads)")]))
             guard run.code != 69 else { return }
@@ -56,7 +57,8 @@ private let base = Fixtures.path("resnet20-random.h5")
             // 64 of 90 images' features were compared with fp32's.
             let kept = try FileSystem.list(workspace.file("cache-\(threads)/finetune"))
             let rows = try #require(kept.first { $0.hasSuffix(".features") })
-            let size = try #require(FileSystem.usage(of: workspace.file("cache-\(threads)/finetune/\(rows)"))?.byteCount)
+            let size = try #require(
+                FileSystem.usage(of: workspace.file("cache-\(threads)/finetune/\(rows)"))?.byteCount)
             #expect(size == 64 + 64 * (320), "\(size)")
         }
         #expect(files[0] == files[1] && files[1] == files[2])
