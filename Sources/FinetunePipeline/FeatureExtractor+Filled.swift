@@ -40,10 +40,7 @@ extension FeatureExtractor {
             var all = Filled(extractors: cost.networks.count)
             for bytes in ranks.gather(Array(json.text.utf8)) {
                 guard let filled = Filled(try JSON(parsing: bytes), extractors: cost.networks.count) else {
-                    throw PipelineError(
-                        description:
-                            "cannot go on: what another process says of the images makes no sense here. Run the same version of finetune on all machines."
-                    )
+                    throw PipelineError.otherVersion
                 }
                 all.append(filled, sharedBy: ranks.count)
             }

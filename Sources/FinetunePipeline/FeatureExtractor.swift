@@ -230,28 +230,27 @@ package struct FeatureExtractor: Sendable {
         let batch = extractors.map(\.batch).max() ?? 1
         let lanes = extractors.map(\.lanes.count).min() ?? 1
         let pieces = (items.count + batch - 1) / batch
-        let deal = Deal(pieces, among: ranks)
-        async let service: Void = deal.serve()
         var filled = Filled(extractors: extractors.count)
-        try await LaneStream.run(pieces: pieces, lanes: lanes) { _, lane in
-            guard let piece = try await deal.next() else { return Filled(extractors: extractors.count) }
-            let stores = extractors.compactMap(\.store)
-            let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
-                Self.piece(piece, of: items, batch), dataset
-            ) { hash in stores.allSatisfy { $0.contains(hash, view: 0) } }
-            var networks: [ProcessTime] = []
-            for extractor in extractors {
-                let missing = images.filter { image in
-                    !image.isKnown && extractor.store.map { !$0.contains(image.hash, view: 0) } == true
+        try await Deal.run(pieces, among: ranks) { deal in
+            try await LaneStream.run(pieces: pieces, lanes: lanes) { _, lane in
+                guard let piece = try await deal.next() else { return Filled(extractors: extractors.count) }
+                let stores = extractors.compactMap(\.store)
+                let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
+                    Self.piece(piece, of: items, batch), dataset
+                ) { hash in stores.allSatisfy { $0.contains(hash, view: 0) } }
+                var networks: [ProcessTime] = []
+                for extractor in extractors {
+                    let missing = images.filter { image in
+                        !image.isKnown && extractor.store.map { !$0.contains(image.hash, view: 0) } == true
+                    }
+                    networks.append(try await extractor.lanes[lane].compute(missing))
                 }
-                networks.append(try await extractor.lanes[lane].compute(missing))
+                return Filled(images, skipped, FillCost(load: load, networks: networks))
+            } consume: { _, piece in
+                filled.append(piece, sharedBy: lanes)
+                try progress(min(deal.dealt * batch, items.count), items.count)
             }
-            return Filled(images, skipped, FillCost(load: load, networks: networks))
-        } consume: { _, piece in
-            filled.append(piece, sharedBy: lanes)
-            try progress(min(deal.dealt * batch, items.count), items.count)
         }
-        try await service
         for store in extractors.compactMap(\.store) { try store.join(ranks) }
         return try filled.exchanged(ranks)
     }
@@ -291,6 +290,11 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
     static let noRecipe = PipelineError(
         description: "cannot tell how pixels become numbers: the base does not say. "
             + "Try --recipe raw, unit, torch, caffe or tf, whichever its authors used.")
+
+    /// Another rank said something that this one cannot read.
+    package static let otherVersion = PipelineError(
+        description: "cannot go on: what another process says of the images makes no sense here. "
+            + "Run the same version of finetune on all machines.")
 
     /// - Parameter reason: Why the cache is none, in words; nil where there is no cache.
     static func noSharedCache(_ reason: String?) -> PipelineError {

@@ -3,8 +3,6 @@
 internal import Synchronization
 
 /// Parts 0, 1, … of some work, of which the first rank gives the next one to whoever asks.
-///
-/// Made by all ranks, which do something collective before they make another.
 package final class Deal: Sendable {
     private let parts: Int
     private let ranks: Ranks
@@ -19,7 +17,16 @@ package final class Deal: Sendable {
     /// How long a rank sleeps before it looks for a message again. Those who compute ask for a part before they need it.
     private static let pause = Duration.milliseconds(4)
 
-    package init(_ parts: Int, among ranks: Ranks) { (self.parts, self.ranks) = (parts, ranks) }
+    private init(_ parts: Int, among ranks: Ranks) { (self.parts, self.ranks) = (parts, ranks) }
+
+    /// Does some work of so many parts, in which each rank takes the next one with `next` until none is left. Collective;
+    /// ranks do something else that is before they deal again.
+    package static func run(_ parts: Int, among ranks: Ranks, _ work: (Deal) async throws -> Void) async throws {
+        let deal = Deal(parts, among: ranks)
+        async let service: Void = deal.serve()
+        try await work(deal)
+        try await service
+    }
 
     /// How many were dealt, as far as this rank knows.
     package var dealt: Int { min(parts, state.withLock { $0.next }) }
@@ -41,7 +48,7 @@ package final class Deal: Sendable {
     }
 
     /// Answers the other ranks, as the first must beside its own work, until each knows that nothing is left.
-    package func serve() async throws {
+    private func serve() async throws {
         #if MPI
             guard ranks.isFirst, let channels = ranks.channels else { return }
             var waiting = ranks.count - 1

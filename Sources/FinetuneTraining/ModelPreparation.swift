@@ -70,13 +70,16 @@ extension Model {
         guard precision == .int8, model.quantization == nil, model.network.featureNode != Node.image else {
             return model
         }
-        var found: QuantizationRecord?
+        var measured: QuantizationRecord?
         if ranks.isFirst {
-            found = try await QuantizationRecord(model, on: dataset, cache: cache, thread: thread) { done, total in
+            measured = try await QuantizationRecord(model, on: dataset, cache: cache, thread: thread) { done, total in
                 report(.progress(stage: "ranges", done: done, total: total))
             }
         }
-        guard let record = found.agreed(ranks) else { preconditionFailure("the first rank has measured") }
+        let said = ranks.agree(measured?.json.text ?? "")
+        guard let record = try measured ?? QuantizationRecord(json: JSON(parsing: Array(said.utf8))) else {
+            throw PipelineError.otherVersion
+        }
         model.quantization = record
         let likeness =
             record.similarity.map {
@@ -111,13 +114,5 @@ extension Model {
                 .warning("This processor has no \(lacking.rawValue); computing in fp32, results may differ slightly."))
         }
         return (model, chosen)
-    }
-}
-
-extension QuantizationRecord? {
-    /// What the first rank has. Collective.
-    fileprivate func agreed(_ ranks: Ranks) -> QuantizationRecord? {
-        guard ranks.count > 1 else { return self }
-        return (try? JSON(parsing: Array(ranks.agree(self?.json.text ?? "").utf8))).flatMap(QuantizationRecord.init)
     }
 }

@@ -108,10 +108,9 @@ package struct StrategyComparison: Sendable {
         report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
         if ranks.count > 1 {
             let tasks = tasks(plan, look)
-            let deal = Deal(tasks.count, among: ranks)
-            async let service: Void = deal.serve()
-            while let number = try await deal.next() { _ = try await part(of: tasks[number], report) }
-            try await service
+            try await Deal.run(tasks.count, among: ranks) { deal in
+                while let number = try await deal.next() { _ = try await part(of: tasks[number], report) }
+            }
             ranks.meet()
             guard ranks.isFirst else { return nil }
         }

@@ -32,7 +32,7 @@ import Testing
         #expect(ranks.isFirst && ranks.count == 1 && ranks.shard == 0)
         #expect(ranks.agree("path") == "path" && ranks.agree(0.5) == 0.5)
         #expect(ranks.sum([1, 2]) == [1, 2] && ranks.gather([3, 4]) == [[3.0, 4]])
-        #expect(ranks.owns(UInt64(17)) && ranks.rows(of: 5) == 0..<5)
+        #expect(ranks.owns(17) && ranks.rows(of: 5) == 0..<5)
         var values: [Float] = [1, 2, 3]
         values.withUnsafeMutableBufferPointer { values in
             guard let start = values.baseAddress else { return }
@@ -46,14 +46,15 @@ import Testing
 
     @Test("takes all parts of some work, in order")
     func deals() async throws {
-        let deal = Deal(3, among: ranks)
-        async let service: Void = deal.serve()
-        for part in 0..<3 {
-            #expect(deal.dealt == part)
-            #expect(try await deal.next() == part)
+        var taken: [Int] = []
+        try await Deal.run(3, among: ranks) { deal in
+            while let part = try await deal.next() {
+                taken.append(part)
+                #expect(deal.dealt == taken.count)
+            }
+            let none = try await deal.next()
+            #expect(none == nil && deal.dealt == 3)
         }
-        #expect(try await deal.next() == nil)
-        #expect(deal.dealt == 3)
-        try await service
+        #expect(taken == [0, 1, 2])
     }
 }

@@ -117,7 +117,8 @@ def extract(precision, precisions, wanted):
         row["notes"].append(f"Without its start, PyTorch's loop alone does {loop:.1f} images/s.")
         if "again" in row["extras"]:
             row["notes"].append(
-                f"With what an earlier run kept, its ranges and the features it compared, finetune does {row['extras']['again']:.1f} images/s.")
+                "With what an earlier run kept, its ranges and the features it compared, finetune does "
+                f"{row['extras']['again']:.1f} images/s.")
         return note_precision(bench, row, wanted)
     return measure
 
