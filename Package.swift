@@ -55,6 +55,7 @@ let package = Package(
         library("CFinetuneZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         library("CFinetuneXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         library("CFinetuneDNNL", apt: "libdnnl-dev"),
+        .systemLibrary(name: "CFinetuneMath"),
         library("CFinetuneBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
         library("CFinetuneHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
         library("CFinetuneSeccomp", apt: "linux-libc-dev"),
@@ -68,7 +69,8 @@ let package = Package(
         room(
             "FinetuneRanks",
             ["FinetuneFiles", .target(name: "CFinetuneMPI", condition: .when(traits: ["MPI"]))]),
-        room("FinetuneEngine", ["CFinetuneDNNL", "CFinetuneBLAS", "FinetuneRanks", "FinetuneFiles"]),
+        room(
+            "FinetuneEngine", ["CFinetuneDNNL", "CFinetuneBLAS", "CFinetuneMath", "FinetuneRanks", "FinetuneFiles"]),
         room("FinetuneModels", ["FinetuneEngine", "FinetuneFiles"]),
         room("FinetuneCheckpoints", ["FinetuneModels", "FinetuneEngine", "FinetuneFiles", "CFinetuneHDF5"]),
         room(

@@ -1,5 +1,6 @@
 // How gradients become steps.
 
+internal import CFinetuneMath
 internal import Glibc
 
 /// A rule for steps, with `torch.optim`'s numbers; `g` is the gradient with that of the penalties.
@@ -75,22 +76,26 @@ package struct StepNorms: Sendable, Equatable {
     }
 }
 
-/// One step of one tensor.
+/// One step of one tensor, eight weights at a time.
+///
+/// A tensor lies as in `ParameterMemory`, where zeros follow it to the end of a whole vector: they take the step, too.
 struct OptimizerKernel {
+    typealias Lanes = SIMD8<Float>
+
     let optimizer: Optimizer
     let rate: Double
     let rule: ParameterRule
     /// From 1.
     let step: Int
 
-    /// Where the floats of a tensor, or a part of it, are.
+    /// Where the vectors of a tensor, or a part of it, are.
     struct Operands {
-        let values: UnsafeMutablePointer<Float>
-        let gradients: UnsafePointer<Float>
+        let values: UnsafeMutablePointer<Lanes>
+        let gradients: UnsafePointer<Lanes>
         /// As many as the optimizer remembers.
-        let memories: [UnsafeMutablePointer<Float>]
+        let memories: [UnsafeMutablePointer<Lanes>]
         /// The initial values; nil where nothing pulls towards them.
-        let anchor: UnsafePointer<Float>?
+        let anchor: UnsafePointer<Lanes>?
 
         func dropping(_ count: Int) -> Operands {
             Operands(
@@ -99,6 +104,7 @@ struct OptimizerKernel {
         }
     }
 
+    /// - Parameter count: Of vectors.
     func run(_ operands: Operands, count: Int) {
         let w = operands.values
         let penalties = Penalties(self, operands)
@@ -125,7 +131,7 @@ struct OptimizerKernel {
             for index in 0..<count {
                 let slope = penalties.slope(index)
                 s[index] = decay * s[index] + rest * slope * slope
-                w[index] -= step * slope / (s[index].squareRoot() + epsilon)
+                w[index] -= step * slope / (finetune_square_roots(s[index]) + epsilon)
             }
         case .adam(let beta1, let beta2, let epsilon):
             adam(w, operands.memories, penalties, beta1, beta2, epsilon, shrinking: 0, count)
@@ -135,7 +141,7 @@ struct OptimizerKernel {
     }
 
     private func adam(
-        _ w: UnsafeMutablePointer<Float>, _ memories: [UnsafeMutablePointer<Float>], _ penalties: Penalties,
+        _ w: UnsafeMutablePointer<Lanes>, _ memories: [UnsafeMutablePointer<Lanes>], _ penalties: Penalties,
         _ beta1: Double, _ beta2: Double, _ epsilon: Double, shrinking: Float, _ count: Int
     ) {
         let (m, s) = (memories[0], memories[1])
@@ -147,16 +153,17 @@ struct OptimizerKernel {
             let slope = penalties.slope(index)
             m[index] = keep1 * m[index] + rest1 * slope
             s[index] = keep2 * s[index] + rest2 * slope * slope
-            w[index] -= shrinking * w[index] + step * m[index] / (s[index].squareRoot() * correction + epsilon)
+            let root = finetune_square_roots(s[index])
+            w[index] -= shrinking * w[index] + step * m[index] / (root * correction + epsilon)
         }
     }
 
     /// Gradients with those of the penalties.
     private struct Penalties {
-        let w: UnsafePointer<Float>
-        let g: UnsafePointer<Float>
-        let anchor: UnsafePointer<Float>
-        let l1: Float
+        let w: UnsafePointer<Lanes>
+        let g: UnsafePointer<Lanes>
+        let anchor: UnsafePointer<Lanes>
+        let l1: Lanes
         let l2: Float
         let pull: Float
 
@@ -164,14 +171,14 @@ struct OptimizerKernel {
             w = UnsafePointer(operands.values)
             g = operands.gradients
             anchor = operands.anchor ?? w
-            l1 = Float(kernel.rule.l1)
+            l1 = Lanes(repeating: Float(kernel.rule.l1))
             l2 = if case .adamW = kernel.optimizer { 0 } else { Float(kernel.rule.l2) }
             pull = operands.anchor == nil ? 0 : Float(kernel.rule.pull)
         }
 
-        @inline(__always) func slope(_ index: Int) -> Float {
+        @inline(__always) func slope(_ index: Int) -> Lanes {
             let value = w[index]
-            let sign: Float = value > 0 ? l1 : value < 0 ? -l1 : 0
+            let sign = Lanes.zero.replacing(with: l1, where: value .> 0).replacing(with: -l1, where: value .< 0)
             return g[index] + sign + l2 * value + pull * (value - anchor[index])
         }
     }

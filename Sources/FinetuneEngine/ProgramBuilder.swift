@@ -280,3 +280,10 @@ struct BoundProgram {
 extension UnsafeMutableRawPointer {
     var floats: UnsafeMutablePointer<Float> { assumingMemoryBound(to: Float.self) }
 }
+
+extension UnsafeMutablePointer<Float> {
+    /// The same memory, which begins at a multiple of 32 bytes, as vectors.
+    var lanes: UnsafeMutablePointer<SIMD8<Float>> {
+        UnsafeMutableRawPointer(self).assumingMemoryBound(to: SIMD8<Float>.self)
+    }
+}

@@ -198,14 +198,16 @@ package actor TrainingProgram {
             let g = gradients.values + entry.offset
             let old = measures ? Array(UnsafeBufferPointer(start: w, count: entry.count)) : []
             let operands = OptimizerKernel.Operands(
-                values: w, gradients: g, memories: memories.map { $0.values + entry.offset },
-                anchor: rule.pull > 0 ? anchor.map { UnsafePointer($0.values + entry.offset) } : nil)
+                values: w.lanes, gradients: UnsafePointer(g.lanes),
+                memories: memories.map { ($0.values + entry.offset).lanes },
+                anchor: rule.pull > 0 ? anchor.map { UnsafePointer(($0.values + entry.offset).lanes) } : nil)
             let mean = average.map { $0.values + entry.offset }
-            ParallelLoop.run(entry.count, grain: 16384) { range in
-                let first = range.lowerBound
-                kernel.run(operands.dropping(first), count: range.count)
+            let width = OptimizerKernel.Lanes.scalarCount
+            ParallelLoop.run((entry.count + width - 1) / width, grain: 2048) { range in
+                kernel.run(operands.dropping(range.lowerBound), count: range.count)
                 if let mean {
-                    RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), range.count)
+                    let (first, count) = (range.lowerBound * width, range.count * width)
+                    RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), count)
                 }
             }
             if measures {
