@@ -79,10 +79,10 @@ struct CompareCommand: SharedCommand {
         let thread = try compute.makeThread(learning: steps.trainPrecision)
         let dataset = try job.load(data)
         let basePath = try job.base ?? Installation.defaultBase()
-        let base = try await recipe.resolve(try Installation.load(basePath, console), dataset, thread, console)
-            .measured(
-                for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,
-                console.report)
+        let loaded = try Installation.load(basePath, console)
+        let base = try await recipe.resolve(loaded, dataset, ranks: ranks, thread, console).measured(
+            for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,
+            console.report)
         let contenders = try entries().map { entry in
             if entry.strategy == .scratch {
                 let (_, model) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)

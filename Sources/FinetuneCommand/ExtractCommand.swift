@@ -65,7 +65,7 @@ struct ExtractCommand: SharedCommand {
         }
         let load = seconds(.now - started)
         let dataset = try split.selecting(data.load())
-        model = try await recipe.resolve(model, dataset, thread, console)
+        model = try await recipe.resolve(model, dataset, ranks: ranks, thread, console)
         let precision: Precision
         (model, precision) = model.computable(in: compute.precision, console.report)
         model = try await model.measured(

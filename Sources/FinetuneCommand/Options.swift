@@ -7,6 +7,7 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
+internal import FinetuneRanks
 internal import FinetuneTraining
 internal import Glibc
 
@@ -69,12 +70,14 @@ struct RecipeOptions: ParsableArguments {
 
     /// The model with the recipe that the flags, the file or the user's images give it.
     ///
-    /// - Parameter dataset: Images by which an unknown recipe is found and a known one is tested.
-    func resolve(_ model: Model, _ dataset: ImageDataset, _ thread: EngineThread, _ console: Console) async throws
-        -> Model
-    {
-        let known = recipe == "auto" ? try await model.findingRecipe(on: dataset, thread, console.report) : model
-        return try resolve(known)
+    /// - Parameters:
+    ///   - dataset: Images by which an unknown recipe is found and a known one is tested.
+    ///   - ranks: Those that share this. Collective.
+    func resolve(
+        _ model: Model, _ dataset: ImageDataset, ranks: Ranks = .alone, _ thread: EngineThread, _ console: Console
+    ) async throws -> Model {
+        guard recipe == "auto" else { return try resolve(model) }
+        return try resolve(try await model.findingRecipe(on: dataset, ranks: ranks, thread, console.report))
     }
 
     /// The model with the recipe that the flags or the file give it, if any.

@@ -59,7 +59,7 @@ struct TrainCommand: SharedCommand {
         // Ranks find in the cache what others computed; without one, in the run folder.
         let shared = ranks.count > 1 && cache.folder == nil ? FeatureCache(folder: Path.join(path, "features")) : nil
         settings.cache = cache.folder ?? shared
-        let model = try await recipe.resolve(base, dataset, thread, console).measured(
+        let model = try await recipe.resolve(base, dataset, ranks: ranks, thread, console).measured(
             for: settings.precision, on: dataset, cache: cache.folder, isBase: true, ranks: ranks, thread,
             console.report)
         let context = TrainingContext(

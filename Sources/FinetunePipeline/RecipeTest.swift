@@ -5,6 +5,7 @@ package import FinetuneDatasets
 package import FinetuneEngine
 internal import FinetuneFiles
 package import FinetuneModels
+package import FinetuneRanks
 internal import Glibc
 
 /// How well each way of turning pixels into numbers fits a network's stored statistics.
@@ -48,9 +49,12 @@ package struct RecipeTest: Sendable {
     /// - Parameters:
     ///   - recipe: The geometry; and its pixels are a candidate too.
     ///   - dataset: Up to fifty of its pictures are looked at, sixteen where the model has a recipe; evenly spread.
+    ///   - ranks: Those that share the pictures, and all get what one alone would. Collective.
     /// - Returns: Nil where the network has no batch norm or the data set no pictures.
-    /// - Throws: `EngineError`; `PipelineError` where most of the pictures cannot be read.
-    package init?(_ model: Model, _ recipe: InputRecipe, _ dataset: ImageDataset, thread: EngineThread) async throws {
+    /// - Throws: `EngineError`; `PipelineError` where none of the pictures can be read.
+    package init?(
+        _ model: Model, _ recipe: InputRecipe, _ dataset: ImageDataset, ranks: Ranks = .alone, thread: EngineThread
+    ) async throws {
         guard dataset.inputShape == nil, !dataset.items.isEmpty,
             let node = model.network.nodes.first(where: {
                 if case .batchNormalization = $0.operation { true } else { false }
@@ -66,31 +70,36 @@ package struct RecipeTest: Sendable {
         let loader = ImageLoader(try Preprocessor(recipe))
         let candidates = Self.candidates(recipe)
         let preprocessors = try candidates.map { try Preprocessor(recipe.with($0.pixels)) }
+        let pieces = (count + Self.batch - 1) / Self.batch
+        let own = Array(stride(from: ranks.rank, to: pieces, by: ranks.count))
         let constants = PackedConstants()
         var programs: [InferenceProgram] = []
-        for thread in thread.lanes.prefix((count + Self.batch - 1) / Self.batch) {
+        for thread in thread.lanes.prefix(own.count) {
             programs.append(
                 try await InferenceProgram(
                     model.network, model.weights, output: source, batch: min(count, Self.batch), height: shape[0],
                     width: shape[1], precision: .fp32, sharing: constants, thread: thread))
         }
-        var moments = candidates.map { _ in ChannelMoments(channels: normalization.channels) }
+        var found: [Sums] = []
         var skipped: [FeatureExtractor.Skipped] = []
-        let pieces = (count + Self.batch - 1) / Self.batch
-        try await LaneStream.run(pieces: pieces, lanes: programs.count) { [programs] number, lane in
-            let part = items[number * Self.batch..<min((number + 1) * Self.batch, count)]
-            return try await programs[lane].moments(
-                of: part, in: dataset, loader, preprocessors, shape, channels: normalization.channels)
+        try await LaneStream.run(pieces: own.count, lanes: programs.count) { [programs] number, lane in
+            let start = own[number] * Self.batch
+            return try await programs[lane].sums(
+                of: items[start..<min(start + Self.batch, count)], in: dataset, loader, preprocessors, shape,
+                channels: normalization.channels)
         } consume: { _, piece in
+            found.append(piece.sums)
             skipped += piece.skipped
-            for index in moments.indices { moments[index].add(piece.moments[index]) }
         }
-        guard skipped.count < count else {
-            try PipelineError.check(skipped, of: count)
+        let all = ranks.gather(found.flatMap(\.numbers))
+        var sums = Sums(candidates: candidates.count, channels: normalization.channels)
+        for piece in 0..<pieces { try sums.add(all[piece % ranks.count], at: piece / ranks.count) }
+        guard sums.images > 0 else {
+            try PipelineError.check(skipped, of: skipped.count)
             return nil
         }
-        imageCount = count - skipped.count
-        fits = zip(candidates, moments).map { candidate, moments in
+        imageCount = sums.images
+        fits = zip(candidates, sums.moments).map { candidate, moments in
             Fit(
                 name: candidate.name, pixels: candidate.pixels,
                 distance: moments.distance(mean: mean, variance: variance, epsilon: normalization.epsilon))
@@ -110,11 +119,11 @@ package struct RecipeTest: Sendable {
 }
 
 extension InferenceProgram {
-    /// The moments of some images' values under each candidate, computed on the program's thread.
-    fileprivate func moments(
+    /// The sums of some images' values under each candidate, computed on the program's thread.
+    fileprivate func sums(
         of items: ArraySlice<Int>, in dataset: ImageDataset, _ loader: ImageLoader, _ candidates: [Preprocessor],
         _ shape: [Int], channels: Int
-    ) throws -> (moments: [ChannelMoments], skipped: [FeatureExtractor.Skipped]) {
+    ) throws -> (sums: Sums, skipped: [FeatureExtractor.Skipped]) {
         var images: [ImageLoader.Prepared] = []
         var skipped: [FeatureExtractor.Skipped] = []
         for item in items {
@@ -123,32 +132,51 @@ extension InferenceProgram {
             case .skipped(let image): skipped.append(image)
             }
         }
-        let moments = try candidates.map { candidate in
-            var moments = ChannelMoments(channels: channels)
-            if !images.isEmpty { moments.add(try run(loader.inputs(of: images, shape: shape, by: candidate))) }
-            return moments
+        var sums = Sums(candidates: candidates.count, channels: channels)
+        if !images.isEmpty {
+            sums.images = images.count
+            for (place, candidate) in candidates.enumerated() {
+                sums.moments[place].add(try run(loader.inputs(of: images, shape: shape, by: candidate)))
+            }
         }
-        return (moments, skipped)
+        return (sums, skipped)
+    }
+}
+
+/// What some images gave under each candidate.
+private struct Sums: Sendable {
+    var images = 0
+    var moments: [ChannelMoments]
+
+    init(candidates: Int, channels: Int) {
+        moments = Array(repeating: ChannelMoments(channels: channels), count: candidates)
+    }
+
+    /// As ranks tell each other.
+    var numbers: [Double] { [Double(images)] + moments.flatMap { [$0.count] + $0.sums + $0.squares } }
+
+    /// Adds the sums at a place among those that a rank told.
+    mutating func add(_ told: [Double], at place: Int) throws {
+        var rest = told.dropFirst(place * numbers.count)
+        guard rest.count >= numbers.count else { throw PipelineError.otherVersion }
+        images += Int(rest.removeFirst())
+        for index in moments.indices {
+            moments[index].count += rest.removeFirst()
+            for channel in moments[index].sums.indices { moments[index].sums[channel] += rest.removeFirst() }
+            for channel in moments[index].squares.indices { moments[index].squares[channel] += rest.removeFirst() }
+        }
     }
 }
 
 /// Sums over images, channel by channel.
 private struct ChannelMoments: Sendable {
-    private var count = 0.0
-    private var sums: [Double]
-    private var squares: [Double]
+    var count = 0.0
+    var sums: [Double]
+    var squares: [Double]
 
     init(channels: Int) {
         sums = Array(repeating: 0, count: channels)
         squares = sums
-    }
-
-    mutating func add(_ other: ChannelMoments) {
-        count += other.count
-        for channel in sums.indices {
-            sums[channel] += other.sums[channel]
-            squares[channel] += other.squares[channel]
-        }
     }
 
     /// - Parameter values: Shape `[images, channels, height, width]`.

@@ -11,9 +11,11 @@ extension Model {
     /// The model with a recipe. What the file says is held against its first batch norm; where the file says nothing,
     /// what fits best is taken, and both are reported. A model that was adapted here has its own.
     ///
-    /// - Parameter dataset: Images to test with.
+    /// - Parameters:
+    ///   - dataset: Images to test with.
+    ///   - ranks: Those that share them. Collective.
     package func findingRecipe(
-        on dataset: ImageDataset, _ thread: EngineThread, _ report: EventHandler
+        on dataset: ImageDataset, ranks: Ranks = .alone, _ thread: EngineThread, _ report: EventHandler
     ) async throws -> Model {
         guard dialect != Self.ownDialect else { return self }
         let size = inputSize ?? ImageSize(height: 224, width: 224)
@@ -22,7 +24,8 @@ extension Model {
             height: size.height, width: size.width, channels: channels,
             pixels: InputRecipe.Pixels.raw.spread(over: channels), fit: .squash)
         let given = recipe ?? unknown
-        guard given.channels == channels, let test = try await RecipeTest(self, given, dataset, thread: thread),
+        guard given.channels == channels,
+            let test = try await RecipeTest(self, given, dataset, ranks: ranks, thread: thread),
             let best = test.fits.first
         else { return self }
         guard recipe == nil else {

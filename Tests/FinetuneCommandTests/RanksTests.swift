@@ -42,6 +42,19 @@ struct RanksTests {
         #expect(FileSystem.kind(of: workspace.file("shared.npz.features")) == nil)
     }
 
+    @Test("find the same recipe as one", arguments: [2, 3])
+    func recipe(count: Int) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 5)
+        let silent = Path.join(Fixtures.package, "Tests/FinetuneCheckpointsTests/Fixtures/keras-odd.h5")
+        func distances(ranks: Int?) throws -> JSON? {
+            let flags = ["extract", "--base", silent, "--data", "@images", "--out", "@features.npy", "--json"]
+            return try workspace.finetune(flags, ranks: ranks).events.compactMap { $0["distances"] }.first
+        }
+        let alone = try #require(try distances(ranks: nil))
+        #expect(try distances(ranks: count) == alone)
+    }
+
     @Test("go on from what others left, whatever their number, and so does one process")
     func resumedExtraction() throws {
         let workspace = try Workspace()
