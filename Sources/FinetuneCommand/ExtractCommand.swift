@@ -75,8 +75,8 @@ struct ExtractCommand: SharedCommand {
         let kept = FeatureCache(folder: out + ".features", byteLimit: .max, bytesLeftFree: 1 << 26)
         let keeping =
             ranks.count > 1 || resume
-            ? FeatureKeeping(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
-            : FeatureKeeping(reading: Installation.cache(nil), element: .float32)
+            ? FeatureKeeping.writing(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
+            : FeatureKeeping.reading(Installation.cache(nil), element: .float32)
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
             keeping: keeping, thread: thread)

@@ -7,40 +7,19 @@ internal import FinetuneModels
 package import FinetuneRanks
 
 /// What is known of a store before it is made.
-package struct FeatureKeeping: Sendable {
-    /// The folder in which outputs stay for other runs; nil keeps them in memory, for this one.
-    package let cache: FeatureCache?
-    /// How many rows are to come: images times views.
-    package let rows: Int
-    /// Bytes of memory that rows may take.
-    package let memoryLimit: Int
-    /// How numbers are kept; nil for what their shape and precision deserve.
-    package let element: FeatureStore.Element?
-    /// Those that share what is kept.
-    package let ranks: Ranks
-    /// Whether rows of earlier runs are found in the cache, and none are added.
-    private let readsOnly: Bool
-
-    /// - Parameter memoryLimit: By default a third of the machine's.
-    package init(
-        _ cache: FeatureCache?, rows: Int, memoryLimit: Int = Machine.physicalMemory / 3,
-        element: FeatureStore.Element? = nil, ranks: Ranks = .alone
-    ) {
-        self.cache = cache
-        self.rows = rows
-        self.memoryLimit = memoryLimit
-        self.element = element
-        self.ranks = ranks
-        readsOnly = false
-    }
-
-    /// Keeps nothing, and finds what earlier runs kept of numbers of a kind.
-    package init(reading cache: FeatureCache?, element: FeatureStore.Element) {
-        self.cache = cache
-        (rows, memoryLimit, ranks) = (0, 0, .alone)
-        self.element = element
-        readsOnly = true
-    }
+package enum FeatureKeeping: Sendable {
+    /// Rows that earlier runs kept are found in a cache, and none are added.
+    case reading(FeatureCache?, element: FeatureStore.Element)
+    /// Rows are kept.
+    ///
+    /// - cache: The folder in which they stay for other runs; nil keeps them in memory, for this one.
+    /// - rows: How many are to come: images times views.
+    /// - memoryLimit: Bytes of memory that they may take; a third of the machine's.
+    /// - element: How numbers are kept; nil for what their shape and precision deserve.
+    /// - ranks: Those that share what is kept.
+    case writing(
+        FeatureCache?, rows: Int, memoryLimit: Int = Machine.physicalMemory / 3, element: FeatureStore.Element? = nil,
+        ranks: Ranks = .alone)
 
     /// A store for the outputs of a node: on disk where the cache has room, else in memory; one that is only read where
     /// nothing is to be kept.
@@ -51,42 +30,51 @@ package struct FeatureKeeping: Sendable {
         FeatureStore?, String?
     ) {
         let size = outputShape.reduce(1, *)
-        let element = self.element ?? FeatureStore.Element.kept(of: outputShape, precision)
-        if readsOnly {
-            let found = cache.flatMap {
+        switch self {
+        case .reading(let cache, let element):
+            let store = cache.flatMap {
                 FeatureStore(
                     reading: $0, key: Self.key(model, node: node, precision: precision), valuesPerRow: size,
                     element: element)
             }
-            return (found, nil)
-        }
-        var problem: String?
-        var kept: FeatureStore?
-        if let cache {
-            let key = Self.key(model, node: node, precision: precision)
-            do {
-                let store = try FeatureStore(cache, key: key, valuesPerRow: size, element: element, ranks: ranks)
-                let needed = max(0, rows - store.count) * store.bytesPerRow
-                if cache.makeRoom(for: needed, keeping: key) {
-                    kept = store
-                } else {
-                    problem = "\(needed.bytesText) do not fit into the cache '\(cache.folder)'"
+            return (store, nil)
+        case .writing(let cache, let rows, let memoryLimit, let wanted, let ranks):
+            let element = wanted ?? FeatureStore.Element.kept(of: outputShape, precision)
+            let (kept, problem) =
+                cache.map {
+                    Self.store(
+                        in: $0, key: Self.key(model, node: node, precision: precision), rows: rows, size, element, ranks
+                    )
+                } ?? (nil, nil)
+            if ranks.count > 1 {
+                // One that cannot keep what it computes is a rank that does nothing for the others.
+                let problems = ranks.gather(Array((problem ?? kept?.failure ?? "").utf8)).filter { !$0.isEmpty }
+                if kept == nil || !problems.isEmpty {
+                    throw PipelineError.noSharedCache(problems.first.map { String(decoding: $0, as: UTF8.self) })
                 }
-            } catch {
-                problem = "\(error)"
             }
+            if let kept { return (kept, nil) }
+            let (bytes, overflow) = rows.multipliedReportingOverflow(by: size * element.byteCount)
+            let fits = !overflow && bytes <= memoryLimit
+            return (fits ? FeatureStore(inMemory: size, element: element) : nil, problem)
         }
-        if ranks.count > 1 {
-            // One that cannot keep what it computes is a rank that does nothing for the others.
-            let problems = ranks.gather(Array((problem ?? kept?.failure ?? "").utf8)).filter { !$0.isEmpty }
-            if kept == nil || !problems.isEmpty {
-                throw PipelineError.noSharedCache(problems.first.map { String(decoding: $0, as: UTF8.self) })
+    }
+
+    /// A store in a cache, or why there is none, in words.
+    private static func store(
+        in cache: FeatureCache, key: ContentHash, rows: Int, _ valuesPerRow: Int, _ element: FeatureStore.Element,
+        _ ranks: Ranks
+    ) -> (FeatureStore?, String?) {
+        do {
+            let store = try FeatureStore(cache, key: key, valuesPerRow: valuesPerRow, element: element, ranks: ranks)
+            let needed = max(0, rows - store.count) * store.bytesPerRow
+            guard cache.makeRoom(for: needed, keeping: key) else {
+                return (nil, "\(needed.bytesText) do not fit into the cache '\(cache.folder)'")
             }
+            return (store, nil)
+        } catch {
+            return (nil, "\(error)")
         }
-        if let kept { return (kept, nil) }
-        let (bytes, overflow) = rows.multipliedReportingOverflow(by: size * element.byteCount)
-        let fits = !overflow && bytes <= memoryLimit
-        return (fits ? FeatureStore(inMemory: size, element: element) : nil, problem)
     }
 
     /// The hash of everything that determines a node's outputs but the image.

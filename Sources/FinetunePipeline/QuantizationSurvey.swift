@@ -53,7 +53,7 @@ extension QuantizationRecord {
         let chosen = items.filter { features[$0] != nil }
         let integers = try await FeatureExtractor(
             quantized, node: node, inputShape: dataset.inputShape, precision: .int8, imageCount: chosen.count,
-            keeping: cache.map { FeatureKeeping($0, rows: chosen.count) }, thread: thread)
+            keeping: cache.map { .writing($0, rows: chosen.count) }, thread: thread)
         let chunk = try await integers.values(of: chosen, in: dataset)
         let size = chunk.values.count / max(chunk.items.count, 1)
         let values = chunk.values.values

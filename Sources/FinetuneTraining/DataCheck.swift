@@ -26,7 +26,7 @@ package struct DataCheck: Sendable {
         let fingerprints = try FingerprintStore(settings.cache, exif: base.recipe?.exif ?? .upright)
         let extractor = try await FeatureExtractor(
             base, node: node, inputShape: dataset.inputShape, precision: settings.precision,
-            keeping: isLabelled ? FeatureKeeping(settings.cache, rows: dataset.items.count) : nil,
+            keeping: isLabelled ? .writing(settings.cache, rows: dataset.items.count) : nil,
             fingerprints: fingerprints, thread: thread)
         let look = try await FirstLook(dataset, through: [extractor], fingerprints) { done, total in
             report(.progress(stage: "images", done: done, total: total))

@@ -154,7 +154,7 @@ package struct Trainer: Sendable {
         return try await FeatureExtractor(
             model, node: boundary, inputShape: dataset.inputShape, precision: settings.precision,
             keeping: boundary == Node.image
-                ? nil : FeatureKeeping(settings.cache, rows: rows ?? forecastRows, ranks: context.ranks),
+                ? nil : .writing(settings.cache, rows: rows ?? forecastRows, ranks: context.ranks),
             fingerprints: fingerprints, thread: thread)
     }
 

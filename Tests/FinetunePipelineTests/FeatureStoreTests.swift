@@ -64,7 +64,7 @@ import Testing
                 name: "a ReLU", inputChannels: 3,
                 nodes: [Node("relu", stage: "stem", .activation(.relu), inputs: [Node.image])]),
             weights: [:], recipe: nil, dialect: "test")
-        let keeping = FeatureKeeping(reading: hasCache ? temporary.cache : nil, element: .float32)
+        let keeping = FeatureKeeping.reading(hasCache ? temporary.cache : nil, element: .float32)
         let (store, problem) = try keeping.makeStore(model, node: "relu", precision: .fp32, outputShape: [3])
         #expect(store == nil && problem == nil)
     }
