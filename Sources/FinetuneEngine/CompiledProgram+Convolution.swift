@@ -13,14 +13,15 @@ extension CompiledProgram {
         let size = try step.outputSize(window, height, width)
         let filters = convolution.filters
         let shapes = convolution.shapes(precision)
-        let anySource = try Layout([batch, channels, height, width], precision.dataType, .any)
-        let anyDestination = try Layout([batch, filters, size.height, size.width], precision.dataType, .any)
         let post = PostOperations(addsDestination: residual != nil, activation: activation)
-        func create(_ algorithm: dnnl_alg_kind_t) throws -> Primitive {
+        func create(_ algorithm: dnnl_alg_kind_t, _ format: Layout.Format = .any) throws -> Primitive {
             try Primitive.convolution(
-                library, algorithm: algorithm, source: anySource, weights: try shapes.packed(), bias: try shapes.bias(),
-                destination: anyDestination, window: window, edges: window.edges(height: height, width: width),
-                post: post)
+                library, algorithm: algorithm,
+                source: Layout(
+                    [batch, channels, height, width], precision.dataType, channels % 16 == 0 ? format : .any),
+                weights: try shapes.packed(), bias: try shapes.bias(),
+                destination: Layout([batch, filters, size.height, size.width], precision.dataType, format),
+                window: window, edges: window.edges(height: height, width: width), post: post)
         }
         if convolution.suitsTransforms(precision, activation, height: size.height, width: size.width) {
             return try compileByTransforms(convolution, residual: residual, activation, step)
@@ -28,6 +29,10 @@ extension CompiledProgram {
         var primitive: Primitive?
         if convolution.suitsWinograd(precision, height: size.height, width: size.width) {
             primitive = try? create(dnnl_convolution_winograd)  // Not every processor has the kernel; direct is exact.
+        }
+        // oneDNN's Winograd wants blocks; so that nothing is reordered around it, they all have them.
+        if primitive == nil, Machine.sumsDependOnBatch(precision) {
+            primitive = (try? create(dnnl_convolution_direct, .blocked)).flatMap { $0.isSlow ? nil : $0 }
         }
         let compiled = try primitive ?? create(dnnl_convolution_direct)
         let sourceLayout = try compiled.layout(dnnl_query_src_md)
@@ -140,7 +145,9 @@ extension CompiledProgram {
         let source = try Layout([batch, channels, height, width], read.dataType, .channelsLast)
         let resultShape = [batch, filters, size.height, size.width]
         let destination = try Layout(resultShape, made?.dataType ?? dnnl_f32, .channelsLast)
-        var post = PostOperations(addsDestination: residual != nil, activation: activation)
+        // Unsigned integers end at 0 as a ReLU does.
+        var post = PostOperations(
+            addsDestination: residual != nil, activation: made?.isSigned == false ? nil : activation)
         post.factors = .filters(
             weight.scales.map { read.scale * $0 / scale }, areGrouped: shapes.filters.count == 5)
         if let added {

@@ -37,7 +37,7 @@ final class CompiledProgram {
     /// - Parameters:
     ///   - ranges: In an int8 program the range of each step's values by its name: see `QuantizationPlan`.
     ///   - constants: Shared with programs of the same network.
-    ///   - observer: Is shown the floats that every step gives, of images.
+    ///   - observer: Is shown what every step gives, of images. Not for int8.
     init(
         _ lowering: Lowering, input: ImageBatchShape, precision: Precision, ranges: [String: Float] = [:],
         sharing constants: PackedConstants, observer: RangeObserver? = nil
@@ -86,10 +86,10 @@ final class CompiledProgram {
 
     /// Shows an observer what a step gives, in whatever layout.
     private func observe(_ step: Step, _ observer: RangeObserver) {
-        guard case .image(let layout, _, _, _) = values[step.output].form, precision == .fp32 else { return }
-        let count = layout.byteCount / 4
-        builder.addLoop([values[step.output].operand]) { [batch] in
-            observer.observe(step.name, UnsafeBufferPointer(start: $0[0].floats, count: count), batch: batch)
+        guard case .image(let layout, _, _, _) = values[step.output].form else { return }
+        let count = layout.byteCount / (precision == .bf16 ? 2 : 4)
+        builder.addLoop([values[step.output].operand]) { [batch, precision] in
+            observer.observe(step.name, $0[0], count: count, precision, batch: batch)
         }
     }
 

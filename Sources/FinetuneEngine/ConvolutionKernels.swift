@@ -60,7 +60,8 @@ struct ConvolutionKernels {
         }
         let layout = try plain.layout(dnnl_query_dst_md)
         if residual.equals(layout),
-            let adding = try? settings.forward(PostOperations(added: layout, activation: activation)), !adding.isSlow
+            let adding = try? settings.forward(PostOperations(added: layout, activation: activation)), !adding.isSlow,
+            !adding.isMatrixProduct
         {
             self.init(settings: settings, forward: adding, addsCopy: false)
         } else {
@@ -114,4 +115,7 @@ extension ConvolutionKernels.Settings {
 extension Primitive {
     /// Whether oneDNN fell back to a kernel that is written for being right rather than fast.
     var isSlow: Bool { kernel.hasPrefix("ref") }
+
+    /// Whether it unrolls the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
+    var isMatrixProduct: Bool { kernel.contains("gemm") }
 }

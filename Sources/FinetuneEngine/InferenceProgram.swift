@@ -24,7 +24,7 @@ package actor InferenceProgram {
     ///   - ranges: What int8 keeps of each node's values, by the node's name: see `MagnitudeHistogram.range`. A node
     ///     without a range is computed on floats.
     ///   - constants: Shared with other programs of the same network and precision, which then hold its filters once.
-    ///   - observes: Whether the magnitudes of what nodes give are counted (in fp32): see `histograms`.
+    ///   - observes: Whether the magnitudes of what nodes give are counted (not in int8): see `histograms`.
     /// - Throws: `EngineError` for a tensor that is missing or does not fit, or an image that is too small.
     package init(
         _ network: Network, _ weights: Weights, output: String, batch: Int, height: Int, width: Int,

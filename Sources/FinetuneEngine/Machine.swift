@@ -20,6 +20,18 @@ public enum Machine {
         precision == .fp32 && finetune_blocks_by_eight() == 0
     }
 
+    /// Images of a size that a program takes at once: enough to pay for the way there, few enough to stay in the caches
+    /// and in little memory.
+    ///
+    /// Where sums depend on the batch a single photograph costs a full one, so it is small where fp32 is what everybody
+    /// computes in. Elsewhere those who ask for fp32 get what many images are fastest in: oneDNN's Winograd reads filters
+    /// of four times as many numbers once a batch.
+    package static func batch(height: Int, width: Int, _ precision: Precision) -> Int {
+        let isForMany = sumsDependOnBatch(precision) && Precision.native != .fp32
+        let pixels = isForMany ? 8 * 224 * 224 : 32768
+        return max(2, min(32, pixels / max(1, height * width)))
+    }
+
     /// The processor's instructions and the library that uses them: where they differ, last digits of results do.
     package static var arithmetic: String {
         let version = dnnl_version().pointee

@@ -40,7 +40,8 @@ final class Layout {
         case plain
         /// Channels last: the dimensions are `[n, c, h, w]`, memory is `[n, h, w, c]`.
         case channelsLast
-        /// Images in blocks of eight channels: the dimensions are `[n, c, h, w]`, memory is `[n, c/8, h, w, 8]`.
+        /// Images in blocks of as many channels as a vector holds, 8 or 16: the dimensions are `[n, c, h, w]`, memory is
+        /// `[n, c/8, h, w, 8]`.
         case blocked
     }
 
@@ -50,7 +51,7 @@ final class Layout {
             switch format {
             case .any: dnnl_format_tag_any
             case .channelsLast: dnnl_acdb
-            case .blocked: dnnl_aBcd8b
+            case .blocked: finetune_blocks_by_eight() != 0 ? dnnl_aBcd8b : dnnl_aBcd16b
             case .plain: [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde][dims.count - 1]
             }
         guard let handle = finetune_layout_create(Int32(dims.count), dims, type, tag) else {

@@ -17,18 +17,18 @@ package struct MagnitudeHistogram: Sendable, Equatable {
     package init() {}
 
     /// Counts numbers; zeros, which every scale keeps, and what is not finite are passed over.
-    package mutating func add(_ values: UnsafeBufferPointer<Float>, every step: Int = 1) {
+    package mutating func add(_ values: UnsafeBufferPointer<Float>) {
         var largest: Float = 0
-        for index in stride(from: 0, to: values.count, by: step) {
-            let magnitude = abs(values[index])
+        for value in values {
+            let magnitude = abs(value)
             if magnitude > largest, magnitude < .infinity { largest = magnitude }
-            if values[index] < 0 { hasNegatives = true }
+            if value < 0 { hasNegatives = true }
         }
         while largest >= Float(Self.binCount) * width { widen(to: exponent + 1) }
         let inverse = 1 / width
         counts.withUnsafeMutableBufferPointer { counts in
-            for index in stride(from: 0, to: values.count, by: step) {
-                let magnitude = abs(values[index])
+            for value in values {
+                let magnitude = abs(value)
                 guard magnitude > 0, magnitude < .infinity else { continue }
                 counts[min(Int(magnitude * inverse), Self.binCount - 1)] &+= 1
             }
@@ -87,18 +87,28 @@ final class RangeObserver {
     /// Images in the batch that is run: what follows them is padding.
     var images = 0
 
-    /// A number in eleven is enough, and eleven shares no factor with the counts of channels.
-    private static let step = 11
+    /// Numbers of an image that are enough. What lies between two of them is odd, so that they are of all channels.
+    private static let sample = 4096
 
     /// Looks at the same numbers of an image, whatever its place in the batch.
     ///
-    /// - Parameter values: Of a batch, image by image.
-    func observe(_ name: String, _ values: UnsafeBufferPointer<Float>, batch: Int) {
-        let size = values.count / batch
-        for image in 0..<images {
-            histograms[name, default: MagnitudeHistogram()].add(
-                UnsafeBufferPointer(rebasing: values[image * size..<(image + 1) * size]),
-                every: size < 4096 ? 1 : Self.step)
+    /// - Parameters:
+    ///   - values: Of a batch, image by image, in `precision`, which is fp32 or bf16.
+    ///   - count: How many they are.
+    func observe(_ name: String, _ values: UnsafeRawPointer, count: Int, _ precision: Precision, batch: Int) {
+        let size = count / batch
+        let step = max(1, size / Self.sample) | 1
+        withUnsafeTemporaryAllocation(of: Float.self, capacity: (size + step - 1) / step) { sample in
+            for image in 0..<images {
+                for index in sample.indices {
+                    let place = image * size + index * step
+                    sample[index] =
+                        precision == .bf16
+                        ? Float(bitPattern: UInt32(values.load(fromByteOffset: place * 2, as: UInt16.self)) << 16)
+                        : values.load(fromByteOffset: place * 4, as: Float.self)
+                }
+                histograms[name, default: MagnitudeHistogram()].add(UnsafeBufferPointer(sample))
+            }
         }
     }
 }

@@ -121,12 +121,11 @@ package struct FeatureExtractor: Sendable {
             try Preprocessor(recipe, reducesWhileDecoding: precision != .fp32), fingerprints: fingerprints)
     }
 
-    /// Which threads share the images, and how many each takes at a time: enough to pay for the way there, few enough
-    /// to stay in the caches and in little memory.
+    /// Which threads share the images, and how many each takes at a time.
     private static func lanes(
         for imageCount: Int?, height: Int, width: Int, _ precision: Precision, _ thread: EngineThread
     ) -> ([EngineThread], batch: Int) {
-        let batch = max(2, min(32, 32768 / max(1, height * width)))
+        let batch = Machine.batch(height: height, width: width, precision)
         // An image's numbers must not depend on how many come with it, nor on who computes them.
         guard let imageCount, !Machine.sumsDependOnBatch(precision) else { return (thread.lanes, batch) }
         if imageCount <= 1 { return ([thread], 1) }

@@ -11,10 +11,12 @@ extension QuantizationRecord {
     /// Images on which ranges are measured: 200, of small sets a quarter, so that measuring does not take longer than what
     /// it is for; but 64 where there are so many.
     private static func count(of all: Int) -> Int { min(all, max(64, min(200, all / 4))) }
-    /// Of these, images whose features are computed in both precisions.
-    private static let compared = 64
+    /// Of these, the first ones' features are computed in fp32 and in int8.
+    private static let compared = 32
 
     /// Measures a network on images: up to 200, evenly spread over the data set.
+    ///
+    /// Ranges are of the values that `Precision.native` gives, which is what int8 has around its integers.
     ///
     /// - Parameters:
     ///   - cache: Where the measurement stays for later runs on the same images, and the features that it computed in
@@ -33,40 +35,56 @@ extension QuantizationRecord {
             return
         }
         let observer = try await FeatureExtractor(
-            model, node: node, inputShape: dataset.inputShape, precision: .fp32, imageCount: count, observes: true,
+            model, node: node, inputShape: dataset.inputShape, precision: .native, imageCount: count, observes: true,
             thread: thread)
-        var features: [Int: [Float]] = [:]
+        var observed = Rows()
         var seen = 0
         _ = try await observer.run(dataset, items: items, progress: progress) { chunk in
             seen += chunk.items.count
-            let size = chunk.values.count / chunk.items.count
-            chunk.values.withUnsafeBufferPointer { values in
-                for (place, item) in chunk.items.enumerated() where features.count < Self.compared {
-                    features[item] = Array(values[place * size..<(place + 1) * size])
-                }
-            }
+            observed.add(chunk, atMost: Self.compared)
         }
         self.init(ranges: try await observer.histograms().mapValues(\.range), images: seen)
 
+        func rows(
+            _ precision: Precision, of model: Model, keeping: FeatureKeeping? = nil
+        ) async throws -> Rows {
+            let extractor = try await FeatureExtractor(
+                model, node: node, inputShape: dataset.inputShape, precision: precision,
+                imageCount: observed.items.count, keeping: keeping, thread: thread)
+            var rows = Rows()
+            rows.add(try await extractor.values(of: observed.items, in: dataset))
+            return rows
+        }
+        let references = Precision.native == .fp32 ? observed : try await rows(.fp32, of: model)
         var quantized = model
         quantized.quantization = self
-        let chosen = items.filter { features[$0] != nil }
-        let integers = try await FeatureExtractor(
-            quantized, node: node, inputShape: dataset.inputShape, precision: .int8, imageCount: chosen.count,
-            keeping: cache.map { .writing($0, rows: chosen.count) }, thread: thread)
-        let chunk = try await integers.values(of: chosen, in: dataset)
-        let size = chunk.values.count / max(chunk.items.count, 1)
-        let values = chunk.values.values
-        let rows = chunk.items.indices.map { Array(values[$0 * size..<($0 + 1) * size]) }
-        similarity = Similarity(rows, chunk.items.map { features[$0] ?? [] })
+        let integers = try await rows(
+            .int8, of: quantized, keeping: cache.map { .writing($0, rows: observed.items.count) })
+        if integers.items == references.items { similarity = Similarity(integers.values, references.values) }
         cache?.keep(json, under: key)
+    }
+
+    /// Features of some images.
+    private struct Rows {
+        var items: [Int] = []
+        var values: [[Float]] = []
+
+        mutating func add(_ chunk: FeatureExtractor.Chunk, atMost limit: Int = .max) {
+            let size = chunk.values.count / max(chunk.items.count, 1)
+            chunk.values.withUnsafeBufferPointer { features in
+                for (place, item) in chunk.items.enumerated() where items.count < limit {
+                    items.append(item)
+                    values.append(Array(features[place * size..<(place + 1) * size]))
+                }
+            }
+        }
     }
 
     /// The hash of everything that decides the outcome.
     private static func key(_ model: Model, _ node: String, _ items: [Int], _ dataset: ImageDataset) -> ContentHash {
         let contents = items.map { (try? dataset.content(of: $0)).map { ImageDataset.hash(of: $0).text } ?? "none" }
-        let network = FeatureKeeping.key(model, node: node, precision: .fp32)
-        return ContentHash(of: "ranges 2 \(network.text) \(contents.joined(separator: " "))")
+        let network = FeatureKeeping.key(model, node: node, precision: .native)
+        return ContentHash(of: "ranges 3 \(network.text) \(contents.joined(separator: " "))")
     }
 }
 
