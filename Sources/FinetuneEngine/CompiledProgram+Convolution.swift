@@ -144,7 +144,7 @@ extension CompiledProgram {
         let scale = made?.scale ?? 1
         let source = try Layout([batch, channels, height, width], read.dataType, .channelsLast)
         let resultShape = [batch, filters, size.height, size.width]
-        let destination = try Layout(resultShape, made?.dataType ?? dnnl_f32, .channelsLast)
+        let destination = try Layout(resultShape, made?.dataType ?? precision.dataType, .channelsLast)
         // Unsigned integers end at 0 as a ReLU does.
         var post = PostOperations(
             addsDestination: residual != nil, activation: made?.isSigned == false ? nil : activation)
@@ -175,7 +175,7 @@ extension CompiledProgram {
         let target: ProgramBuilder.Operand
         if let residual {
             if let added { try makeIntegers(residual, added, step) } else { try makeFloats(residual, step) }
-            let type = added?.dataType ?? dnnl_f32
+            let type = added?.dataType ?? precision.dataType
             target = try accumulator(residual, try Layout(resultShape, type, .channelsLast), step, index)
         } else {
             target = builder.newBuffer(destination.byteCount)

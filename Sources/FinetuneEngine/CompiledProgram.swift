@@ -43,7 +43,10 @@ final class CompiledProgram {
         sharing constants: PackedConstants, observer: RangeObserver? = nil
     ) throws {
         self.precision = precision == .int8 ? .native : precision
-        plan = precision == .int8 ? QuantizationPlan(lowering, ranges: ranges) : QuantizationPlan()
+        plan =
+            precision == .int8
+            ? QuantizationPlan(lowering, ranges: ranges, hasWideSums: finetune_has_wide_integer_sums() != 0)
+            : QuantizationPlan()
         let layout = try input.layout()
         builder = try ProgramBuilder(batch: input.batch, input: layout, sharing: constants)
         let form = Value.Form.image(layout, channels: input.channels, height: input.height, width: input.width)

@@ -43,7 +43,7 @@ package actor InferenceProgram {
             precision: precision, ranges: ranges, sharing: constants, observer: observer)
     }
 
-    /// The magnitudes of what each node gave in all runs so far, where the program observes them.
+    /// The magnitudes of the images and of what each node gave in all runs so far, where the program observes them.
     package var histograms: [String: MagnitudeHistogram] { observer?.histograms ?? [:] }
 
     /// The shape of one image's result: `[features]`, or `[channels, height, width]` where the node is spatial.
@@ -66,6 +66,7 @@ package actor InferenceProgram {
         observer?.images = count
         return try full.withUnsafeBufferPointer { values in
             guard let address = values.baseAddress else { return Tensor(shape: [0], values: []) }
+            observer?.observe(Node.image, UnsafeRawPointer(address), count: values.count, .fp32, batch: batch)
             let result = try program.run(address)
             let shape = [count] + program.outputShape
             return Tensor(shape: shape) { _ = $0.update(from: result.prefix(shape.reduce(1, *))) }

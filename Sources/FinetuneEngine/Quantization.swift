@@ -1,8 +1,8 @@
 // Post-training quantization: which values of a network are kept as 8-bit integers, and at what scale (Jacob et al. 2018).
 //
 // Values that are never negative, as after a ReLU, are unsigned integers; filters have a scale each. A convolution of
-// unsigned integers sums them exactly in 32 bits. What has no range, or is computed from signed numbers, stays float:
-// the first convolution among them.
+// unsigned integers sums them exactly in 32 bits, and where the processor has instructions for it so does the first one,
+// whose image is signed. What has no range, or is computed from other signed numbers, stays float.
 
 /// How a value is kept: a number is about `integer · scale`.
 struct Quantization: Equatable {
@@ -27,8 +27,12 @@ struct QuantizationPlan {
     /// Nothing.
     init() {}
 
-    /// - Parameter ranges: The range of each step's values by the step's name.
-    init(_ lowering: Lowering, ranges: [String: Float]) {
+    /// - Parameters:
+    ///   - ranges: The range of each step's values by the step's name, and of the image's.
+    ///   - hasWideSums: Whether the processor adds products in 32 bits: see `QuantizedFilters`. The image is quantized
+    ///     there alone.
+    init(_ lowering: Lowering, ranges: [String: Float], hasWideSums: Bool) {
+        if hasWideSums, let range = ranges[Node.image] { values[0] = Quantization(range: range, isSigned: true) }
         var addends: Set<Int> = []
         for step in lowering.steps {
             if case .convolution(_, let residual?, .relu) = step.kind { addends.insert(residual) }
@@ -40,6 +44,10 @@ struct QuantizationPlan {
             } else if addends.contains(step.output) {
                 values[step.output] = Quantization(range: range, isSigned: true)
             }
+            // What is left of a maximum's input is the maximum.
+            if case .maxPooling = step.kind, step.input != 0, values[step.input] != nil {
+                values[step.input] = values[step.output]
+            }
         }
     }
 
@@ -49,7 +57,7 @@ struct QuantizationPlan {
     /// What a convolution reads, where it can be computed on integers.
     func source(of step: Step) -> Quantization? {
         guard case .convolution(_, _, let activation) = step.kind, activation == nil || activation == .relu,
-            let quantization = values[step.input], !quantization.isSigned
+            let quantization = values[step.input], !quantization.isSigned || step.input == 0
         else { return nil }
         return quantization
     }
