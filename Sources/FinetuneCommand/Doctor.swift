@@ -12,15 +12,18 @@ struct MachineCheck: Sendable {
     let isGood: Bool
     /// What was found.
     let detail: String
-    /// What mends it, a command where there is one; empty where nothing is wrong.
+    /// What mends it, a command where there is one; empty where nothing is wrong or slow.
     let remedy: String
 
-    init(_ name: String, isGood: Bool, _ detail: String, remedy: String) {
+    init(_ name: String, isGood: Bool, isFast: Bool = true, _ detail: String, remedy: String) {
         self.name = name
         self.isGood = isGood
         self.detail = detail
-        self.remedy = isGood ? "" : remedy
+        self.remedy = isGood && isFast ? "" : remedy
     }
+
+    /// In five letters: right, slow or wrong.
+    var mark: String { !isGood ? "WRONG" : remedy.isEmpty ? "ok   " : "slow " }
 
     var json: JSON {
         ["name": .string(name), "ok": .bool(isGood), "detail": .string(detail), "remedy": .string(remedy)]
@@ -38,6 +41,17 @@ enum Doctor {
 
     /// The processor's name and what of its instructions matters here.
     static var processor: String {
+        let (name, flags) = systemDescription
+        let known = [
+            ("AVX2", ["avx2"]), ("AVX-512", ["avx512f"]), ("VNNI", ["avx512_vnni", "avx_vnni"]),
+            ("bfloat16", ["avx512_bf16"]), ("AMX", ["amx_tile"]),
+        ]
+        let found = known.filter { !flags.isDisjoint(with: $0.1) }.map(\.0)
+        return "\(name)\(found.isEmpty ? "" : " (\(found.joined(separator: ", ")))")"
+    }
+
+    /// What the system says of the processor: its name, and its instructions by the system's names.
+    private static var systemDescription: (name: String, flags: Set<String>) {
         let text =
             (try? FileSystem.head(of: "/proc/cpuinfo", count: 1 << 16)).map { String(decoding: $0, as: UTF8.self) }
             ?? ""
@@ -46,13 +60,7 @@ enum Doctor {
                 line.split(separator: ":", maxSplits: 1).last.map { $0.drop { $0 == " " } }
             }.map(String.init)
         }
-        let flags = Set((line("flags") ?? "").split(separator: " ").map(String.init))
-        let known = [
-            ("AVX2", "avx2"), ("AVX-512", "avx512f"), ("VNNI", "avx512_vnni"), ("VNNI", "avx_vnni"),
-            ("bfloat16", "avx512_bf16"), ("AMX", "amx_tile"),
-        ]
-        let found = known.filter { flags.contains($0.1) }.map(\.0)
-        return "\(line("model name") ?? "unknown")\(found.isEmpty ? "" : " (\(found.joined(separator: ", ")))")"
+        return (line("model name") ?? "unknown", Set((line("flags") ?? "").split(separator: " ").map(String.init)))
     }
 
     /// Everything.
@@ -60,6 +68,7 @@ enum Doctor {
     /// - Parameter cache: The folder of the cache; nil where there is none.
     static func examine(_ thread: EngineThread, cache: String?) async throws -> [MachineCheck] {
         var checks = [threads(thread), helper, base, memory]
+        checks.append(matrixKernels(LinearAlgebra.kernels, flags: systemDescription.flags))
         checks += try await SelfTest.all(thread).map(check)
         if let cache {
             checks.append(room("cache", cache, remedy: "name another folder with --cache, or XDG_CACHE_HOME"))
@@ -97,6 +106,18 @@ enum Doctor {
             test.name, isGood: test.passes,
             "\(test.library.rawValue)\(test.kernel.isEmpty ? "" : ", \(test.kernel)"): off by \(test.error.scientific)",
             remedy: remedy)
+    }
+
+    /// Whether OpenBLAS knows the processor. On one that is newer than the library it takes what the first of all had.
+    ///
+    /// - Parameters:
+    ///   - kernels: The processor whose kernels it took.
+    ///   - flags: The instructions that there are.
+    static func matrixKernels(_ kernels: String, flags: Set<String>) -> MachineCheck {
+        let better = flags.contains("avx512f") ? "SkylakeX" : flags.contains("avx2") ? "Haswell" : nil
+        return MachineCheck(
+            "kernels of OpenBLAS", isGood: true, isFast: kernels != "Prescott" || better == nil, kernels,
+            remedy: "this OpenBLAS does not know the processor. Name a like one: export OPENBLAS_CORETYPE=\(better ?? "")")
     }
 
     private static func threads(_ thread: EngineThread) -> MachineCheck {

@@ -56,8 +56,8 @@ struct DoctorCommand: AsyncParsableCommand {
         console.writeOut("precisions  \(precisions.joined(separator: ", "))")
         for library in libraries { console.writeOut("\(library.name.padded(to: 11)) \(library.version)") }
         for check in checks {
-            console.writeOut("\(check.isGood ? "ok   " : "WRONG") \(check.name): \(check.detail)", isSentence: true)
-            if !check.isGood { console.writeOut("      \(check.remedy)", isSentence: true) }
+            console.writeOut("\(check.mark) \(check.name): \(check.detail)", isSentence: true)
+            if !check.remedy.isEmpty { console.writeOut("      \(check.remedy)", isSentence: true) }
         }
     }
 }

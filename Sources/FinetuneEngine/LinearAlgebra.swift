@@ -14,6 +14,9 @@ package enum LinearAlgebra {
         return try body()
     }
 
+    /// The processor whose kernels OpenBLAS took, by its own name.
+    package static var kernels: String { String(cString: openblas_get_corename()) }
+
     static func useOneThread() { openblas_set_num_threads(1) }
 
     /// `c = a·bᵀ + β·c` with `a` `[rows, inner]`, `b` `[columns, inner]`, `c` `[rows, columns]`.

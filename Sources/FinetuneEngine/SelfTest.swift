@@ -47,7 +47,7 @@ package struct SelfTest: Sendable {
             LibraryVersion("oneDNN", "\(version.major).\(version.minor).\(version.patch)"),
             LibraryVersion(
                 "OpenBLAS",
-                "\(String(cString: openblas_get_config())), kernels \(String(cString: openblas_get_corename()))"),
+                "\(String(cString: openblas_get_config())), kernels \(LinearAlgebra.kernels)"),
         ]
     }
 
@@ -80,7 +80,7 @@ package struct SelfTest: Sendable {
         }
         return SelfTest(
             library: .openBLAS, name: "matrix product \(product.rawValue), \(rows)×\(inner)×\(columns)",
-            kernel: String(cString: openblas_get_corename()), error: distance(found, expected), tolerance: 1e-5)
+            kernel: LinearAlgebra.kernels, error: distance(found, expected), tolerance: 1e-5)
     }
 
     // MARK: Convolutions
