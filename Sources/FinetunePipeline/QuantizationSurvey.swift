@@ -12,7 +12,7 @@ extension QuantizationRecord {
     /// it is for; but 64 where there are so many.
     private static func count(of all: Int) -> Int { min(all, max(64, min(200, all / 4))) }
     /// Of these, the first ones' features are computed in fp32 and in int8.
-    private static let compared = 32
+    private static let compared = 16
 
     /// Measures a network on images: up to 200, evenly spread over the data set.
     ///

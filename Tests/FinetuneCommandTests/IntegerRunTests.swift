@@ -54,12 +54,12 @@ private let base = Fixtures.path("resnet20-random.h5")
             #expect(run.done["precision"] == "int8" && run.done["images"] == 90)
             #expect(try network(run) > 0)
             files.append(try FileSystem.read(workspace.file("\(threads).npy")))
-            // Of 90 images the features of 32 were compared with fp32's; a header, and 320 bytes a row.
+            // Of 90 images the features of 16 were compared with fp32's; a header, and 320 bytes a row.
             let kept = try FileSystem.list(workspace.file("cache-\(threads)/finetune"))
             let rows = try #require(kept.first { $0.hasSuffix(".features") })
             let size = try #require(
                 FileSystem.usage(of: workspace.file("cache-\(threads)/finetune/\(rows)"))?.byteCount)
-            #expect(size == 64 + 32 * 320, "\(size)")
+            #expect(size == 64 + 16 * 320, "\(size)")
         }
         #expect(files[0] == files[1] && files[1] == files[2])
     }
