@@ -361,6 +361,8 @@ static inline int finetune_blocks_by_eight(void) {
 void omp_set_num_threads(int threads);
 int omp_get_num_procs(void);
 int omp_get_num_threads(void);
+/// How many threads the caller's next loop has.
+int omp_get_max_threads(void);
 int omp_get_thread_num(void);
 /// What `#pragma omp parallel` becomes: calls `function` on every thread of the caller's pool.
 void GOMP_parallel(void (*function)(void *), void *context, unsigned threads, unsigned flags);

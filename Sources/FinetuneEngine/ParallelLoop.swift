@@ -30,6 +30,14 @@ enum ParallelLoop {
         run((count + grain - 1) / grain) { body($0 * grain..<min(($0 + 1) * grain, count)) }
     }
 
+    /// Lets this thread lead `count` threads, in oneDNN's loops as well, while `body` runs.
+    static func withThreads<Result>(_ count: Int, _ body: () throws -> Result) rethrows -> Result {
+        let own = omp_get_max_threads()
+        omp_set_num_threads(Int32(count))
+        defer { omp_set_num_threads(own) }
+        return try body()
+    }
+
     private struct Work {
         let count: Int
         let body: (Int) -> Void

@@ -222,9 +222,11 @@ final class ProgramBuilder {
 
 /// Filters as primitives want them, by name: programs of one network hold them once.
 ///
-/// Programs that are compiled at once wait for each other here, and find what the other has packed.
+/// Programs that are compiled at once wait for each other here, and find what the other has packed. So that nobody's
+/// processor is idle meanwhile, whoever packs leads as many threads as there are programs.
 package final class PackedConstants: Sendable {
     private let constants = Mutex<[String: Constant]>([:])
+    private let programs: Int
 
     private struct Constant: @unchecked Sendable {
         // Unchecked: neither is changed after it was made.
@@ -232,13 +234,15 @@ package final class PackedConstants: Sendable {
         let bytes: AlignedBytes
     }
 
-    package init() {}
+    /// - Parameter programs: How many are compiled at once, each by a thread of its own.
+    package init(programs: Int = 1) { self.programs = programs }
 
     /// What is held under a name in a layout, or what `make` then makes.
     fileprivate func find(_ name: String, _ layout: Layout, _ make: () throws -> AlignedBytes) throws -> AlignedBytes {
         let constant = try constants.withLock { constants in
             if let found = constants[name], found.layout.equals(layout) { return found }
-            let made = Constant(layout: layout, bytes: try make())
+            let bytes = try programs > 1 ? ParallelLoop.withThreads(programs, make) : make()
+            let made = Constant(layout: layout, bytes: bytes)
             constants[name] = made
             return made
         }

@@ -168,10 +168,12 @@ struct SegmentRecipe: Sendable {
     let node: String
     let precision: Precision
     let observes: Bool
-    private let constants = [PackedConstants(), PackedConstants()]
+    private let constants: [PackedConstants]
 
-    init(_ model: Model, node: String, precision: Precision, observes: Bool) {
+    /// - Parameter lanes: How many are to compile it at once.
+    init(_ model: Model, node: String, precision: Precision, observes: Bool, lanes: Int) {
         (self.model, self.node, self.precision, self.observes) = (model, node, precision, observes)
+        constants = [PackedConstants(programs: lanes), PackedConstants(programs: lanes)]
     }
 
     /// One program, or two where the trained part has a precision of its own or reads rounded values; none where the

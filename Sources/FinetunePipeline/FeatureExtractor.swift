@@ -91,7 +91,8 @@ package struct FeatureExtractor: Sendable {
             try keeping?.makeStore(model, node: node, precision: precision, outputShape: output) ?? (nil, nil)
         let threads: [EngineThread]
         (threads, batch) = Self.lanes(for: imageCount, height: shape[0], width: shape[1], precision, thread)
-        let recipe = SegmentRecipe(model, node: node, precision: precision, observes: observes)
+        let recipe = SegmentRecipe(
+            model, node: node, precision: precision, observes: observes, lanes: threads.count)
         lanes = threads.map { [store, batch] in
             ExtractionLane(
                 recipe, loader, store, inputShape: shape, outputShape: output, batch: batch, on: $0)
