@@ -87,8 +87,10 @@ final class RangeObserver {
     /// Images in the batch that is run: what follows them is padding.
     var images = 0
 
-    /// Numbers of an image that are enough. What lies between two of them is odd, so that they are of all channels.
+    /// Numbers of an image that are enough.
     private static let sample = 4096
+    /// How far apart they may be: primes that share no factor with the counts of channels, so that they are of all.
+    private static let steps = [1, 11, 23, 47, 97, 197, 397]
 
     /// Looks at the same numbers of an image, whatever its place in the batch.
     ///
@@ -97,7 +99,7 @@ final class RangeObserver {
     ///   - count: How many they are.
     func observe(_ name: String, _ values: UnsafeRawPointer, count: Int, _ precision: Precision, batch: Int) {
         let size = count / batch
-        let step = max(1, size / Self.sample) | 1
+        let step = Self.steps.last { $0 * Self.sample <= size } ?? 1
         withUnsafeTemporaryAllocation(of: Float.self, capacity: (size + step - 1) / step) { sample in
             for image in 0..<images {
                 for index in sample.indices {

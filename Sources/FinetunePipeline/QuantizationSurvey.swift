@@ -84,7 +84,7 @@ extension QuantizationRecord {
     private static func key(_ model: Model, _ node: String, _ items: [Int], _ dataset: ImageDataset) -> ContentHash {
         let contents = items.map { (try? dataset.content(of: $0)).map { ImageDataset.hash(of: $0).text } ?? "none" }
         let network = FeatureKeeping.key(model, node: node, precision: .native)
-        return ContentHash(of: "ranges 3 \(network.text) \(contents.joined(separator: " "))")
+        return ContentHash(of: "ranges 4 \(network.text) \(contents.joined(separator: " "))")
     }
 }
 

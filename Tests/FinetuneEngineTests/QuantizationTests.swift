@@ -128,6 +128,23 @@ import Testing
         return await observer.histograms.mapValues(\.range)
     }
 
+    @Test("have ranges of every channel, at every size", arguments: [32, 64, 112, 128, 192, 224])
+    func rangesOfChannels(_ side: Int) async throws {
+        let network = Network(
+            name: "ranges", inputChannels: 3,
+            nodes: [Node("relu", stage: "stem", .activation(.relu), inputs: [image])])
+        for channel in 0..<3 {
+            let observer = try await InferenceProgram(
+                network, [:], output: "relu", batch: 1, height: side, width: side, precision: .native, observes: true,
+                thread: Self.thread)
+            let values = (0..<side * side * 3).map { $0 % 3 == channel ? Float(8) : 1 }
+            _ = try await observer.run(Tensor(shape: [1, side, side, 3], values: values))
+            let ranges = await observer.histograms.mapValues(\.range)
+            #expect(try abs(#require(ranges[image]) - 8) < 0.1)
+            #expect(try abs(#require(ranges["relu"]) - 8) < 0.1)
+        }
+    }
+
     @Test("stay near what plain loops compute", arguments: cases + residualCases)
     func staysNear(_ example: Case) async throws {
         guard Precision.int8.isNative else { return }
