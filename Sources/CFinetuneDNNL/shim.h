@@ -214,6 +214,22 @@ static inline dnnl_status_t finetune_reorder(dnnl_primitive_desc_t *pd, dnnl_eng
                                               attributes);
 }
 
+/// The product of two matrices.
+static inline dnnl_status_t finetune_product(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
+                                             const_dnnl_primitive_attr_t attributes, finetune_layout_t first,
+                                             finetune_layout_t second, finetune_layout_t destination) {
+#if DNNL_VERSION_MAJOR >= 3
+    return dnnl_matmul_primitive_desc_create(pd, engine, FINETUNE_MD(first), FINETUNE_MD(second), NULL,
+                                             FINETUNE_MD(destination), attributes);
+#else
+    dnnl_matmul_desc_t operation;
+    dnnl_status_t status =
+        dnnl_matmul_desc_init(&operation, FINETUNE_MD(first), FINETUNE_MD(second), NULL, FINETUNE_MD(destination));
+    if (status != dnnl_success) return status;
+    return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
+#endif
+}
+
 // MARK: Gradients. Each is described with the forward primitive that it belongs to.
 
 static inline dnnl_status_t finetune_convolution_backward_data(

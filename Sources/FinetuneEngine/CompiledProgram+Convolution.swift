@@ -209,6 +209,8 @@ extension FoldedConvolution {
         let filters: [Int]
         let count: Int
         let precision: Precision
+        /// Whether every filter sees all channels.
+        var isWhole: Bool { filters.count == 4 }
 
         /// As oneDNN likes them, in the program's precision or another type.
         func packed(_ type: dnnl_data_type_t? = nil) throws -> Layout {

@@ -25,7 +25,7 @@ extension CompiledTraining {
 
         let x = try reordered(step.input, to: sourceLayout, step)
         let filterSet = try makeFilters(convolution, shapes, step)
-        let packed = try filterSet.packed(weightLayout)
+        let packed = try filterSet.packed(try shapes.plain(), weightLayout)
         var y = builder.newBuffer(layout.byteCount)
         var arguments = [
             (DNNL_ARG_SRC, x, sourceLayout), (DNNL_ARG_WEIGHTS, packed, weightLayout),
@@ -45,41 +45,79 @@ extension CompiledTraining {
         tape.append { [self] in
             guard let own = gradient(step.output) else { return }
             let dy = try backward(activation, own, y: y, layout, step)
+            let pass = ConvolutionPass(
+                step: step, kernels: kernels, products: try kernels.products(), filters: filterSet, shapes: shapes,
+                x: x, sourceLayout: sourceLayout, dy: dy.operand, layout: layout)
             if let parameters = filterSet.parameters {
                 let db = builder.newFixed(filters * 4)
-                let primitive = try kernels.backwardWeights()
-                let gradientLayout = try primitive.layout(dnnl_query_diff_weights_md)
-                let packed = builder.newBuffer(gradientLayout.byteCount)
-                try builder.add(
-                    step.name, primitive,
-                    [
-                        (DNNL_ARG_SRC, x, sourceLayout), (DNNL_ARG_DIFF_DST, dy.operand, layout),
-                        (DNNL_ARG_DIFF_WEIGHTS, packed, gradientLayout), (DNNL_ARG_DIFF_BIAS, db, biasLayout),
-                    ])
-                let plain = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weightGradient))
-                _ = try builder.copied(step.name, packed, gradientLayout, to: try shapes.plain(), at: plain)
+                let dw = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weightGradient))
+                try addFilterGradient(pass, filters: dw, bias: db)
                 builder.addLoop([db]) { parameters.unfold(bias: $0[0].floats) }
                 for node in convolution.sourceNodes { gradientsAreReady(node) }
                 if activation == .relu, case .fixed(let address) = db { addUnits(step.name, filters, address.floats) }
             }
-            if needsInput {
-                let primitive = try kernels.backwardData()
-                let weightLayout = try primitive.layout(dnnl_query_weights_md)
-                let dx = builder.newBuffer(sourceLayout.byteCount)
-                try builder.add(
-                    step.name, primitive,
-                    [
-                        (DNNL_ARG_DIFF_DST, dy.operand, layout),
-                        (DNNL_ARG_WEIGHTS, try filterSet.packed(weightLayout), weightLayout),
-                        (DNNL_ARG_DIFF_SRC, dx, sourceLayout),
-                    ])
-                try contribute(dx, sourceLayout, to: step.input, step)
-            }
+            if needsInput { try contribute(try addInputGradient(pass), sourceLayout, to: step.input, step) }
             if let residual { try contribute(dy.operand, layout, isShared: dy.isShared, to: residual, step) }
         }
         return Value(
             form: .image(layout, channels: filters, height: size.height, width: size.width), operand: y,
             needsGradient: needsInput || needsResidual || filterSet.learns)
+    }
+
+    /// What the way back of one convolution is made of.
+    private struct ConvolutionPass {
+        let step: Step
+        let kernels: ConvolutionKernels
+        let products: ConvolutionProducts?
+        let filters: Filters
+        let shapes: FoldedConvolution.Shapes
+        let x: ProgramBuilder.Operand
+        let sourceLayout: Layout
+        /// The gradient by the sum, before the activation.
+        let dy: ProgramBuilder.Operand
+        let layout: Layout
+    }
+
+    /// Adds what computes the gradients by the filters, row-major, and by the bias.
+    private func addFilterGradient(
+        _ pass: ConvolutionPass, filters: ProgramBuilder.Operand, bias: ProgramBuilder.Operand
+    ) throws {
+        let name = pass.step.name
+        if let product = pass.products?.filters {
+            try product.add(to: builder, name, x: pass.x, dy: pass.dy, filters: filters, bias: bias)
+            return
+        }
+        let primitive = try pass.kernels.backwardWeights()
+        let gradientLayout = try primitive.layout(dnnl_query_diff_weights_md)
+        let packed = builder.newBuffer(gradientLayout.byteCount)
+        try builder.add(
+            name, primitive,
+            [
+                (DNNL_ARG_SRC, pass.x, pass.sourceLayout), (DNNL_ARG_DIFF_DST, pass.dy, pass.layout),
+                (DNNL_ARG_DIFF_WEIGHTS, packed, gradientLayout),
+                (DNNL_ARG_DIFF_BIAS, bias, try pass.shapes.bias()),
+            ])
+        _ = try builder.copied(name, packed, gradientLayout, to: try pass.shapes.plain(), at: filters)
+    }
+
+    /// Adds what computes the gradient by the input, and returns where it is, in the input's layout.
+    private func addInputGradient(_ pass: ConvolutionPass) throws -> ProgramBuilder.Operand {
+        let dx = builder.newBuffer(pass.sourceLayout.byteCount)
+        if let product = pass.products?.input {
+            let packed = try pass.filters.packed(product.plainFilters, try product.filterLayout())
+            try product.add(to: builder, pass.step.name, dy: pass.dy, packed, dx: dx)
+            return dx
+        }
+        let primitive = try pass.kernels.backwardData()
+        let weightLayout = try primitive.layout(dnnl_query_weights_md)
+        let packed = try pass.filters.packed(try pass.shapes.plain(), weightLayout)
+        try builder.add(
+            pass.step.name, primitive,
+            [
+                (DNNL_ARG_DIFF_DST, pass.dy, pass.layout), (DNNL_ARG_WEIGHTS, packed, weightLayout),
+                (DNNL_ARG_DIFF_SRC, dx, pass.sourceLayout),
+            ])
+        return dx
     }
 
     /// A convolution's filters: constants, or what the parameters say at every step.
@@ -88,8 +126,8 @@ extension CompiledTraining {
         let parameters: ConvolutionParameters?
         let learns: Bool
         let bias: ProgramBuilder.Operand
-        /// The filters in a layout.
-        let packed: (Layout) throws -> ProgramBuilder.Operand
+        /// The filters in a layout, given how they lie row-major.
+        let packed: (Layout, Layout) throws -> ProgramBuilder.Operand
     }
 
     private func makeFilters(_ convolution: FoldedConvolution, _ shapes: FoldedConvolution.Shapes, _ step: Step)
@@ -102,7 +140,7 @@ extension CompiledTraining {
                 bias: try builder.pack("\(step.name) bias", try shapes.bias(), try shapes.bias()) {
                     convolution.foldedBias()
                 },
-                packed: { [builder] layout in
+                packed: { [builder] plain, layout in
                     try builder.pack("\(step.name) filters", plain, layout) { convolution.foldedWeight() }
                 })
         }
@@ -112,7 +150,7 @@ extension CompiledTraining {
         builder.addLoop([folded, bias]) { parameters.fold(into: $0[0].floats, bias: $0[1].floats) }
         return Filters(
             parameters: parameters, learns: true, bias: bias,
-            packed: { [builder] in try builder.reordered(step.name, folded, plain, to: $0) })
+            packed: { [builder] in try builder.reordered(step.name, folded, $0, to: $1) })
     }
 
     private func learns(_ convolution: FoldedConvolution) -> Bool {

@@ -79,6 +79,16 @@ struct ConvolutionKernels {
 
     /// The gradient by the input.
     func backwardData() throws -> Primitive { try settings.backwardData(of: forward) }
+
+    /// Its gradients as matrix products, as far as those are faster; nil where none is.
+    func products() throws -> ConvolutionProducts? {
+        guard settings.precision == .bf16, settings.shapes.isWhole,
+            try settings.isChannelsLast(settings.input, forward.layout(dnnl_query_src_md)),
+            try settings.isChannelsLast(settings.output, forward.layout(dnnl_query_dst_md))
+        else { return nil }
+        let windows = Windows(settings.window, settings.edges, input: settings.input, output: settings.output)
+        return try ConvolutionProducts(settings.library, windows, filters: settings.output[1])
+    }
 }
 
 extension ConvolutionKernels.Settings {
@@ -104,6 +114,10 @@ extension ConvolutionKernels.Settings {
             edges: edges)
     }
 
+    fileprivate func isChannelsLast(_ shape: [Int], _ layout: Layout) throws -> Bool {
+        layout.equals(try Layout(shape, precision.dataType, .channelsLast))
+    }
+
     /// Whether one of the kernels that are needed is not among the fast ones.
     fileprivate func isSlow(learns: Bool, needsInput: Bool) throws -> Bool {
         let plain = try forward(PostOperations())
@@ -115,6 +129,9 @@ extension ConvolutionKernels.Settings {
 extension Primitive {
     /// Whether oneDNN fell back to a kernel that is written for being right rather than fast.
     var isSlow: Bool { kernel.hasPrefix("ref") }
+
+    /// Whether it multiplies tiles (AMX).
+    var isTiled: Bool { kernel.contains("amx") }
 
     /// Whether it unrolls the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
     var isMatrixProduct: Bool { kernel.contains("gemm") }

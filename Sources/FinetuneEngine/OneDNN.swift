@@ -43,6 +43,8 @@ final class Layout {
         /// Images in blocks of as many channels as a vector holds, 8 or 16: the dimensions are `[n, c, h, w]`, memory is
         /// `[n, c/8, h, w, 8]`.
         case blocked
+        /// A matrix whose columns lie one behind the other.
+        case columnMajor
     }
 
     init(_ dimensions: [Int], _ type: dnnl_data_type_t, _ format: Format) throws {
@@ -52,6 +54,7 @@ final class Layout {
             case .any: dnnl_format_tag_any
             case .channelsLast: dnnl_acdb
             case .blocked: finetune_blocks_by_eight() != 0 ? dnnl_aBcd8b : dnnl_aBcd16b
+            case .columnMajor: dnnl_ba
             case .plain: [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde][dims.count - 1]
             }
         guard let handle = finetune_layout_create(Int32(dims.count), dims, type, tag) else {
@@ -240,6 +243,16 @@ final class Primitive {
             description, attributes in
             finetune_binary(
                 &description, library.engine, attributes, algorithm, first.handle, second.handle, destination.handle)
+        }
+    }
+
+    /// The product of two matrices.
+    static func product(_ library: OneDNN, _ first: Layout, _ second: Layout, _ destination: Layout) throws
+        -> Primitive
+    {
+        try Primitive("compile a product of matrices", library) { description, attributes in
+            finetune_product(
+                &description, library.engine, attributes, first.handle, second.handle, destination.handle)
         }
     }
 
