@@ -25,7 +25,7 @@ extension CompiledTraining {
 
         let x = try reordered(step.input, to: sourceLayout, step)
         let filterSet = try makeFilters(convolution, shapes, step)
-        let packed = try filterSet.packed(try shapes.plain(), weightLayout)
+        let packed = try filterSet.packed(shapes.filters, weightLayout)
         var y = builder.newBuffer(layout.byteCount)
         var arguments = [
             (DNNL_ARG_SRC, x, sourceLayout), (DNNL_ARG_WEIGHTS, packed, weightLayout),
@@ -104,13 +104,13 @@ extension CompiledTraining {
     private func addInputGradient(_ pass: ConvolutionPass) throws -> ProgramBuilder.Operand {
         let dx = builder.newBuffer(pass.sourceLayout.byteCount)
         if let product = pass.products?.input {
-            let packed = try pass.filters.packed(product.plainFilters, try product.filterLayout())
+            let packed = try pass.filters.packed(product.shape, try product.filterLayout())
             try product.add(to: builder, pass.step.name, dy: pass.dy, packed, dx: dx)
             return dx
         }
         let primitive = try pass.kernels.backwardData()
         let weightLayout = try primitive.layout(dnnl_query_weights_md)
-        let packed = try pass.filters.packed(try pass.shapes.plain(), weightLayout)
+        let packed = try pass.filters.packed(pass.shapes.filters, weightLayout)
         try builder.add(
             pass.step.name, primitive,
             [
@@ -126,31 +126,35 @@ extension CompiledTraining {
         let parameters: ConvolutionParameters?
         let learns: Bool
         let bias: ProgramBuilder.Operand
-        /// The filters in a layout, given how they lie row-major.
-        let packed: (Layout, Layout) throws -> ProgramBuilder.Operand
+        /// The filters in a layout of the given dimensions.
+        let packed: ([Int], Layout) throws -> ProgramBuilder.Operand
     }
 
     private func makeFilters(_ convolution: FoldedConvolution, _ shapes: FoldedConvolution.Shapes, _ step: Step)
         throws -> Filters
     {
-        let plain = try shapes.plain()
         guard let parameters = parameters(of: convolution), learns(convolution) else {
             return Filters(
                 parameters: nil, learns: false,
                 bias: try builder.pack("\(step.name) bias", try shapes.bias(), try shapes.bias()) {
                     convolution.foldedBias()
                 },
-                packed: { [builder] plain, layout in
-                    try builder.pack("\(step.name) filters", plain, layout) { convolution.foldedWeight() }
+                packed: { [builder] dimensions, layout in
+                    try builder.pack("\(step.name) filters", try Layout(dimensions, dnnl_f32, .plain), layout) {
+                        convolution.foldedWeight()
+                    }
                 })
         }
         let bias = builder.newFixed(convolution.filters * 4)
+        let type = parameters.folds ? precision.dataType : dnnl_f32
         var folded = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weight))
-        if parameters.normalization != nil { folded = builder.newBuffer(plain.byteCount) }
-        builder.addLoop([folded, bias]) { parameters.fold(into: $0[0].floats, bias: $0[1].floats) }
+        if parameters.folds { folded = builder.newBuffer(try Layout(shapes.filters, type, .plain).byteCount) }
+        builder.addLoop([folded, bias]) { parameters.fold(into: $0[0], isHalf: type == dnnl_bf16, bias: $0[1].floats) }
         return Filters(
             parameters: parameters, learns: true, bias: bias,
-            packed: { [builder] in try builder.reordered(step.name, folded, $0, to: $1) })
+            packed: { [builder, folded] dimensions, layout in
+                try builder.reordered(step.name, folded, try Layout(dimensions, type, .plain), to: layout)
+            })
     }
 
     private func learns(_ convolution: FoldedConvolution) -> Bool {

@@ -25,8 +25,13 @@ struct ConvolutionParameters {
         func inverseDeviation(_ filter: Int) -> Double { 1 / (Double(variance[filter]) + epsilon).squareRoot() }
     }
 
-    /// Writes `w·s` (unless `foldedWeight` is the weight itself) and `(b − μ)·s + β`.
-    func fold(into foldedWeight: UnsafeMutablePointer<Float>, bias foldedBias: UnsafeMutablePointer<Float>) {
+    /// Whether folded filters are others than the weight.
+    var folds: Bool { normalization != nil }
+
+    /// Writes `w·s`, where it folds, and `(b − μ)·s + β`.
+    ///
+    /// - Parameter isHalf: Whether folded filters are rounded to bfloat16; they are floats otherwise.
+    func fold(into foldedWeight: UnsafeMutableRawPointer, isHalf: Bool, bias foldedBias: UnsafeMutablePointer<Float>) {
         guard let normalization else {
             for filter in 0..<filters { foldedBias[filter] = bias?[filter] ?? 0 }
             return
@@ -36,7 +41,13 @@ struct ConvolutionParameters {
                 let factor = Double(normalization.gamma[filter]) * normalization.inverseDeviation(filter)
                 let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
                 foldedBias[filter] = Float(shift * factor + Double(normalization.beta[filter]))
-                RowKernels.scale(weight + filter * size, by: Float(factor), size, into: foldedWeight + filter * size)
+                let (source, place) = (weight + filter * size, filter * size)
+                if isHalf {
+                    let halves = foldedWeight.assumingMemoryBound(to: UInt16.self)
+                    RowKernels.scale(source, by: Float(factor), size, into: halves + place)
+                } else {
+                    RowKernels.scale(source, by: Float(factor), size, into: foldedWeight.floats + place)
+                }
             }
         }
     }

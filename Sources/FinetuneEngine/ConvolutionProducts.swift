@@ -84,18 +84,17 @@ struct FilterProduct {
 
 /// The gradient by the input of a convolution whose windows are pixels.
 struct InputProduct {
-    /// The filters as they are kept: a matrix `[filters, channels]` of floats.
-    let plainFilters: Layout
+    /// The filters as a matrix: `[filters, channels]`.
+    let shape: [Int]
     private let product: Primitive
     private let image, result: Layout
 
     /// Nil where no tiles are multiplied.
     init?(_ library: OneDNN, _ windows: Windows, filters: Int) throws {
-        plainFilters = try Layout([filters, windows.channels], dnnl_f32, .plain)
+        shape = [filters, windows.channels]
         image = try Layout([windows.count, filters], dnnl_bf16, .plain)
         result = try Layout([windows.count, windows.channels], dnnl_bf16, .plain)
-        product = try Primitive.product(
-            library, image, try Layout([filters, windows.channels], dnnl_bf16, .any), result)
+        product = try Primitive.product(library, image, try Layout(shape, dnnl_bf16, .any), result)
         guard product.isTiled else { return nil }
     }
 

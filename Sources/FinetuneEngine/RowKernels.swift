@@ -42,6 +42,13 @@ enum RowKernels {
         for index in 0..<count { y[index] = x[index] * factor }
     }
 
+    /// The same, rounded to bfloat16.
+    static func scale(
+        _ x: UnsafePointer<Float>, by factor: Float, _ count: Int, into y: UnsafeMutablePointer<UInt16>
+    ) {
+        for index in 0..<count { y[index] = BFloat16.bits(of: x[index] * factor) }
+    }
+
     /// The sum of products, in eight partial sums that take turns.
     static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Double {
         var sums = SIMD8<Float>(repeating: 0)

@@ -1,5 +1,7 @@
 // Numbers in fewer bits. Plain arithmetic on bits, which the compiler turns into vector instructions on any processor.
 
+internal import FinetuneEngine
+
 extension FeatureStore {
     /// How a number is kept.
     package enum Element: String, Sendable, CaseIterable {
@@ -21,7 +23,7 @@ extension FeatureStore {
         case .float16:
             for index in values.indices { values[index] = Element.fromFloat16(Element.toFloat16(values[index])) }
         case .bfloat16:
-            for index in values.indices { values[index] = Element.fromBFloat16(Element.toBFloat16(values[index])) }
+            for index in values.indices { values[index] = BFloat16.value(of: BFloat16.bits(of: values[index])) }
         }
     }
 }
@@ -34,7 +36,7 @@ extension FeatureStore.Element {
         switch self {
         case .float32: for index in values.indices { words[index] = values[index].bitPattern.littleEndian }
         case .float16: for index in values.indices { halves[index] = Self.toFloat16(values[index]).littleEndian }
-        case .bfloat16: for index in values.indices { halves[index] = Self.toBFloat16(values[index]).littleEndian }
+        case .bfloat16: for index in values.indices { halves[index] = BFloat16.bits(of: values[index]).littleEndian }
         }
     }
 
@@ -48,7 +50,7 @@ extension FeatureStore.Element {
         case .float16:
             for index in values.indices { values[index] = Self.fromFloat16(UInt16(littleEndian: halves[index])) }
         case .bfloat16:
-            for index in values.indices { values[index] = Self.fromBFloat16(UInt16(littleEndian: halves[index])) }
+            for index in values.indices { values[index] = BFloat16.value(of: UInt16(littleEndian: halves[index])) }
         }
     }
 
@@ -71,14 +73,4 @@ extension FeatureStore.Element {
         let bits = magnitude < 0x400 ? small : magnitude << 13 &+ rebias
         return Float(bitPattern: bits | UInt32(half & 0x8000) << 16)
     }
-
-    @inline(__always) static func toBFloat16(_ value: Float) -> UInt16 {
-        let bits = value.bitPattern
-        let rounded = (bits &+ 0x7fff &+ (bits >> 16 & 1)) >> 16
-        // Without the bit, a NaN whose upper half has no mantissa would become an infinity.
-        let quiet = bits >> 16 | 0x40
-        return UInt16(truncatingIfNeeded: bits & 0x7fff_ffff > 0x7f80_0000 ? quiet : rounded)
-    }
-
-    @inline(__always) static func fromBFloat16(_ half: UInt16) -> Float { Float(bitPattern: UInt32(half) << 16) }
 }
