@@ -104,7 +104,7 @@ extension CompiledTraining {
     private func addInputGradient(_ pass: ConvolutionPass) throws -> ProgramBuilder.Operand {
         let dx = builder.newBuffer(pass.sourceLayout.byteCount)
         if let product = pass.products?.input {
-            let packed = try pass.filters.packed(product.shape, try product.filterLayout())
+            let packed = try pass.filters.packed(product.shape, product.filterLayout)
             try product.add(to: builder, pass.step.name, dy: pass.dy, packed, dx: dx)
             return dx
         }

@@ -196,25 +196,33 @@ package actor TrainingProgram {
                 optimizer: optimizer, rate: rate * rule.rateFactor, rule: rule, step: steps[entry.name] ?? 1)
             let w = parameters.values + entry.offset
             let g = gradients.values + entry.offset
-            let old = measures ? Array(UnsafeBufferPointer(start: w, count: entry.count)) : []
             let operands = OptimizerKernel.Operands(
                 values: w.lanes, gradients: UnsafePointer(g.lanes),
                 memories: memories.map { ($0.values + entry.offset).lanes },
                 anchor: rule.pull > 0 ? anchor.map { UnsafePointer(($0.values + entry.offset).lanes) } : nil)
             let mean = average.map { $0.values + entry.offset }
             let width = OptimizerKernel.Lanes.scalarCount
-            ParallelLoop.run((entry.count + width - 1) / width, grain: 2048) { range in
-                kernel.run(operands.dropping(range.lowerBound), count: range.count)
-                if let mean {
-                    let (first, count) = (range.lowerBound * width, range.count * width)
-                    RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), count)
+            // Chunks are added up in their order, whichever thread has them.
+            let (lanes, grain) = ((entry.count + width - 1) / width, 2048)
+            var lengths = [StepNorms](repeating: StepNorms(), count: measures ? (lanes + grain - 1) / grain : 0)
+            lengths.withUnsafeMutableBufferPointer { lengths in
+                ParallelLoop.run(lanes, grain: grain) { range in
+                    let first = range.lowerBound * width
+                    let count = min(range.count * width, entry.count - first)
+                    let old = measures ? Array(UnsafeBufferPointer(start: w + first, count: count)) : []
+                    kernel.run(operands.dropping(range.lowerBound), count: range.count)
+                    if let mean {
+                        RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), count)
+                    }
+                    if measures {
+                        lengths[range.lowerBound / grain] = StepNorms(
+                            gradient: RowKernels.dot(g + first, g + first, count),
+                            value: RowKernels.dot(old, old, count),
+                            update: RowKernels.squaredDistance(w + first, old, count))
+                    }
                 }
             }
-            if measures {
-                norms[entry.name] = StepNorms(
-                    gradient: RowKernels.dot(g, g, entry.count), value: RowKernels.dot(old, old, entry.count),
-                    update: RowKernels.squaredDistance(w, old, entry.count))
-            }
+            if measures { norms[entry.name] = lengths.reduce(StepNorms(), +) }
         }
         if let averageStatistics {
             let (kept, new) = (Float(averageKept), Float(1 - averageKept))

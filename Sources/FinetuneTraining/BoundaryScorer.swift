@@ -37,14 +37,26 @@ struct BoundaryScorer {
         let dataset = values.dataset
         let own = ranks.rows(of: items.count)
         var numbers: [Double] = []
-        for start in stride(from: own.lowerBound, to: own.upperBound, by: batch) {
-            let chunk = Array(items[start..<min(start + batch, own.upperBound)])
-            numbers += Softmax.probabilities(try await program.run(values.inputs(chunk, .plain, scaling))).joined()
+        let pieces = stride(from: own.lowerBound, to: own.upperBound, by: batch).map {
+            Array(items[$0..<min($0 + batch, own.upperBound)])
+        }
+        var images = try await inputs(pieces.first)
+        for number in pieces.indices {
+            // The next images are read while these are computed.
+            let following = number + 1 < pieces.count ? pieces[number + 1] : nil
+            async let next = inputs(following)
+            if let images { numbers += Softmax.probabilities(try await program.run(images)).joined() }
+            images = try await next
         }
         let all = ranks.gather(numbers).flatMap(\.self)
         let classes = all.count / max(items.count, 1)
         let probabilities = items.indices.map { Array(all[$0 * classes..<($0 + 1) * classes]) }
         return Evaluation(
             probabilities: probabilities, labels: items.map { dataset.items[$0].label ?? 0 }, classes: dataset.classes)
+    }
+
+    private func inputs(_ items: [Int]?) async throws -> Tensor? {
+        guard let items else { return nil }
+        return try await values.inputs(items, .plain, scaling)
     }
 }
