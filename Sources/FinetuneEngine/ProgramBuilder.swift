@@ -136,8 +136,8 @@ final class ProgramBuilder {
     }
 
     /// `pack` for integers.
-    func pack(_ name: String, integers: [Int8], _ from: Layout, _ to: Layout) throws -> Operand {
-        try pack(name, to) { try integers.withUnsafeBytes { try packed($0.baseAddress, from, to) } }
+    func pack(_ name: String, integers: () -> [Int8], _ from: Layout, _ to: Layout) throws -> Operand {
+        try pack(name, to) { try integers().withUnsafeBytes { try packed($0.baseAddress, from, to) } }
     }
 
     private func pack(_ name: String, _ layout: Layout, _ make: () throws -> AlignedBytes) throws -> Operand {

@@ -65,10 +65,9 @@ struct QuantizationPlan {
 
 /// The filters of a convolution as integers, each filter with a scale of its own.
 struct QuantizedFilters {
-    /// In the order of the filters' floats.
-    let integers: [Int8]
     /// `[filters]`; a filter is about `integers · scale`.
     let scales: [Float]
+    private let weight: Tensor
 
     /// - Parameters:
     ///   - weight: Shape `[filters, channels, height, width]`.
@@ -78,50 +77,65 @@ struct QuantizedFilters {
         let filters = weight.shape[0]
         let pixels = weight.shape[2] * weight.shape[3]
         let size = weight.count / max(filters, 1)
-        var scales = [Float](repeating: 1, count: filters)
-        integers = [Int8](unsafeUninitializedCapacity: weight.count) { integers, written in
+        scales = [Float](unsafeUninitializedCapacity: filters) { scales, written in
             weight.withUnsafeBufferPointer { values in
-                scales.withUnsafeMutableBufferPointer { scales in
-                    nonisolated(unsafe) let (scales, integers) = (scales, integers)
-                    ParallelLoop.run(filters, grain: max(1, 16384 / max(size, 1))) { range in
-                        for filter in range {
-                            let values = UnsafeBufferPointer(rebasing: values[filter * size..<(filter + 1) * size])
-                            let largest = Self.largest(values, pixels: pixels, hasWideSums: hasWideSums)
-                            let scale = largest > 0 ? largest / 127 : 1
-                            scales[filter] = scale
-                            for index in 0..<size {
-                                let level = (values[index] / scale).wholeNearby
-                                integers[filter * size + index] = Int8(max(-127, min(127, level)))
-                            }
+                nonisolated(unsafe) let scales = scales
+                ParallelLoop.run(filters, grain: Self.grain(size)) { range in
+                    for filter in range {
+                        let values = UnsafeBufferPointer(rebasing: values[filter * size..<(filter + 1) * size])
+                        let largest = Self.largest(values, pixels: pixels, hasWideSums: hasWideSums)
+                        scales[filter] = largest > 0 ? largest / 127 : 1
+                    }
+                }
+            }
+            written = filters
+        }
+        self.weight = weight
+    }
+
+    /// The integers, in the order of the filters' floats.
+    func integers() -> [Int8] {
+        let size = weight.count / max(scales.count, 1)
+        return [Int8](unsafeUninitializedCapacity: weight.count) { integers, written in
+            weight.withUnsafeBufferPointer { values in
+                nonisolated(unsafe) let integers = integers
+                ParallelLoop.run(scales.count, grain: Self.grain(size)) { range in
+                    for filter in range {
+                        let scale = scales[filter]
+                        for index in filter * size..<(filter + 1) * size {
+                            integers[index] = max(-127, min(127, values[index] / scale)).nearestInteger
                         }
                     }
                 }
             }
             written = weight.count
         }
-        self.scales = scales
     }
+
+    /// Filters that one thread takes at a time: some 16,000 numbers.
+    private static func grain(_ size: Int) -> Int { max(1, 16384 / max(size, 1)) }
 
     /// The magnitude that becomes 127: that of the largest number, or of what two neighbouring channels can add up to.
     ///
     /// Of two numbers of one sign that is their sum's; of others the sum's is no larger than theirs.
     private static func largest(_ filter: UnsafeBufferPointer<Float>, pixels: Int, hasWideSums: Bool) -> Float {
-        var largest: Float = 0
-        func look(at value: Float) {
-            let magnitude = abs(value)
-            if magnitude > largest, magnitude < .infinity { largest = magnitude }
-        }
-        for value in filter { look(at: value) }
+        var largest = RowKernels.largestMagnitude(filter)
         guard !hasWideSums else { return largest }
         for first in stride(from: 0, through: filter.count - 2 * pixels, by: 2 * pixels) {
-            for index in first..<first + pixels { look(at: filter[index] + filter[index + pixels]) }
+            for index in first..<first + pixels {
+                let magnitude = abs(filter[index] + filter[index + pixels])
+                if magnitude > largest, magnitude < .infinity { largest = magnitude }
+            }
         }
         return largest
     }
 }
 
 extension Float {
-    /// The nearest whole number, an even one of two as near, of numbers below 2²²: `rounded()` without the call that it
-    /// is where the processor's instructions are not known.
-    fileprivate var wholeNearby: Float { (self + 12_582_912) - 12_582_912 }
+    /// The nearest whole number, an even one of two as near, of numbers from −128 to 127: without the call that
+    /// `rounded()` is where the processor's instructions are not known.
+    fileprivate var nearestInteger: Int8 {
+        // 3·2²² leaves no bits for a fraction, and the lowest eight are the number in two's complement.
+        Int8(truncatingIfNeeded: (self + 12_582_912).bitPattern)
+    }
 }

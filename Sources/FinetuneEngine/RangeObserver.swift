@@ -18,12 +18,8 @@ package struct MagnitudeHistogram: Sendable, Equatable {
 
     /// Counts numbers; zeros, which every scale keeps, and what is not finite are passed over.
     package mutating func add(_ values: UnsafeBufferPointer<Float>) {
-        var largest: Float = 0
-        for value in values {
-            let magnitude = abs(value)
-            if magnitude > largest, magnitude < .infinity { largest = magnitude }
-            if value < 0 { hasNegatives = true }
-        }
+        let largest = RowKernels.largestMagnitude(values)
+        hasNegatives = hasNegatives || Self.hasNegatives(values)
         while largest >= Float(Self.binCount) * width { widen(to: exponent + 1) }
         let inverse = 1 / width
         counts.withUnsafeMutableBufferPointer { counts in
@@ -33,6 +29,16 @@ package struct MagnitudeHistogram: Sendable, Equatable {
                 counts[min(Int(magnitude * inverse), Self.binCount - 1)] &+= 1
             }
         }
+    }
+
+    private static func hasNegatives(_ values: UnsafeBufferPointer<Float>) -> Bool {
+        // Without a way out, the compiler makes vectors of it. A zero has no magnitude, whatever its sign.
+        var magnitudes: UInt32 = 0
+        for value in values {
+            let bits = value.bitPattern
+            magnitudes |= (0 &- bits >> 31) & bits
+        }
+        return magnitudes & 0x7fff_ffff != 0
     }
 
     /// Adds what another one counted.

@@ -63,6 +63,18 @@ enum RowKernels {
         return sum
     }
 
+    /// The largest magnitude among finite numbers; 0 where there are none.
+    static func largestMagnitude(_ x: UnsafeBufferPointer<Float>) -> Float {
+        // The bits of magnitudes are in the order of the numbers, and of integers the compiler makes vectors.
+        let infinity = Int32(bitPattern: Float.infinity.bitPattern)
+        var largest: Int32 = 0
+        for value in x {
+            let bits = Int32(bitPattern: value.bitPattern) & .max
+            largest = max(largest, bits < infinity ? bits : 0)
+        }
+        return Float(bitPattern: UInt32(bitPattern: largest))
+    }
+
     static func add(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>
     ) {

@@ -8,9 +8,9 @@ internal import FinetuneFiles
 package import FinetuneModels
 
 extension QuantizationRecord {
-    /// Images on which ranges are measured: 200, of small sets a quarter, so that measuring does not take longer than what
+    /// Images on which ranges are measured: 200, of small sets a sixth, so that measuring does not take longer than what
     /// it is for; but 64 where there are so many.
-    private static func count(of all: Int) -> Int { min(all, max(64, min(200, all / 4))) }
+    private static func count(of all: Int) -> Int { min(all, max(64, min(200, all / 6))) }
     /// Of these, the first ones' features are computed in fp32 and in int8.
     private static let compared = 16
 

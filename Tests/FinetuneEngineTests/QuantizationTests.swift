@@ -78,14 +78,14 @@ import Testing
         var numbers = Numbers(seed: 5)
         let weight = Tensor(shape: [6, 8, 3, 3], values: (0..<6 * 72).map { _ in numbers.next() })
         let filters = QuantizedFilters(weight, hasWideSums: hasWideSums)
-        let values = weight.values
-        for (index, integer) in filters.integers.enumerated() {
+        let (values, integers) = (weight.values, filters.integers())
+        for (index, integer) in integers.enumerated() {
             let scale = filters.scales[index / 72]
             let difference = abs(values[index] - Float(integer) * scale)
             #expect(difference <= scale * 0.5001)
         }
         for filter in 0..<6 {
-            let own = filters.integers[filter * 72..<(filter + 1) * 72].map { Int($0) }
+            let own = integers[filter * 72..<(filter + 1) * 72].map { Int($0) }
             if hasWideSums { #expect(own.map(abs).max() == 127) }
             for channel in stride(from: 0, to: 8, by: 2) where !hasWideSums {
                 for pixel in 0..<9 {
