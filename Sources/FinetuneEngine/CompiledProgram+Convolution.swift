@@ -165,7 +165,8 @@ extension CompiledProgram {
         try makeIntegers(step.input, read, step)
         let weightLayout = try primitive.layout(dnnl_query_weights_md)
         let weights = try builder.pack(
-            "\(step.name) integers", integers: weight.integers, try Layout(shapes.filters, dnnl_s8, .plain), weightLayout)
+            "\(step.name) integers", integers: weight.integers, try Layout(shapes.filters, dnnl_s8, .plain),
+            weightLayout)
         let bias = try builder.pack("\(step.name) scaled bias", try shapes.bias(), try shapes.bias()) {
             let bias = convolution.foldedBias()
             let values = zip(bias.values, weight.scales).map { $0 / (Factors.leaveBias ? scale : read.scale * $1) }

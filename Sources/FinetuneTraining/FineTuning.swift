@@ -129,13 +129,20 @@ struct FineTuning {
         let measured = max(4, (count + 3) / 4)
         var clock = ContinuousClock.now
         try await session.share(order, view, report)
-        while progress.step < count {
+        let reader = BatchReader(session, dataset, settings)
+        @Sendable func read(_ step: Int) async throws -> BatchReader.Batch? {
+            guard step < count else { return nil }
+            let items = Array(order[step * batch..<min((step + 1) * batch, order.count)])
+            return try await reader.read(items, view, mixingBy: Self.mixingStream &+ UInt64(epoch * count + step))
+        }
+        var coming = try await read(progress.step)
+        while let current = coming {
             agreeOnTime()
-            let items = Array(order[progress.step * batch..<min((progress.step + 1) * batch, order.count)])
-            let number = UInt64(epoch * count + progress.step)
-            let result = try await evaluate(
-                items, view, session, mixingBy: Self.mixingStream &+ number,
-                dropoutKey: settings.seed &+ number << 32)
+            let step = progress.step
+            // The next images are read while these are computed.
+            async let next = read(step + 1)
+            let number = UInt64(epoch * count + step)
+            let result = try await session.evaluate(current, dropoutKey: settings.seed &+ number << 32)
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
             let measures = (progress.step + 1) % measured == 0 || progress.step + 1 == count
@@ -143,9 +150,9 @@ struct FineTuning {
                 rate: rate(done / total), averageKept: averageKept(after: done), measures: measures)
             if measures { meter.add(norms, await session.program.units) }
             progress.step += 1
-            progress.sums.loss += result.loss * Double(items.count)
+            progress.sums.loss += result.loss * Double(current.rows.of)
             progress.sums.hits += result.hits
-            progress.sums.images += items.count
+            progress.sums.images += current.rows.of
             let now = ContinuousClock.now
             progress.sums.seconds += seconds(now - clock)
             clock = now
@@ -159,32 +166,10 @@ struct FineTuning {
                 try await keep(session, isDue: false)
                 clock = .now
             }
+            coming = try await next
         }
         try await finishEpoch(phase, session, rate: rate(Double(epoch * count + progress.step) / total), meter.health)
         try await stopIfAsked(session)
-    }
-
-    /// Loss and gradients of a batch, of which each rank computes its rows. Collective.
-    ///
-    /// - Parameter stream: Of the random numbers that decide what is mixed with what; nil mixes nothing.
-    private func evaluate(
-        _ items: [Int], _ view: ImageView, _ session: TrainingSession, mixingBy stream: UInt64? = nil,
-        dropoutKey: UInt64
-    ) async throws -> TrainingProgram.Result {
-        let rows = session.ranks.rows(of: items.count)
-        var (images, wanted): (Tensor, Tensor)
-        if let stream, steps.mixing.isOn {
-            // A partner may be another rank's, so each looks at the whole batch.
-            var random = RandomNumbers(seed: settings.seed, stream: stream)
-            (images, wanted) = steps.mixing.apply(
-                try await session.inputs(items, view), session.order, targets(items), &random)
-            if rows.count < items.count { (images, wanted) = (images.rows(Array(rows)), wanted.rows(Array(rows))) }
-        } else {
-            let own = Array(items[rows])
-            (images, wanted) = (try await session.inputs(own, view), targets(own))
-        }
-        return try await session.program.evaluate(
-            images, targets: wanted, dropoutKey: dropoutKey, rows: (rows.lowerBound, items.count))
     }
 
     private mutating func finishEpoch(
@@ -230,18 +215,6 @@ struct FineTuning {
         let batch = session.batch
         let isLive = session.plan.rows.contains { $0.normalization == .train }
         return isLive ? training.count / batch : (training.count + batch - 1) / batch
-    }
-
-    /// What is wanted of some items: their labels, smoothed as `torch.nn.CrossEntropyLoss(label_smoothing=…)` does.
-    private func targets(_ items: [Int]) -> Tensor {
-        let classes = dataset.classes.count
-        let spread = steps.labelSmoothing / Double(classes)
-        return Tensor(shape: [items.count, classes]) { values in
-            values.update(repeating: Float(spread))
-            for (row, item) in items.enumerated() {
-                values[row * classes + (dataset.items[item].label ?? 0)] = Float(1 - steps.labelSmoothing + spread)
-            }
-        }
     }
 
     /// The learning rate when a share of the steps, or of the time that there is, has gone.
@@ -327,12 +300,13 @@ struct FineTuning {
         let turn = min(RateSearch.batches, stepsPerEpoch(session))
         var losses: [Double] = []
         let rates = RateSearch.rates(for: steps.optimizer)
+        let reader = BatchReader(session, dataset, settings)
         for (step, rate) in rates.enumerated() {
             if context.shouldStop() { break }
             let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
-            let result = try await evaluate(
-                items, session.view(epoch: 0), session, dropoutKey: settings.seed &- UInt64(step + 1))
+            let result = try await session.evaluate(
+                try await reader.read(items, session.view(epoch: 0)), dropoutKey: settings.seed &- UInt64(step + 1))
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)
             await session.program.update(rate: rate)
