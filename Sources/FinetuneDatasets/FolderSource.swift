@@ -37,6 +37,7 @@ struct FolderSource {
             guard let name = names.first(where: folders.contains) else { continue }
             let (found, members) = try readClasses(name, try subfolders(name), known: classes)
             classes = classes ?? found
+            items.reserveCapacity(items.count + members.count)
             for var item in members {
                 item.part = part
                 items.append(item)
@@ -51,7 +52,7 @@ struct FolderSource {
     {
         let classes = known ?? names
         try remarkStrays(folder)
-        var items: [ImageDataset.Item] = []
+        var members: [(label: Int, folder: String, files: [String])] = []
         for name in names {
             guard let label = classes.firstIndex(of: name) else {
                 throw DatasetError.unusable(
@@ -64,7 +65,13 @@ struct FolderSource {
             if files.isEmpty {
                 remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))
             }
-            items += files.map { .init(name: $0, label: label, source: .named(folder: inside)) }
+            members.append((label, inside, files))
+        }
+        // A list that grows leaves behind what it was copied from, and there may be millions of items.
+        var items: [ImageDataset.Item] = []
+        items.reserveCapacity(members.reduce(0) { $0 + $1.files.count })
+        for (label, folder, files) in members {
+            for name in files { items.append(.init(name: name, label: label, source: .named(folder: folder))) }
         }
         return (classes, items)
     }

@@ -10,19 +10,34 @@ package struct ImageDataset: Sendable {
         package var name: String {
             if case .named(let folder) = source, !folder.isEmpty { "\(folder)/\(ownName)" } else { ownName }
         }
-        private let ownName: String
         /// Index into `classes`; nil where it is unknown.
-        package var label: Int?
+        package var label: Int? {
+            get { knownLabel < 0 ? nil : Int(knownLabel) }
+            set { knownLabel = newValue.map { Int32($0) } ?? -1 }
+        }
+        /// What must not stand on two sides: an animal, a patient, a camera.
+        package var group: String? {
+            get { knownGroup?.name }
+            set { knownGroup = newValue.map(Group.init) }
+        }
+        // In this order, and with small parts, an item has 48 bytes.
+        private let ownName: String
+        var source: Source
         /// The split that the data set itself assigns.
         package var part: Split.Part?
-        /// What must not stand on two sides: an animal, a patient, a camera.
-        package var group: String?
-        var source: Source
+        private var knownLabel: Int32 = -1
+        private var knownGroup: Group?
+
+        private final class Group: Sendable {
+            let name: String
+
+            init(_ name: String) { self.name = name }
+        }
 
         /// - Parameter name: The whole name, or what of it lies below the folder that `source` names.
         init(name: String, label: Int? = nil, part: Split.Part? = nil, group: String? = nil, source: Source) {
-            ownName = name
-            (self.label, self.part, self.group, self.source) = (label, part, group, source)
+            (ownName, self.source, self.part) = (name, source, part)
+            (self.label, self.group) = (label, group)
         }
     }
 

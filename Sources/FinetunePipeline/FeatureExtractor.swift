@@ -162,11 +162,13 @@ package struct FeatureExtractor: Sendable {
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in },
         consume: ([Chunk]) throws -> Void
     ) async throws -> (skipped: [Skipped], cost: Cost) {
-        let items = items ?? Array(dataset.items.indices)
+        let total = items?.count ?? dataset.items.count
         var skipped: [Skipped] = []
         var cost = Cost()
-        try await LaneStream.run(pieces: pieces(items.count), lanes: lanes.count) { [lanes, batch] number, lane in
-            let piece = Self.piece(number, of: items, batch)
+        try await LaneStream.run(pieces: pieces(total), lanes: lanes.count) { [lanes, batch] number, lane in
+            // A list of all items would be another number for each.
+            let places = number * batch..<min((number + 1) * batch, total)
+            let piece = items.map { $0[places] } ?? Array(places)[...]
             var chunks: [Chunk] = []
             for view in views {
                 let chunk = try await lanes[lane].values(of: piece, in: dataset, view: view, hashes: hashes)
@@ -180,7 +182,7 @@ package struct FeatureExtractor: Sendable {
             skipped += chunks[0].skipped
             for chunk in chunks { cost += chunk.cost }
             if !chunks[0].items.isEmpty { try consume(chunks) }
-            try progress(min((number + 1) * batch, items.count), items.count)
+            try progress(min((number + 1) * batch, total), total)
         }
         return (skipped, cost)
     }
