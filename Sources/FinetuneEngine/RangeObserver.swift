@@ -112,7 +112,7 @@ final class RangeObserver {
                     let place = image * size + index * step
                     sample[index] =
                         precision == .bf16
-                        ? Float(bitPattern: UInt32(values.load(fromByteOffset: place * 2, as: UInt16.self)) << 16)
+                        ? BFloat16.value(of: values.load(fromByteOffset: place * 2, as: UInt16.self))
                         : values.load(fromByteOffset: place * 4, as: Float.self)
                 }
                 histograms[name, default: MagnitudeHistogram()].add(UnsafeBufferPointer(sample))

@@ -138,8 +138,10 @@ package struct FeatureExtractor: Sendable {
 
     private func pieces(_ count: Int) -> Int { (count + batch - 1) / batch }
 
-    private static func piece(_ number: Int, of items: [Int], _ batch: Int) -> ArraySlice<Int> {
-        items[number * batch..<min((number + 1) * batch, items.count)]
+    /// - Parameter items: Nil for all of `count`, of which a list would be another number for each.
+    private static func piece(_ number: Int, of items: [Int]?, _ count: Int, _ batch: Int) -> ArraySlice<Int> {
+        let places = number * batch..<min((number + 1) * batch, count)
+        return items.map { $0[places] } ?? Array(places)[...]
     }
 
     /// Gives the values of the chosen items to `consume`, batch by batch and in order.
@@ -166,9 +168,7 @@ package struct FeatureExtractor: Sendable {
         var skipped: [Skipped] = []
         var cost = Cost()
         try await LaneStream.run(pieces: pieces(total), lanes: lanes.count) { [lanes, batch] number, lane in
-            // A list of all items would be another number for each.
-            let places = number * batch..<min((number + 1) * batch, total)
-            let piece = items.map { $0[places] } ?? Array(places)[...]
+            let piece = Self.piece(number, of: items, total, batch)
             var chunks: [Chunk] = []
             for view in views {
                 let chunk = try await lanes[lane].values(of: piece, in: dataset, view: view, hashes: hashes)
@@ -228,17 +228,17 @@ package struct FeatureExtractor: Sendable {
         _ extractors: [FeatureExtractor], from dataset: ImageDataset, ranks: Ranks = .alone,
         progress: (_ done: Int, _ total: Int) throws -> Void = { _, _ in }
     ) async throws -> Filled {
-        let items = Array(dataset.items.indices)
+        let count = dataset.items.count
         let batch = extractors.map(\.batch).max() ?? 1
         let lanes = extractors.map(\.lanes.count).min() ?? 1
-        let pieces = (items.count + batch - 1) / batch
+        let pieces = (count + batch - 1) / batch
         var filled = Filled(extractors: extractors.count)
         try await Deal.run(pieces, among: ranks) { deal in
             try await LaneStream.run(pieces: pieces, lanes: lanes) { _, lane in
                 guard let piece = try await deal.next() else { return Filled(extractors: extractors.count) }
                 let stores = extractors.compactMap(\.store)
                 let (images, skipped, load) = await extractors[0].lanes[lane].prepare(
-                    Self.piece(piece, of: items, batch), dataset
+                    Self.piece(piece, of: nil, count, batch), dataset
                 ) { hash in stores.allSatisfy { $0.contains(hash, view: 0) } }
                 var networks: [ProcessTime] = []
                 for extractor in extractors {
@@ -250,7 +250,7 @@ package struct FeatureExtractor: Sendable {
                 return Filled(images, skipped, FillCost(load: load, networks: networks))
             } consume: { _, piece in
                 filled.append(piece, sharedBy: lanes)
-                try progress(min(deal.dealt * batch, items.count), items.count)
+                try progress(min(deal.dealt * batch, count), count)
             }
         }
         for store in extractors.compactMap(\.store) { try store.join(ranks) }
