@@ -216,8 +216,10 @@ extension FoldedConvolution {
         func packed(_ type: dnnl_data_type_t? = nil) throws -> Layout {
             try Layout(filters, type ?? precision.dataType, .any)
         }
-        /// As weights are kept: floats, row-major.
+        /// As tensors are: floats, row-major.
         func plain() throws -> Layout { try Layout(filters, dnnl_f32, .plain) }
+        /// As `ParameterMemory` keeps them.
+        func kept(_ type: dnnl_data_type_t) throws -> Layout { try Layout(filters, type, .channelsLast) }
         func bias() throws -> Layout { try Layout([count], dnnl_f32, .plain) }
     }
 

@@ -78,7 +78,7 @@ extension CompiledTraining {
         let layout: Layout
     }
 
-    /// Adds what computes the gradients by the filters, row-major, and by the bias.
+    /// Adds what computes the gradients by the filters, as those are kept, and by the bias.
     private func addFilterGradient(
         _ pass: ConvolutionPass, filters: ProgramBuilder.Operand, bias: ProgramBuilder.Operand
     ) throws {
@@ -97,7 +97,7 @@ extension CompiledTraining {
                 (DNNL_ARG_DIFF_WEIGHTS, packed, gradientLayout),
                 (DNNL_ARG_DIFF_BIAS, bias, try pass.shapes.bias()),
             ])
-        _ = try builder.copied(name, packed, gradientLayout, to: try pass.shapes.plain(), at: filters)
+        _ = try builder.copied(name, packed, gradientLayout, to: try pass.shapes.kept(dnnl_f32), at: filters)
     }
 
     /// Adds what computes the gradient by the input, and returns where it is, in the input's layout.
@@ -148,12 +148,13 @@ extension CompiledTraining {
         let bias = builder.newFixed(convolution.filters * 4)
         let type = parameters.folds ? precision.dataType : dnnl_f32
         var folded = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weight))
-        if parameters.folds { folded = builder.newBuffer(try Layout(shapes.filters, type, .plain).byteCount) }
+        if parameters.folds { folded = builder.newBuffer(try shapes.kept(type).byteCount) }
         builder.addLoop([folded, bias]) { parameters.fold(into: $0[0], isHalf: type == dnnl_bf16, bias: $0[1].floats) }
         return Filters(
             parameters: parameters, learns: true, bias: bias,
             packed: { [builder, folded] dimensions, layout in
-                try builder.reordered(step.name, folded, try Layout(dimensions, type, .plain), to: layout)
+                let kept = try Layout(dimensions, type, dimensions.count == 2 ? .plain : .channelsLast)
+                return try builder.reordered(step.name, folded, kept, to: layout)
             })
     }
 

@@ -58,10 +58,11 @@ struct ConvolutionKernels {
             self.init(settings: settings, forward: plain, addsCopy: false)
             return
         }
+        // Among kernels that multiply tiles, the fastest of 1×1 adds to its destination only.
         let layout = try plain.layout(dnnl_query_dst_md)
         if residual.equals(layout),
             let adding = try? settings.forward(PostOperations(added: layout, activation: activation)), !adding.isSlow,
-            !adding.isMatrixProduct
+            !adding.isMatrixProduct, adding.kernel == plain.kernel || !plain.isTiled
         {
             self.init(settings: settings, forward: adding, addsCopy: false)
         } else {

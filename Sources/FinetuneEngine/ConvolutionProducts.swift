@@ -32,7 +32,6 @@ struct ConvolutionProducts {
 struct FilterProduct {
     private let windows: Windows
     private let product, sum: Primitive
-    private let filters: Int
     private let gradient, transposed, rows, ones, bias, image: Layout
 
     /// Nil where no tiles are multiplied.
@@ -46,14 +45,14 @@ struct FilterProduct {
         bias = try Layout([1, filters], dnnl_f32, .plain)
         product = try Primitive.product(library, transposed, rows, gradient)
         sum = try Primitive.product(library, ones, image, bias)
-        (self.windows, self.filters) = (windows, filters)
+        self.windows = windows
         guard product.isTiled, !sum.isSlow else { return nil }
     }
 
     /// Adds what computes it.
     ///
     /// - Parameters:
-    ///   - target: Where the gradient by the filters goes: floats `[filters, channels, height, width]`.
+    ///   - target: Where the gradient by the filters goes: floats `[filters, height, width, channels]`.
     ///   - biasTarget: Where that by the bias goes, floats.
     func add(
         to builder: ProgramBuilder, _ step: String, x: ProgramBuilder.Operand, dy: ProgramBuilder.Operand,
@@ -70,18 +69,9 @@ struct FilterProduct {
             matrix = builder.newBuffer(rows.byteCount)
             builder.addLoop([x, matrix]) { [windows] in windows.copy($0[0], to: $0[1]) }
         }
-        // A window's numbers are channels last, like the image's.
-        let isPlain = windows.arePlain
-        let sums = isPlain ? target : builder.newBuffer(gradient.byteCount)
         try builder.add(
             step, product,
-            [(DNNL_ARG_SRC, dy, transposed), (DNNL_ARG_WEIGHTS, matrix, rows), (DNNL_ARG_DST, sums, gradient)])
-        if !isPlain {
-            let shape = [filters, windows.channels, windows.height, windows.width]
-            _ = try builder.copied(
-                step, sums, try Layout(shape, dnnl_f32, .channelsLast), to: try Layout(shape, dnnl_f32, .plain),
-                at: target)
-        }
+            [(DNNL_ARG_SRC, dy, transposed), (DNNL_ARG_WEIGHTS, matrix, rows), (DNNL_ARG_DST, target, gradient)])
     }
 }
 
@@ -90,7 +80,7 @@ struct InputProduct {
     private let windows: Windows
     private let product: Primitive
     private let dy, columns: Layout
-    /// The dimensions in which the product's filters are packed, and how it wants them.
+    /// How it wants the filters, a matrix `[filters, window]`.
     let shape: [Int], filterLayout: Layout
 
     /// Nil where no tiles are multiplied.
@@ -98,12 +88,11 @@ struct InputProduct {
         dy = try Layout([windows.count, filters], dnnl_bf16, .plain)
         // What several windows give to one pixel is rounded once.
         columns = try Layout([windows.count, windows.size], windows.arePixels ? dnnl_bf16 : dnnl_f32, .plain)
-        let matrix = [filters, windows.size]
-        let isPlain = windows.arePlain
-        product = try Primitive.product(library, dy, try Layout(matrix, dnnl_bf16, isPlain ? .any : .plain), columns)
-        shape = isPlain ? matrix : [filters, windows.channels, windows.height, windows.width]
-        filterLayout =
-            isPlain ? try product.layout(dnnl_query_weights_md) : try Layout(shape, dnnl_bf16, .channelsLast)
+        shape = [filters, windows.size]
+        // Many filters are read where they lie: packing them takes longer than the product gains.
+        product = try Primitive.product(
+            library, dy, try Layout(shape, dnnl_bf16, windows.arePlain ? .any : .plain), columns)
+        filterLayout = try product.layout(dnnl_query_weights_md)
         self.windows = windows
         guard product.isTiled else { return nil }
     }
@@ -114,10 +103,9 @@ struct InputProduct {
         _ filters: ProgramBuilder.Operand, dx: ProgramBuilder.Operand
     ) throws {
         let sums = windows.arePixels ? dx : builder.newBuffer(columns.byteCount)
-        let weights = try product.layout(dnnl_query_weights_md)
         try builder.add(
             step, product,
-            [(DNNL_ARG_SRC, gradient, dy), (DNNL_ARG_WEIGHTS, filters, weights), (DNNL_ARG_DST, sums, columns)])
+            [(DNNL_ARG_SRC, gradient, dy), (DNNL_ARG_WEIGHTS, filters, filterLayout), (DNNL_ARG_DST, sums, columns)])
         if !windows.arePixels {
             builder.addLoop([sums, dx]) { [windows] in windows.add(UnsafePointer($0[0].floats), to: $0[1]) }
         }

@@ -38,7 +38,8 @@ final class Layout {
         case any
         /// Row-major in the order of the dimensions: `[n, c, h, w]`, filters `[o, i, h, w]` or `[g, o, i, h, w]`.
         case plain
-        /// Channels last: the dimensions are `[n, c, h, w]`, memory is `[n, h, w, c]`.
+        /// Channels last: the dimensions are `[n, c, h, w]`, memory is `[n, h, w, c]`; with groups, `[g, o, i, h, w]` and
+        /// `[g, o, h, w, i]`.
         case channelsLast
         /// Images in blocks of as many channels as a vector holds, 8 or 16: the dimensions are `[n, c, h, w]`, memory is
         /// `[n, c/8, h, w, 8]`.
@@ -52,7 +53,7 @@ final class Layout {
         let tag: dnnl_format_tag_t =
             switch format {
             case .any: dnnl_format_tag_any
-            case .channelsLast: dnnl_acdb
+            case .channelsLast: dims.count == 5 ? dnnl_abdec : dnnl_acdb
             case .blocked: finetune_blocks_by_eight() != 0 ? dnnl_aBcd8b : dnnl_aBcd16b
             case .columnMajor: dnnl_ba
             case .plain: [dnnl_a, dnnl_ab, dnnl_abc, dnnl_abcd, dnnl_abcde][dims.count - 1]

@@ -1,4 +1,7 @@
 // The numbers that a training changes, in one block: values, gradients, and what optimizers remember of each.
+//
+// Filters `[o, i, h, w]` lie channels last, `[o, h, w, i]`: so do the windows of images that they are multiplied with, and
+// a gradient by filters is where it belongs as soon as it is computed.
 
 /// Named tensors one after the other in one block of floats. Lives on the engine's thread.
 final class ParameterMemory {
@@ -13,6 +16,28 @@ final class ParameterMemory {
         let learns: Bool
 
         var range: Range<Int> { offset..<offset + count }
+
+        /// The matrix that a filter is, channels by pixels.
+        private var filter: (channels: Int, pixels: Int) {
+            shape.count == 4 ? (shape[1], shape[2] * shape[3]) : (1, 1)
+        }
+
+        /// Copies the tensor into a block.
+        func copy(_ tensor: Tensor, to block: UnsafeMutablePointer<Float>) {
+            precondition(shape == tensor.shape, "'\(name)' of \(shape) is given \(tensor.shape)")
+            tensor.withUnsafeBufferPointer { values in
+                guard let source = values.baseAddress else { return }
+                RowKernels.transpose(source, count, rows: filter.channels, columns: filter.pixels, into: block + offset)
+            }
+        }
+
+        /// A copy of the tensor in a block.
+        func tensor(in block: UnsafePointer<Float>) -> Tensor {
+            Tensor(shape: shape) { values in
+                guard let target = values.baseAddress else { return }
+                RowKernels.transpose(block + offset, count, rows: filter.pixels, columns: filter.channels, into: target)
+            }
+        }
     }
 
     let entries: [Entry]
@@ -48,22 +73,14 @@ final class ParameterMemory {
     func address(_ name: String) -> UnsafeMutablePointer<Float>? { self[name].map { values + $0.offset } }
 
     func set(_ name: String, to tensor: Tensor) {
-        guard let entry = self[name] else { return }
-        precondition(entry.shape == tensor.shape, "'\(name)' of \(entry.shape) is given \(tensor.shape)")
-        tensor.withUnsafeBufferPointer { source in
-            for (index, value) in source.enumerated() { values[entry.offset + index] = value }
-        }
+        self[name]?.copy(tensor, to: values)
     }
 
     /// Copies of tensors: from this block, or from another of the same shape.
     func tensors(of block: UnsafePointer<Float>? = nil, where isIncluded: (Entry) -> Bool) -> Weights {
         let source = block ?? UnsafePointer(values)
         var weights: Weights = [:]
-        for entry in entries where isIncluded(entry) {
-            weights[entry.name] = Tensor(shape: entry.shape) { target in
-                _ = target.update(from: UnsafeBufferPointer(start: source + entry.offset, count: entry.count))
-            }
-        }
+        for entry in entries where isIncluded(entry) { weights[entry.name] = entry.tensor(in: source) }
         return weights
     }
 }
@@ -81,11 +98,6 @@ final class ParameterBlock {
 
     /// Fills the places of named tensors of `memory`.
     func set(_ tensors: Weights, in memory: ParameterMemory) {
-        for (name, tensor) in tensors {
-            guard let entry = memory[name] else { continue }
-            tensor.withUnsafeBufferPointer { source in
-                for (index, value) in source.prefix(entry.count).enumerated() { values[entry.offset + index] = value }
-            }
-        }
+        for (name, tensor) in tensors { memory[name]?.copy(tensor, to: values) }
     }
 }

@@ -49,6 +49,18 @@ enum RowKernels {
         for index in 0..<count { y[index] = BFloat16.bits(of: x[index] * factor) }
     }
 
+    /// Transposes matrices that lie one behind the other.
+    static func transpose(
+        _ x: UnsafePointer<Float>, _ count: Int, rows: Int, columns: Int, into y: UnsafeMutablePointer<Float>
+    ) {
+        guard rows > 1, columns > 1 else { return y.update(from: x, count: count) }
+        for start in stride(from: 0, to: count, by: rows * columns) {
+            for row in 0..<rows {
+                for column in 0..<columns { y[start + column * rows + row] = x[start + row * columns + column] }
+            }
+        }
+    }
+
     /// The sum of products, in eight partial sums that take turns.
     static func dot(_ x: UnsafePointer<Float>, _ y: UnsafePointer<Float>, _ count: Int) -> Double {
         var sums = SIMD8<Float>(repeating: 0)

@@ -22,8 +22,7 @@ extension FeatureStore {
         case .float32: break
         case .float16:
             for index in values.indices { values[index] = Element.fromFloat16(Element.toFloat16(values[index])) }
-        case .bfloat16:
-            for index in values.indices { values[index] = BFloat16.value(of: BFloat16.bits(of: values[index])) }
+        case .bfloat16: BFloat16.round(values)
         }
     }
 }
@@ -36,7 +35,7 @@ extension FeatureStore.Element {
         switch self {
         case .float32: for index in values.indices { words[index] = values[index].bitPattern.littleEndian }
         case .float16: for index in values.indices { halves[index] = Self.toFloat16(values[index]).littleEndian }
-        case .bfloat16: for index in values.indices { halves[index] = BFloat16.bits(of: values[index]).littleEndian }
+        case .bfloat16: BFloat16.encode(values, into: halves)
         }
     }
 
@@ -49,8 +48,7 @@ extension FeatureStore.Element {
             for index in values.indices { values[index] = Float(bitPattern: UInt32(littleEndian: words[index])) }
         case .float16:
             for index in values.indices { values[index] = Self.fromFloat16(UInt16(littleEndian: halves[index])) }
-        case .bfloat16:
-            for index in values.indices { values[index] = BFloat16.value(of: UInt16(littleEndian: halves[index])) }
+        case .bfloat16: BFloat16.decode(halves, into: values)
         }
     }
 
