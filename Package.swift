@@ -53,6 +53,7 @@ let package = Package(
     ],
     targets: [
         library("CFinetuneZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
+        .systemLibrary(name: "CFinetuneMalloc"),
         library("CFinetuneXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         library("CFinetuneDNNL", apt: "libdnnl-dev"),
         .systemLibrary(name: "CFinetuneMath"),
@@ -65,7 +66,7 @@ let package = Package(
         library("CFinetuneTIFF", pkgConfig: "libtiff-4", apt: "libtiff-dev"),
         library("CFinetuneMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
 
-        room("FinetuneFiles", ["CFinetuneZlib", "CFinetuneXXHash"]),
+        room("FinetuneFiles", ["CFinetuneZlib", "CFinetuneXXHash", "CFinetuneMalloc"]),
         room(
             "FinetuneRanks",
             ["FinetuneFiles", .target(name: "CFinetuneMPI", condition: .when(traits: ["MPI"]))]),

@@ -93,6 +93,7 @@ package struct ImageDataset: Sendable {
         guard !items.isEmpty else {
             throw DatasetError.unusable(path, "it holds no images. Expected a folder of pictures for each class.")
         }
+        ProcessMemory.giveBack()
     }
 
     /// Pictures by path, without labels.
