@@ -57,6 +57,8 @@ struct ExtractCommand: SharedCommand {
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
         let thread = try compute.makeThread()
+        // First of all: what listing many images leaves is gone before the network takes its place.
+        let dataset = try split.selecting(data.load())
         var model = try Installation.load(basePath, console)
         guard let node = model.network.node(forLayer: layer) else {
             throw UsageError(
@@ -64,7 +66,6 @@ struct ExtractCommand: SharedCommand {
                     "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
         }
         let load = seconds(.now - started)
-        let dataset = try split.selecting(data.load())
         model = try await recipe.resolve(model, dataset, ranks: ranks, thread, console)
         let precision: Precision
         (model, precision) = model.computable(in: compute.precision, console.report)

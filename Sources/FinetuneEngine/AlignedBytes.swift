@@ -8,8 +8,6 @@ final class AlignedBytes {
     /// What the system gave, where it was asked itself.
     private let mapping: (start: UnsafeMutableRawPointer, byteCount: Int)?
     private static let hugePage = 1 << 21
-    /// Bytes from which on the system is asked.
-    private static let large = 1 << 18
 
     /// - Parameter isEvictable: Whether the system may put the bytes on the disk when others need the memory. Where the
     ///   disk has no room for them, they stay in memory.
@@ -18,14 +16,9 @@ final class AlignedBytes {
             (address, mapping) = (start, (start, byteCount))
             return
         }
-        let isHuge = byteCount >= Self.hugePage
-        mapping = byteCount >= Self.large ? Self.map(byteCount + (isHuge ? Self.hugePage : 0)) : nil
+        mapping = byteCount >= Self.hugePage ? Self.map(byteCount + Self.hugePage) : nil
         guard let mapping else {
             address = .allocate(byteCount: max(byteCount, 64), alignment: 64)
-            return
-        }
-        guard isHuge else {
-            address = mapping.start
             return
         }
         address = mapping.start.alignedUp(toMultipleOf: Self.hugePage)

@@ -149,9 +149,9 @@ package struct Tensor: Sendable {
     }
 }
 
-/// The memory behind one or more tensors: 64-byte aligned, written once, then only read.
+/// The memory behind one or more tensors: 64-byte aligned, only read as long as there are any.
 package final class TensorStorage: @unchecked Sendable {
-    // Unchecked: nothing writes `values` after the initializer of the one tensor that fills it.
+    // Unchecked: whoever made it writes `values` while no tensor shows them.
     package let values: UnsafeBufferPointer<Float>
     private let release: () -> Void
 

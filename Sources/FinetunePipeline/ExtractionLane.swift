@@ -16,6 +16,8 @@ actor ExtractionLane {
     private let outputShape: [Int]
     private let batch: Int
     private var network: CompiledPart
+    /// Where the next batch's input is written; nil while a batch has it.
+    private var input: TensorStorage?
 
     private enum CompiledPart {
         case recipe(SegmentRecipe)
@@ -102,9 +104,16 @@ actor ExtractionLane {
         guard !images.isEmpty else { return ProcessTime() }
         let segments = try await compiled()
         var cost = ProcessTime()
+        let size = inputShape.reduce(1, *)
+        let storage = input ?? TensorStorage(count: batch * size)
+        input = nil
+        defer { input = storage }
         for start in stride(from: 0, to: images.count, by: batch) {
             let places = start..<min(start + batch, images.count)
-            var values = loader.inputs(of: Array(images[places]), shape: inputShape)
+            let numbers = UnsafeBufferPointer(rebasing: storage.values[..<(places.count * size)])
+            loader.write(images[places], into: UnsafeMutableBufferPointer(mutating: numbers))
+            var values = Tensor(
+                shape: [places.count] + inputShape, storage: TensorStorage(sharing: numbers, owner: storage))
             let meter = ProcessMeter(ofThread: thread.count == 1)
             for segment in segments {
                 values = try await segment.program.run(values)

@@ -100,22 +100,22 @@ struct ImageLoader: Sendable {
         return parameters.map { preprocessor.crop(picture, $0) } ?? preprocessor.crop(picture)
     }
 
-    /// The input of a batch.
+    /// Writes the input of a batch.
     ///
     /// - Parameters:
-    ///   - shape: `[height, width, channels]` of one image.
+    ///   - buffer: As many numbers as all the images have.
     ///   - other: Turns the same crops into numbers otherwise than this loader would.
-    /// - Returns: Shape `[images] + shape`.
-    func inputs(of images: [Prepared], shape: [Int], by other: Preprocessor? = nil) -> Tensor {
-        let count = shape.reduce(1, *)
-        return Tensor(shape: [images.count] + shape) { buffer in
-            for (place, image) in images.enumerated() {
-                let target = UnsafeMutableBufferPointer(rebasing: buffer[place * count..<(place + 1) * count])
-                switch image.pixels {
-                case .crop(let picture): (other ?? preprocessor)?.write(picture, into: target)
-                case .numbers(let numbers): _ = target.update(from: numbers)
-                case .known: target.update(repeating: 0)
-                }
+    func write(
+        _ images: some Collection<Prepared>, into buffer: UnsafeMutableBufferPointer<Float>,
+        by other: Preprocessor? = nil
+    ) {
+        let count = buffer.count / max(images.count, 1)
+        for (place, image) in images.enumerated() {
+            let target = UnsafeMutableBufferPointer(rebasing: buffer[place * count..<(place + 1) * count])
+            switch image.pixels {
+            case .crop(let picture): (other ?? preprocessor)?.write(picture, into: target)
+            case .numbers(let numbers): _ = target.update(from: numbers)
+            case .known: target.update(repeating: 0)
             }
         }
     }

@@ -136,7 +136,8 @@ extension InferenceProgram {
         if !images.isEmpty {
             sums.images = images.count
             for (place, candidate) in candidates.enumerated() {
-                sums.moments[place].add(try run(loader.inputs(of: images, shape: shape, by: candidate)))
+                let inputs = Tensor(shape: [images.count] + shape) { loader.write(images, into: $0, by: candidate) }
+                sums.moments[place].add(try run(inputs))
             }
         }
         return (sums, skipped)
