@@ -94,14 +94,18 @@ typedef struct {
 /// bias is added rather than after it.
 static inline int finetune_factors_are_arguments(void) { return DNNL_VERSION_MAJOR >= 3; }
 
-/// The index of the argument that holds another argument's factors; oneDNN 2 has none.
+/// The index of the argument that holds another argument's factors; oneDNN 2 has one for those of the result.
 static inline int finetune_factors_argument(int argument) {
 #if DNNL_VERSION_MAJOR >= 3
     return DNNL_ARG_ATTR_SCALES | argument;
 #else
-    return argument;
+    (void)argument;
+    return DNNL_ARG_ATTR_OUTPUT_SCALES;
 #endif
 }
+
+/// What stands for factors that oneDNN 2 is given with every run, as oneDNN 3 always is.
+static inline float finetune_later_factor(void) { return DNNL_RUNTIME_F32_VAL; }
 
 /// Attributes with a caller-owned scratchpad. The destination's old value or another tensor is added first, then a
 /// function applied.

@@ -147,9 +147,14 @@ extension CompiledTraining {
         }
         let bias = builder.newFixed(convolution.filters * 4)
         let type = parameters.folds ? precision.dataType : dnnl_f32
+        let factors = builder.newBuffer(convolution.filters * 4)
+        builder.addLoop([factors, bias]) { parameters.fold(factors: $0[0].floats, bias: $0[1].floats) }
         var folded = ProgramBuilder.Operand.fixed(UnsafeMutableRawPointer(parameters.weight))
-        if parameters.folds { folded = builder.newBuffer(try shapes.kept(type).byteCount) }
-        builder.addLoop([folded, bias]) { parameters.fold(into: $0[0], isHalf: type == dnnl_bf16, bias: $0[1].floats) }
+        if parameters.folds {
+            folded = try builder.scaled(
+                step.name, folded, try shapes.kept(dnnl_f32), to: try shapes.kept(type), by: factors,
+                count: convolution.filters, areGrouped: !shapes.isWhole)
+        }
         return Filters(
             parameters: parameters, learns: true, bias: bias,
             packed: { [builder, folded] dimensions, layout in

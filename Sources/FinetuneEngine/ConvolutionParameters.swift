@@ -28,27 +28,17 @@ struct ConvolutionParameters {
     /// Whether folded filters are others than the weight.
     var folds: Bool { normalization != nil }
 
-    /// Writes `w·s`, where it folds, and `(b − μ)·s + β`.
-    ///
-    /// - Parameter isHalf: Whether folded filters are rounded to bfloat16; they are floats otherwise.
-    func fold(into foldedWeight: UnsafeMutableRawPointer, isHalf: Bool, bias foldedBias: UnsafeMutablePointer<Float>) {
-        guard let normalization else {
-            for filter in 0..<filters { foldedBias[filter] = bias?[filter] ?? 0 }
-            return
-        }
-        ParallelLoop.run(filters, grain: grain) { range in
-            for filter in range {
-                let factor = Double(normalization.gamma[filter]) * normalization.inverseDeviation(filter)
-                let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
-                foldedBias[filter] = Float(shift * factor + Double(normalization.beta[filter]))
-                let (source, place) = (weight + filter * size, filter * size)
-                if isHalf {
-                    let halves = foldedWeight.assumingMemoryBound(to: UInt16.self)
-                    RowKernels.scale(source, by: Float(factor), size, into: halves + place)
-                } else {
-                    RowKernels.scale(source, by: Float(factor), size, into: foldedWeight.floats + place)
-                }
+    /// Writes `s`, where it folds, and the folded bias `(b − μ)·s + β`.
+    func fold(factors: UnsafeMutablePointer<Float>, bias foldedBias: UnsafeMutablePointer<Float>) {
+        for filter in 0..<filters {
+            guard let normalization else {
+                foldedBias[filter] = bias?[filter] ?? 0
+                continue
             }
+            let factor = Double(normalization.gamma[filter]) * normalization.inverseDeviation(filter)
+            let shift = Double(bias?[filter] ?? 0) - Double(normalization.mean[filter])
+            foldedBias[filter] = Float(shift * factor + Double(normalization.beta[filter]))
+            factors[filter] = Float(factor)
         }
     }
 
@@ -59,7 +49,8 @@ struct ConvolutionParameters {
             if let biasGradient { biasGradient.update(from: foldedGradient, count: filters) }
             return
         }
-        ParallelLoop.run(filters, grain: grain) { range in
+        // A thread takes some 16,000 numbers at a time.
+        ParallelLoop.run(filters, grain: max(1, 16384 / size)) { range in
             for filter in range {
                 let inverse = normalization.inverseDeviation(filter)
                 let factor = Double(normalization.gamma[filter]) * inverse
@@ -74,7 +65,4 @@ struct ConvolutionParameters {
             }
         }
     }
-
-    /// Filters that one thread takes at a time: some 16,000 numbers.
-    private var grain: Int { max(1, 16384 / size) }
 }

@@ -105,7 +105,8 @@ struct PostOperations {
 
 /// By what a primitive multiplies its own sum: one number, or one for each channel.
 struct Factors {
-    let values: [Float]
+    /// Nil where the program computes them before every run.
+    let values: [Float]?
     /// The argument that oneDNN 3 multiplies, and the bits of its dimensions along which factors differ.
     fileprivate let argument, mask: Int32
     /// The bits of the result's dimensions along which they differ.
@@ -114,6 +115,12 @@ struct Factors {
     /// A number for everything that is reordered.
     static func reorder(_ factor: Float) -> Factors {
         Factors(values: [factor], argument: DNNL_ARG_FROM, mask: 0, resultMask: 0)
+    }
+
+    /// A number for each filter that is reordered, another one in every run.
+    static func reorderedFilters(areGrouped: Bool) -> Factors {
+        let mask: Int32 = areGrouped ? 3 : 1
+        return Factors(values: nil, argument: DNNL_ARG_FROM, mask: mask, resultMask: mask)
     }
 
     /// A number for each filter of a convolution.
@@ -126,7 +133,7 @@ struct Factors {
 
     /// The argument under which a run is given them; nil where the primitive has them.
     var runArgument: Int32? {
-        finetune_factors_are_arguments() != 0 ? finetune_factors_argument(argument) : nil
+        values == nil || finetune_factors_are_arguments() != 0 ? finetune_factors_argument(argument) : nil
     }
 }
 
@@ -136,7 +143,9 @@ extension PostOperations {
         -> Result
     {
         let function = activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
-        return try (factors?.values ?? []).withUnsafeBufferPointer { values in
+        let factors = factors
+        let known = factors.map { $0.values ?? [finetune_later_factor()] } ?? []
+        return try known.withUnsafeBufferPointer { values in
             var description = finetune_post_t(
                 adds_destination: addsDestination ? 1 : 0, destination_factor: destinationFactor,
                 destination_type: destinationType, added: added?.handle, function: function.kind,
@@ -257,11 +266,11 @@ final class Primitive {
         }
     }
 
-    /// - Parameter factor: By what every number is multiplied on the way; nil leaves them as they are.
+    /// - Parameter factors: By what numbers are multiplied on the way; nil leaves them as they are.
     static func reorder(
-        _ library: OneDNN, from source: Layout, to destination: Layout, factor: Float? = nil
+        _ library: OneDNN, from source: Layout, to destination: Layout, factors: Factors? = nil
     ) throws -> Primitive {
-        let post = PostOperations(factors: factor.map(Factors.reorder))
+        let post = PostOperations(factors: factors)
         return try Primitive("compile a change of layout", library, post) { description, attributes in
             finetune_reorder(&description, library.engine, attributes, source.handle, destination.handle)
         }

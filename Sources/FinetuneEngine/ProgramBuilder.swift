@@ -77,11 +77,11 @@ final class ProgramBuilder {
     /// Adds a run of a primitive that is listed already.
     func addAgain(_ primitive: Primitive, _ arguments: [(argument: Int32, operand: Operand, layout: Layout)]) throws {
         var arguments = arguments
-        if let factors = primitive.factors, let argument = factors.runArgument {
-            let memory = AlignedBytes(byteCount: factors.values.count * 4)
-            memory.address.floats.update(from: factors.values, count: factors.values.count)
+        if let factors = primitive.factors, let values = factors.values, let argument = factors.runArgument {
+            let memory = AlignedBytes(byteCount: values.count * 4)
+            memory.address.floats.update(from: values, count: values.count)
             retained.append(memory)
-            arguments.append((argument, .fixed(memory.address), try Layout([factors.values.count], dnnl_f32, .plain)))
+            arguments.append((argument, .fixed(memory.address), try Layout([values.count], dnnl_f32, .plain)))
         }
         for argument in arguments { touch(argument.operand) }
         instructions.append(.primitive(primitive, arguments))
@@ -106,8 +106,23 @@ final class ProgramBuilder {
     ) throws -> Operand {
         let target = target ?? newBuffer(layout.byteCount)
         try add(
-            step, try Primitive.reorder(library, from: from, to: layout, factor: factor),
+            step, try Primitive.reorder(library, from: from, to: layout, factors: factor.map(Factors.reorder)),
             [(DNNL_ARG_FROM, operand, from), (DNNL_ARG_TO, target, layout)])
+        return target
+    }
+
+    /// Adds a copy of filters, each of them multiplied by a factor that the program has computed.
+    func scaled(
+        _ step: String, _ filters: Operand, _ from: Layout, to layout: Layout, by factors: Operand, count: Int,
+        areGrouped: Bool
+    ) throws -> Operand {
+        let target = newBuffer(layout.byteCount)
+        let kind = Factors.reorderedFilters(areGrouped: areGrouped)
+        var arguments = [(DNNL_ARG_FROM, filters, from), (DNNL_ARG_TO, target, layout)]
+        if let argument = kind.runArgument {
+            arguments.append((argument, factors, try Layout([count], dnnl_f32, .plain)))
+        }
+        try add(step, try Primitive.reorder(library, from: from, to: layout, factors: kind), arguments)
         return target
     }
 

@@ -209,16 +209,17 @@ package actor TrainingProgram {
                 ParallelLoop.run(lanes, grain: grain) { range in
                     let first = range.lowerBound * width
                     let count = min(range.count * width, entry.count - first)
-                    let old = measures ? Array(UnsafeBufferPointer(start: w + first, count: count)) : []
+                    var old = measures ? Array(UnsafeBufferPointer(start: w + first, count: count)) : []
                     kernel.run(operands.dropping(range.lowerBound), count: range.count)
                     if let mean {
                         RowKernels.mix(mean + first, Float(averageKept), w + first, Float(1 - averageKept), count)
                     }
                     if measures {
+                        let value = RowKernels.dot(old, old, count)
+                        for index in old.indices { old[index] -= w[first + index] }
                         lengths[range.lowerBound / grain] = StepNorms(
-                            gradient: RowKernels.dot(g + first, g + first, count),
-                            value: RowKernels.dot(old, old, count),
-                            update: RowKernels.squaredDistance(w + first, old, count))
+                            gradient: RowKernels.dot(g + first, g + first, count), value: value,
+                            update: RowKernels.dot(old, old, count))
                     }
                 }
             }

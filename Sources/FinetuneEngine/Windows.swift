@@ -83,7 +83,9 @@ struct Windows {
                                 RowKernels.add(sums, addend, channels, into: sums)
                             }
                         }
-                        RowKernels.scale(sums, by: 1, channels, into: target + (line * input.width + x) * channels)
+                        BFloat16.encode(
+                            UnsafeBufferPointer(start: sums, count: channels),
+                            into: target + (line * input.width + x) * channels)
                     }
                 }
             }

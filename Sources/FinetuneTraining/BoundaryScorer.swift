@@ -33,7 +33,9 @@ struct BoundaryScorer {
     }
 
     /// Collective.
-    func evaluate(on items: [Int]) async throws -> Evaluation {
+    func evaluate(on items: [Int], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async throws
+        -> Evaluation
+    {
         let dataset = values.dataset
         let own = ranks.rows(of: items.count)
         var numbers: [Double] = []
@@ -47,6 +49,7 @@ struct BoundaryScorer {
             async let next = inputs(following)
             if let images { numbers += Softmax.probabilities(try await program.run(images)).joined() }
             images = try await next
+            progress(min((number + 1) * batch, own.count), own.count)
         }
         let all = ranks.gather(numbers).flatMap(\.self)
         let classes = all.count / max(items.count, 1)

@@ -28,7 +28,9 @@ extension Trainer {
             classes: dataset.classes)
         model.precision = settings.precision
         model.trainingImages = survey.trainingHashes
-        let scored = calibrated(model, try await scoreOnFeatures(model, looked.values, survey), report)
+        let scores = try await score(
+            model, looked.values, survey, batch: Self.scoredRows, precision: settings.precision, report)
+        let scored = calibrated(model, scores, report)
         warnOfKeeping(looked.values, report)
         return TrainingResult(
             model: scored.model, plan: try plan(), headRecord: head.record, scalingRecord: scaling.record, epochs: [],
@@ -110,21 +112,31 @@ extension Trainer {
         return places.count >= 2 * TrainingSettings.folds ? survey.folds(TrainingSettings.folds, of: places) : nil
     }
 
-    /// Scores a model's head on the features that are known.
-    func scoreOnFeatures(_ model: Model, _ values: BoundaryValues, _ survey: Survey) async throws -> [SplitScore] {
+    /// Scores a finished model as `evaluate` would, on the values that are known before what learned.
+    ///
+    /// - Parameters:
+    ///   - batch: Images at a time.
+    ///   - precision: Of what comes after the values.
+    func score(
+        _ model: Model, _ values: BoundaryValues, _ survey: Survey, batch: Int, precision: Precision,
+        _ report: EventHandler
+    ) async throws -> [SplitScore] {
         let part = model.network.part(after: values.node, outputShape: values.extractor.outputShape)
         let scorer = try await BoundaryScorer(
-            part, model.weights, values, batch: Self.scoredBatch, precision: settings.precision, thread: thread)
+            part, model.weights, values, batch: batch, precision: precision, thread: thread)
         var scores: [SplitScore] = []
         for part in scoredParts(survey) {
             let items = survey.items(part)
+            let evaluation = try await scorer.evaluate(on: items) { done, total in
+                report(.progress(stage: "score", done: done, total: total))
+            }
             scores.append(
                 SplitScore(
-                    part: part, evaluation: try await scorer.evaluate(on: items), items: items,
-                    images: items.map { dataset.items[$0].name }))
+                    part: part, evaluation: evaluation, items: items, images: items.map { dataset.items[$0].name }))
         }
         return scores
     }
 
-    private static let scoredBatch = 128
+    /// Rows of features at a time.
+    static let scoredRows = 128
 }

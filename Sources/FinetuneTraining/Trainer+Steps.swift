@@ -69,6 +69,7 @@ extension Trainer {
             }
         }
         let trained = ContinuousClock.now
+        values = try await self.values(before: first, model, survey, known: values)
         guard context.ranks.isFirst else { return nil }
 
         var result = tuning.result
@@ -78,9 +79,9 @@ extension Trainer {
         if boundary != result.network.featureNode {
             result.trainedPart = TrainedPart(boundary: boundary, precision: steps.precision)
         }
-        let scores =
-            isFrozen
-            ? try await scoreOnFeatures(result, values, survey) : try await score(result, survey, report)
+        let scores = try await score(
+            result, values, survey, batch: isFrozen ? Self.scoredRows : FineTuning.batch(steps, images: training.count),
+            precision: isFrozen ? settings.precision : steps.precision, report)
         result.trainingImages = survey.trainingHashes
         let scored = calibrated(result, scores, report)
         return TrainingResult(
@@ -164,24 +165,5 @@ extension Trainer {
         let head = try fit(.logistic, scaling.apply(features), labels, folds(survey), report)
         let layers = Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling)
         return (base.adapted(layers, classes: dataset.classes), head.record)
-    }
-
-    /// Scores the finished model as `evaluate` would.
-    private func score(_ model: Model, _ survey: Survey, _ report: EventHandler) async throws -> [SplitScore] {
-        let predictor = try await Predictor(
-            model, classes: dataset.classes, inputShape: dataset.inputShape, precision: settings.precision,
-            thread: thread)
-        var scores: [SplitScore] = []
-        for part in scoredParts(survey) {
-            let items = survey.items(part)
-            let score = try await predictor.evaluate(dataset.selecting(items)) { done, total in
-                report(.progress(stage: "score", done: done, total: total))
-            }
-            scores.append(
-                SplitScore(
-                    part: part, evaluation: score.evaluation, items: score.items.map { items[$0] }, images: score.images
-                ))
-        }
-        return scores
     }
 }
