@@ -22,7 +22,7 @@ struct FolderSource {
         let folders = try subfolders("")
         if folders.contains("train") { return try readSplit(folders) }
         if folders.isEmpty {
-            let items = try files(below: "").map { ImageDataset.Item(name: $0, source: .named(folder: "")) }
+            let items = try files(below: "").map { ImageDataset.Item($0, of: origin("")) }
             return ImageDataset(path: path, classes: [], items: items, remarks: remarks)
         }
         let (classes, items) = try readClasses("", folders, known: nil)
@@ -71,10 +71,13 @@ struct FolderSource {
         var items: [ImageDataset.Item] = []
         items.reserveCapacity(members.reduce(0) { $0 + $1.files.count })
         for (label, folder, files) in members {
-            for name in files { items.append(.init(name: name, label: label, source: .named(folder: folder))) }
+            let origin = origin(folder)
+            for name in files { items.append(.init(name, of: origin, label: label)) }
         }
         return (classes, items)
     }
+
+    private func origin(_ folder: String) -> ImageDataset.Origin { .init(.files(root: path, folder: folder)) }
 
     private func joined(_ folder: String, _ name: String) -> String { folder.isEmpty ? name : "\(folder)/\(name)" }
 

@@ -7,46 +7,54 @@ package struct ImageDataset: Sendable {
     package struct Item: Sendable {
         /// How people know it: a path, or an array's name and index. Made when it is asked for, because there may be
         /// millions: the names of files alone are mostly short enough to lie in their item.
-        package var name: String {
-            if case .named(let folder) = source, !folder.isEmpty { "\(folder)/\(ownName)" } else { ownName }
-        }
+        package var name: String { origin.name(of: place) }
         /// Index into `classes`; nil where it is unknown.
         package var label: Int? {
             get { knownLabel < 0 ? nil : Int(knownLabel) }
             set { knownLabel = newValue.map { Int32($0) } ?? -1 }
         }
         /// What must not stand on two sides: an animal, a patient, a camera.
-        package var group: String? {
-            get { knownGroup?.name }
-            set { knownGroup = newValue.map(Group.init) }
-        }
-        // In this order, and with small parts, an item has 48 bytes.
-        private let ownName: String
-        var source: Source
+        package var group: String? { origin.group }
+        // In this order, and with small parts, an item has 32 bytes.
+        /// A file's path below its folder, or its number in an array.
+        fileprivate let place: String
+        fileprivate var origin: Origin
+        private var knownLabel: Int32 = -1
         /// The split that the data set itself assigns.
         package var part: Split.Part?
-        private var knownLabel: Int32 = -1
-        private var knownGroup: Group?
 
-        private final class Group: Sendable {
-            let name: String
-
-            init(_ name: String) { self.name = name }
+        /// - Parameter place: A file's path below the folder of its origin, or its number in the array.
+        init(_ place: String, of origin: Origin, label: Int? = nil, part: Split.Part? = nil) {
+            (self.place, self.origin, self.part) = (place, origin, part)
+            self.label = label
         }
 
-        /// - Parameter name: The whole name, or what of it lies below the folder that `source` names.
-        init(name: String, label: Int? = nil, part: Split.Part? = nil, group: String? = nil, source: Source) {
-            (ownName, self.source, self.part) = (name, source, part)
-            (self.label, self.group) = (label, group)
+        fileprivate var number: Int {
+            guard let number = Int(place) else { preconditionFailure("'\(name)' is no element of an array") }
+            return number
         }
     }
 
-    enum Source: Sendable {
-        case file(String)
-        /// A file by its name below the data set's path: in this folder, or there itself where that is empty.
-        case named(folder: String)
-        case pixels(PixelArray, Int)
-        case numbers(NumberArray, Int)
+    /// What many items have in common: where they are, and their group.
+    final class Origin: Sendable {
+        enum Source: Sendable {
+            /// Files in a folder below `root`, which names do not have; in that itself where it is empty.
+            case files(root: String, folder: String)
+            case pixels(PixelArray, name: String)
+            case numbers(NumberArray, name: String)
+        }
+
+        let source: Source
+        let group: String?
+
+        init(_ source: Source, group: String? = nil) { (self.source, self.group) = (source, group) }
+
+        func name(of place: String) -> String {
+            switch source {
+            case .files(_, let folder): folder.isEmpty ? place : "\(folder)/\(place)"
+            case .pixels(_, let name), .numbers(_, let name): "\(name)[\(place)]"
+            }
+        }
     }
 
     /// What an item holds.
@@ -87,7 +95,7 @@ package struct ImageDataset: Sendable {
             switch Path.fileExtension(of: path) {
             case "csv": self = try CSVSource.read(path)
             case "npz": self = try NpzSource.read(path)
-            default: self = ImageDataset(path: path, classes: [], items: [Item(name: path, source: .file(path))])
+            default: self.init(files: [path], at: path)
             }
         }
         guard !items.isEmpty else {
@@ -97,16 +105,19 @@ package struct ImageDataset: Sendable {
     }
 
     /// Pictures by path, without labels.
-    package init(files: [String]) {
-        self.init(path: "", classes: [], items: files.map { Item(name: $0, source: .file($0)) })
+    package init(files: [String]) { self.init(files: files, at: "") }
+
+    private init(files: [String], at path: String) {
+        let origin = Origin(.files(root: "", folder: ""))
+        self.init(path: path, classes: [], items: files.map { Item($0, of: origin) })
     }
 
     package func content(of index: Int) throws -> Content {
-        switch items[index].source {
-        case .file(let path): .encoded(try FileSystem.read(path))
-        case .named: .encoded(try FileSystem.read(Path.join(self.path, items[index].name)))
-        case .pixels(let array, let index): .picture(array.picture(index))
-        case .numbers(let array, let index): .numbers(array.numbers(index))
+        let item = items[index]
+        switch item.origin.source {
+        case .files(let root, _): return .encoded(try FileSystem.read(Path.join(root, item.name)))
+        case .pixels(let array, _): return .picture(array.picture(item.number))
+        case .numbers(let array, _): return .numbers(array.numbers(item.number))
         }
     }
 
@@ -169,6 +180,7 @@ package struct ImageDataset: Sendable {
             throw DatasetError.unusable(path, "'\(pattern)' after --group-by is no regular expression.")
         }
         var result = self
+        var origins: [ObjectIdentifier: [String: Origin]] = [:]
         for index in items.indices {
             guard let match = items[index].name.firstMatch(of: expression) else {
                 throw DatasetError.unusable(
@@ -177,7 +189,11 @@ package struct ImageDataset: Sendable {
                 )
             }
             let captured = match.output.count > 1 ? match.output[1].substring : match.output[0].substring
-            result.items[index].group = captured.map(String.init) ?? ""
+            let group = captured.map(String.init) ?? ""
+            let old = items[index].origin
+            let origin = origins[ObjectIdentifier(old)]?[group] ?? Origin(old.source, group: group)
+            origins[ObjectIdentifier(old), default: [:]][group] = origin
+            result.items[index].origin = origin
         }
         return result
     }
@@ -190,7 +206,6 @@ package struct ImageDataset: Sendable {
         for index in items.indices where items[index].part == nil { result.items[index].part = .train }
         for var item in added.items {
             item.part = part
-            if case .named = item.source { item.source = .file(Path.join(other.path, item.name)) }
             result.items.append(item)
         }
         result.remarks += other.remarks

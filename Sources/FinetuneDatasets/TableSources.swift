@@ -17,6 +17,7 @@ enum CSVSource {
         let classes = Set(labels ?? []).subtracting([""]).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let place = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($0.element, $0.offset) })
         let folder = Path.parent(of: path)
+        var origins: [String?: ImageDataset.Origin] = [:]
         var items: [ImageDataset.Item] = []
         for (index, row) in table.rows.enumerated() {
             var part: Split.Part?
@@ -27,12 +28,11 @@ enum CSVSource {
                 }
                 part = known
             }
-            let name = row.fields[pathColumn]
+            let group = column("group").map { row.fields[$0] }.flatMap { $0.isEmpty ? nil : $0 }
+            let origin = origins[group] ?? .init(.files(root: folder, folder: ""), group: group)
+            origins[group] = origin
             items.append(
-                .init(
-                    name: name, label: labels.flatMap { place[$0[index]] }, part: part,
-                    group: column("group").map { row.fields[$0] }.flatMap { $0.isEmpty ? nil : $0 },
-                    source: .file(Path.join(folder, name))))
+                .init(row.fields[pathColumn], of: origin, label: labels.flatMap { place[$0[index]] }, part: part))
         }
         // Classes sorted by name, then paths; the sort is stable for repeated paths.
         items.sort { ($0.label ?? .max, $0.name) < ($1.label ?? .max, $1.name) }
@@ -63,8 +63,8 @@ enum NpzSource {
             }
             let numbers = NumberArray(inputs.floats, count: shape[1] * shape[2] * shape[3])
             return try named(
-                path, try labels("labels", count: shape[0]), nil, "inputs", inputShape: Array(shape.dropFirst())
-            ) { .numbers(numbers, $0) }
+                path, try labels("labels", count: shape[0]), nil, .numbers(numbers, name: "inputs"),
+                inputShape: Array(shape.dropFirst()))
         }
         var sets: [ImageDataset] = []
         for (prefix, part) in [("", nil), ("train_", Split.Part.train), ("val_", .validation), ("test_", .test)] {
@@ -78,9 +78,9 @@ enum NpzSource {
             }
             let pixels = PixelArray(images.bytes, height: shape[1], width: shape[2], channels: shape[3])
             sets.append(
-                try named(path, try labels("\(prefix)labels", count: shape[0]), part, "\(prefix)images") {
-                    .pixels(pixels, $0)
-                })
+                try named(
+                    path, try labels("\(prefix)labels", count: shape[0]), part,
+                    .pixels(pixels, name: "\(prefix)images")))
         }
         guard let first = sets.first else {
             let names = archive.members.map(\.name).prefix(5).joined(separator: ", ")
@@ -93,16 +93,18 @@ enum NpzSource {
 
     /// Items of an array; class k is called by its number.
     static func named(
-        _ path: String, _ labels: [Int?], _ part: Split.Part?, _ name: String, inputShape: [Int]? = nil,
-        _ source: (Int) -> ImageDataset.Source
+        _ path: String, _ labels: [Int?], _ part: Split.Part?, _ source: ImageDataset.Origin.Source,
+        inputShape: [Int]? = nil
     ) throws -> ImageDataset {
-        let largest = labels.compactMap(\.self).max() ?? -1
-        guard largest < 100_000 else {
-            throw DatasetError.unusable(path, "'\(name)' has the label \(largest), classes are numbered from 0 up.")
+        let origin = ImageDataset.Origin(source)
+        if let index = labels.firstIndex(where: { $0 ?? 0 >= 100_000 }), let label = labels[index] {
+            throw DatasetError.unusable(
+                path,
+                "'\(origin.name(of: String(index)))' has the label \(label), classes are numbered from 0 up.")
         }
-        let count = largest + 1
+        let count = (labels.compactMap(\.self).max() ?? -1) + 1
         let items = labels.enumerated().map { index, label in
-            ImageDataset.Item(name: "\(name)[\(index)]", label: label, part: part, group: nil, source: source(index))
+            ImageDataset.Item(String(index), of: origin, label: label, part: part)
         }
         return ImageDataset(path: path, classes: (0..<count).map { String($0) }, items: items, inputShape: inputShape)
     }
@@ -132,7 +134,7 @@ enum IDXSource {
             let pixels = PixelArray(
                 images.bytes, offset: images.offset, height: images.shape[1], width: images.shape[2], channels: 1)
             let numbers = labels.bytes[labels.offset...].prefix(labels.shape[0]).map { Optional(Int($0)) }
-            let set = try NpzSource.named(path, numbers, part, "\(prefix)-images") { .pixels(pixels, $0) }
+            let set = try NpzSource.named(path, numbers, part, .pixels(pixels, name: "\(prefix)-images"))
             items += set.items
             if set.classes.count > classes.count { classes = set.classes }
         }

@@ -132,7 +132,8 @@ private final class Folder {
 
     @Test("keeps a stratified sample stratified")
     func stratified() throws {
-        let items = (0..<100).map { ImageDataset.Item(name: "\($0)", label: $0 < 80 ? 0 : 1, source: .file("")) }
+        let origin = ImageDataset.Origin(.files(root: "", folder: ""))
+        let items = (0..<100).map { ImageDataset.Item("\($0)", of: origin, label: $0 < 80 ? 0 : 1) }
         let dataset = ImageDataset(path: "", classes: ["a", "b"], items: items)
         let sample = dataset.limited(to: .init(count: 20, isStratified: true), seed: 3)
         #expect(sample.items.count == 20 && sample.items.count { $0.label == 1 } == 4)

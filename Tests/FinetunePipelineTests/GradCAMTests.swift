@@ -61,9 +61,9 @@ import Testing
     func golden(_ number: Int) async throws {
         let example = Self.cases[number]
         let images = NumberArray((example["images"]?.numbers ?? []).map { Float($0) }, count: 10 * 12 * 3)
+        let origin = ImageDataset.Origin(.numbers(images, name: "images"))
         let dataset = ImageDataset(
-            path: "", classes: [], items: (0..<3).map { .init(name: "\($0)", source: .numbers(images, $0)) },
-            inputShape: [10, 12, 3])
+            path: "", classes: [], items: (0..<3).map { .init("\($0)", of: origin) }, inputShape: [10, 12, 3])
         let thread = EngineThread(threads: 2)
         let cam = try #require(
             try await GradCAM(
