@@ -143,7 +143,6 @@ extension PostOperations {
         -> Result
     {
         let function = activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
-        let factors = factors
         let known = factors.map { $0.values ?? [finetune_later_factor()] } ?? []
         return try known.withUnsafeBufferPointer { values in
             var description = finetune_post_t(

@@ -25,7 +25,7 @@ package struct FeatureExtractor: Sendable {
     /// An image that could not be read, and why.
     package struct Skipped: Sendable {
         /// Its index into the data set's items.
-        let item: Int
+        package let item: Int
         package let name: String
         package let reason: String
     }

@@ -34,8 +34,8 @@ struct BoundaryValues {
         guard chunk.skipped.isEmpty else {
             throw TrainingError(
                 .unusableData,
-                "cannot go on: '\(chunk.skipped[0].name)' was readable before and is not now: \(chunk.skipped[0].reason)."
-            )
+                "cannot go on: '\(chunk.skipped[0].name)' was readable before and is not now: \(chunk.skipped[0].reason).",
+                lost: chunk.skipped)
         }
         return chunk.values
     }

@@ -96,24 +96,3 @@ package struct RunFolder: Sendable {
         try write((scores.last { $0.name == "test" } ?? scores[0]).evaluation.confusionCSV, as: "confusion.csv")
     }
 }
-
-/// Why a run cannot go on.
-package struct TrainingError: Error, Sendable, CustomStringConvertible {
-    package enum Kind: Sendable {
-        case unusableData, cannotCreate, diverged
-        /// What is asked does not fit what is there.
-        case contradiction
-        /// Somebody asked, and a checkpoint was written.
-        case stopped
-        /// Somebody asked before there was anything to keep.
-        case interrupted
-    }
-
-    package let kind: Kind
-    package let description: String
-
-    package init(_ kind: Kind, _ description: String) {
-        self.kind = kind
-        self.description = description
-    }
-}

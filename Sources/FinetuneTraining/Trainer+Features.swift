@@ -126,13 +126,21 @@ extension Trainer {
             part, model.weights, values, batch: batch, precision: precision, thread: thread)
         var scores: [SplitScore] = []
         for part in scoredParts(survey) {
-            let items = survey.items(part)
-            let evaluation = try await scorer.evaluate(on: items) { done, total in
-                report(.progress(stage: "score", done: done, total: total))
+            var items = survey.items(part)
+            while !items.isEmpty {
+                do {
+                    let evaluation = try await scorer.evaluate(on: items) { done, total in
+                        report(.progress(stage: "score", done: done, total: total))
+                    }
+                    let names = items.map { dataset.items[$0].name }
+                    scores.append(SplitScore(part: part, evaluation: evaluation, items: items, images: names))
+                    break
+                } catch let error as TrainingError where !error.lost.isEmpty {
+                    // An image that went away meanwhile must not cost the finished model.
+                    for image in error.lost { report(.skipped(name: image.name, reason: image.reason)) }
+                    items.removeAll { item in error.lost.contains { $0.item == item } }
+                }
             }
-            scores.append(
-                SplitScore(
-                    part: part, evaluation: evaluation, items: items, images: items.map { dataset.items[$0].name }))
         }
         return scores
     }

@@ -121,6 +121,18 @@ private final class Folder {
         #expect(throws: DatasetError.self) { try dataset.relabelled(classes: ["a", "c"]) }
     }
 
+    @Test("adds another's images with the names that they have there, and reads them there")
+    func adds() throws {
+        let (folder, other) = (try Folder(["a/1.jpg": "x"]), try Folder(["a/1.jpg": "y", "a/2.jpg": "z"]))
+        let dataset = try ImageDataset(folder.path).adding(ImageDataset(other.path), as: .test)
+        #expect(dataset.items.map(\.name) == ["a/1.jpg", "a/1.jpg", "a/2.jpg"])
+        #expect(dataset.items.map(\.part) == [.train, .test, .test])
+        let contents = try dataset.items.indices.map { index in
+            if case .encoded(let bytes) = try dataset.content(of: index) { bytes } else { [UInt8]() }
+        }
+        #expect(contents == ["x", "y", "z"].map { Array($0.utf8) })
+    }
+
     @Test("takes groups from a part of the path, and names a path that has none")
     func groups() throws {
         let folder = try Folder(["a/dog1-x.jpg": "x", "b/dog2-y.jpg": "x"])
@@ -129,6 +141,9 @@ private final class Folder {
         #expect(throws: DatasetError.self) { try dataset.grouped(by: "cat") }
         #expect(throws: DatasetError.self) { try dataset.grouped(by: "(") }
     }
+
+    @Test("takes 32 bytes for an image, of which there may be millions")
+    func size() { #expect(MemoryLayout<ImageDataset.Item>.stride == 32) }
 
     @Test("keeps a stratified sample stratified")
     func stratified() throws {

@@ -67,6 +67,32 @@ private let helper: String = {
         #expect(throws: (any Error).self) { _ = try Base(contentsOf: photo, helper: helper) }
     }
 
+    @Test("a finished training is not lost with an image of its test set")
+    func vanishedImage() async throws {
+        let pictures = try Pictures(perClass: 12)
+        for (part, numbers) in [("train", 0..<6), ("val", 6..<9), ("test", 9..<12)] {
+            for name in ["above", "below"] {
+                let folder = pictures.file("parts/\(part)/\(name)")
+                try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+                for number in numbers {
+                    try FileManager.default.moveItem(
+                        atPath: pictures.file("imgs/\(name)/\(number).bmp"), toPath: "\(folder)/\(number).bmp")
+                }
+            }
+        }
+        var settings = TrainingSettings(.fineTune)
+        settings.steps.unfreezing = .all
+        settings.steps.epochs = 1
+        settings.steps.learningRate = 0.001
+        let images = try ImageDataset(contentsOf: pictures.file("parts"))
+        let base = try Base(contentsOf: Pictures.base, helper: helper)
+        let run = try await Trainer(base, images, settings: settings, helper: helper).run { event in
+            guard case .epoch = event else { return }
+            try? FileManager.default.removeItem(atPath: pictures.file("parts/test/below/10.bmp"))
+        }
+        #expect(run.epochs.count == 1 && run.validation?.count == 6 && run.test?.count == 5)
+    }
+
     /// Every choice of settings at least once.
     static let choices: [(String, Strategy, @Sendable (inout TrainingSettings) -> Void)] = [
         (

@@ -1,0 +1,27 @@
+// What ends a training before its time.
+
+package import FinetunePipeline
+
+/// Why a run cannot go on.
+package struct TrainingError: Error, Sendable, CustomStringConvertible {
+    package enum Kind: Sendable {
+        case unusableData, cannotCreate, diverged
+        /// What is asked does not fit what is there.
+        case contradiction
+        /// Somebody asked, and a checkpoint was written.
+        case stopped
+        /// Somebody asked before there was anything to keep.
+        case interrupted
+    }
+
+    package let kind: Kind
+    package let description: String
+    /// Images that were readable before and are not now.
+    let lost: [FeatureExtractor.Skipped]
+
+    package init(_ kind: Kind, _ description: String, lost: [FeatureExtractor.Skipped] = []) {
+        self.kind = kind
+        self.description = description
+        self.lost = lost
+    }
+}
