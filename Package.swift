@@ -27,17 +27,20 @@ func tests(_ name: String, fixtures: Bool = true, _ dependencies: [Target.Depend
     .testTarget(name: name, dependencies: dependencies, exclude: fixtures ? ["Fixtures"] : [], swiftSettings: strict)
 }
 
-// Built by scripts/fuzz alone, which links libFuzzer; elsewhere it would not link.
-let fuzzing: [Target] =
+// The parsers under fuzzing. Every test build compiles them and feeds them their seeds; scripts/fuzz builds the same files
+// with a driver, which alone links libFuzzer, as a program.
+let fuzzedRooms: [Target.Dependency] = [
+    "FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+]
+let fuzzing: Target =
     Context.environment["FINETUNE_FUZZ"] == "1"
-    ? [
-        .executableTarget(
-            name: "FinetuneFuzz",
-            dependencies: [
-                "FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
-            ],
-            path: "Tests/FinetuneFuzz", swiftSettings: strict)
-    ] : []
+    ? .executableTarget(
+        name: "FinetuneFuzz", dependencies: fuzzedRooms, path: "Tests/FinetuneFuzzTests",
+        exclude: ["SeedTests.swift"], swiftSettings: strict)
+    : .testTarget(
+        name: "FinetuneFuzzTests", dependencies: fuzzedRooms + ["TestSupport", "FinetuneReadWeights"],
+        exclude: ["Driver"],
+        swiftSettings: strict)
 
 let package = Package(
     name: "finetune",
@@ -114,7 +117,9 @@ let package = Package(
             name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5", "CFinetuneSeccomp"],
             swiftSettings: strict),
 
-        .target(name: "TestSupport", dependencies: ["FinetuneFiles"], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(
+            name: "TestSupport", dependencies: ["FinetuneEngine", "FinetuneFiles"], path: "Tests/TestSupport",
+            swiftSettings: strict),
         tests("FinetuneFilesTests", ["FinetuneFiles", "TestSupport"]),
         tests("FinetuneRanksTests", fixtures: false, ["FinetuneRanks"]),
         tests("FinetuneEngineTests", ["FinetuneEngine", "FinetuneFiles", "TestSupport"]),
@@ -127,7 +132,7 @@ let package = Package(
             ]),
         tests(
             "FinetuneCommandTests",
-            ["FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
+            ["FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests(
             "FinetunePipelineTests",
@@ -147,5 +152,6 @@ let package = Package(
             packageAccess: false, swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneReportTests", fixtures: false, ["FinetuneReport", "FinetuneFiles"]),
-    ] + fuzzing
+        fuzzing,
+    ]
 )

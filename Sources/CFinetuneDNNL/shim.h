@@ -64,6 +64,24 @@ static inline finetune_layout_t finetune_primitive_layout(const_dnnl_primitive_d
     return finetune_layout_copy(dnnl_primitive_desc_query_md(pd, which, 0));
 }
 
+/// The type of a tensor's numbers.
+static inline dnnl_data_type_t finetune_layout_type(finetune_layout_t layout) {
+#if DNNL_VERSION_MAJOR >= 3
+    dnnl_data_type_t type = dnnl_data_type_undef;
+    dnnl_memory_desc_query(FINETUNE_MD(layout), dnnl_query_data_type, &type);
+    return type;
+#else
+    return FINETUNE_MD(layout)->data_type;
+#endif
+}
+
+/// Which operation a primitive computes.
+static inline dnnl_primitive_kind_t finetune_primitive_kind(const_dnnl_primitive_desc_t pd) {
+    dnnl_primitive_kind_t kind = dnnl_undefined_primitive;
+    dnnl_primitive_desc_query(pd, dnnl_query_primitive_kind, 0, &kind);
+    return kind;
+}
+
 /// The name of the kernel that oneDNN chose, such as `jit:avx512_core` or `ref:any`.
 static inline const char *finetune_primitive_kernel(const_dnnl_primitive_desc_t pd) {
     const char *name = NULL;
@@ -348,34 +366,31 @@ static inline dnnl_status_t finetune_normalization_backward(dnnl_primitive_desc_
 #endif
 }
 
-/// Whether this processor multiplies bfloat16 natively.
-static inline int finetune_has_native_bfloat16(void) {
+/// Whether the gradient of a batch norm is given the norm's shifts: oneDNN 2 wants them, oneDNN 3 refuses them.
+static inline int finetune_normalization_backward_reads_shift(void) { return DNNL_VERSION_MAJOR < 3; }
+
+/// Whether oneDNN may use a set of instructions: the processor has it, and no variable of the environment takes it away.
+static inline int finetune_may_use(dnnl_cpu_isa_t set) {
     // The instruction sets of oneDNN are bit masks in which a set contains those that it extends.
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core_bf16) == dnnl_cpu_isa_avx512_core_bf16;
+    return (dnnl_get_effective_cpu_isa() & set) == set;
 }
+
+/// Whether this processor multiplies bfloat16 natively.
+static inline int finetune_has_native_bfloat16(void) { return finetune_may_use(dnnl_cpu_isa_avx512_core_bf16); }
 
 /// Whether oneDNN has kernels that make do with other instructions for it.
-static inline int finetune_emulates_bfloat16(void) {
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
-}
+static inline int finetune_emulates_bfloat16(void) { return finetune_may_use(dnnl_cpu_isa_avx512_core); }
 
 /// Whether this processor has vector instructions that oneDNN's kernels for 8-bit integers are written for.
-static inline int finetune_has_integer_kernels(void) {
-    return (dnnl_get_effective_cpu_isa() & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2;
-}
+static inline int finetune_has_integer_kernels(void) { return finetune_may_use(dnnl_cpu_isa_avx2); }
 
 /// Whether it adds four products of 8-bit integers in 32 bits (VNNI). Without, two are added in 16 bits, which saturate.
 static inline int finetune_has_wide_integer_sums(void) {
-    int isa = dnnl_get_effective_cpu_isa();
-    return (isa & dnnl_cpu_isa_avx512_core_vnni) == dnnl_cpu_isa_avx512_core_vnni ||
-           (isa & dnnl_cpu_isa_avx2_vnni) == dnnl_cpu_isa_avx2_vnni;
+    return finetune_may_use(dnnl_cpu_isa_avx512_core_vnni) || finetune_may_use(dnnl_cpu_isa_avx2_vnni);
 }
 
-/// Whether oneDNN's kernels block channels by eight: AVX2 without AVX-512.
-static inline int finetune_blocks_by_eight(void) {
-    int isa = dnnl_get_effective_cpu_isa();
-    return (isa & dnnl_cpu_isa_avx2) == dnnl_cpu_isa_avx2 && (isa & dnnl_cpu_isa_avx512_core) != dnnl_cpu_isa_avx512_core;
-}
+/// Whether oneDNN's kernels block channels by eight, as they do without AVX-512; with it they block them by sixteen.
+static inline int finetune_blocks_by_eight(void) { return !finetune_may_use(dnnl_cpu_isa_avx512_core); }
 
 // The OpenMP run time that oneDNN's Debian build uses; Swift has no header for it.
 void omp_set_num_threads(int threads);

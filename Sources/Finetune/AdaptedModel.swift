@@ -51,12 +51,12 @@ public struct AdaptedModel: Sendable {
     /// - Throws: An error whose description says why the model cannot predict.
     public func predict(
         contentsOf paths: [String], threads: Int = Machine.availableProcessors,
-        _ report: @Sendable (Event) -> Void = { _ in }
+        _ report: @escaping @Sendable (Event) -> Void = { _ in }
     ) async throws -> [Answer?] {
         let (model, precision) = model.computable(in: nil, report)
         let predictor = try await Predictor(
             model, classes: classes, precision: precision, imageCount: paths.count,
-            thread: EngineThread(threads: threads))
+            thread: EngineThread(threads: threads) { report(.unknownKernel($0)) })
         var answers = [Answer?](repeating: nil, count: paths.count)
         let skipped = try await predictor.predict(FinetuneDatasets.ImageDataset(files: paths)) { done, total in
             report(.progress(stage: "images", done: done, total: total))

@@ -37,7 +37,7 @@ struct CheckCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let thread = try compute.makeThread()
+        let thread = try compute.makeThread(console)
         let dataset = try data.load()
         let loaded = try Installation.load(try base ?? Installation.defaultBase(), console)
         var settings = TrainingSettings()

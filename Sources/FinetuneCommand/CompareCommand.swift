@@ -76,7 +76,7 @@ struct CompareCommand: SharedCommand {
     func run(_ ranks: Ranks) async throws {
         let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
-        let thread = try compute.makeThread(learning: steps.trainPrecision)
+        let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
         let basePath = try job.base ?? Installation.defaultBase()
         let loaded = try Installation.load(basePath, console)

@@ -5,6 +5,7 @@ internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneFiles
 internal import Glibc
+internal import Synchronization
 
 /// One thing that was looked at.
 struct MachineCheck: Sendable {
@@ -39,15 +40,36 @@ enum Doctor {
         SelfTest.libraries + LibraryVersion.ofCheckpoints + LibraryVersion.ofDatasets + LibraryVersion.ofFiles
     }
 
-    /// The processor's name and what of its instructions matters here.
+    /// The sets of instructions that matter here, by our names and by the system's.
+    private static let instructionFlags = [
+        ("SSE4.1", "sse4_1"), ("AVX", "avx"), ("AVX2", "avx2"), ("AVX2-VNNI", "avx_vnni"), ("AVX-512", "avx512f"),
+        ("AVX-512 VNNI", "avx512_vnni"), ("AVX-512 BF16", "avx512_bf16"), ("AMX", "amx_tile"),
+    ]
+
+    /// The processor's name and those of its instructions that matter here.
     static var processor: String {
         let (name, flags) = systemDescription
-        let known = [
-            ("AVX2", ["avx2"]), ("AVX-512", ["avx512f"]), ("VNNI", ["avx512_vnni", "avx_vnni"]),
-            ("bfloat16", ["avx512_bf16"]), ("AMX", ["amx_tile"]),
-        ]
-        let found = known.filter { !flags.isDisjoint(with: $0.1) }.map(\.0)
+        let found = instructionFlags.filter { flags.contains($0.1) }.map(\.0)
         return "\(name)\(found.isEmpty ? "" : " (\(found.joined(separator: ", ")))")"
+    }
+
+    /// The name of the system's release, such as `Debian GNU/Linux 12 (bookworm)`.
+    static var system: String {
+        let text = (try? FileSystem.head(of: "/etc/os-release", count: 4096)).map {
+            String(decoding: $0, as: UTF8.self)
+        }
+        let line = text?.split(separator: "\n").first { $0.hasPrefix("PRETTY_NAME=") }
+        return line.map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } } ?? "unknown"
+    }
+
+    /// The instructions that oneDNN uses, and those that the processor has and oneDNN does not use.
+    static var instructions: (used: [String], withheld: [String]) {
+        let flags = systemDescription.flags
+        let sets = Machine.instructionSets
+        let has = Set(instructionFlags.filter { flags.contains($0.1) }.map(\.0))
+        return (
+            sets.filter(\.isUsed).map(\.name), sets.filter { !$0.isUsed && has.contains($0.name) }.map(\.name)
+        )
     }
 
     /// What the system says of the processor: its name, and its instructions by the system's names.
@@ -66,10 +88,13 @@ enum Doctor {
     /// Everything.
     ///
     /// - Parameter cache: The folder of the cache; nil where there is none.
-    static func examine(_ thread: EngineThread, cache: String?) async throws -> [MachineCheck] {
+    static func examine(threads count: Int, cache: String?) async throws -> [MachineCheck] {
+        let unknown = Mutex<Set<String>>([])
+        let thread = EngineThread(threads: count) { name in _ = unknown.withLock { $0.insert(name) } }
         var checks = [threads(thread), helper, base, memory]
         checks.append(matrixKernels(LinearAlgebra.kernels, flags: systemDescription.flags))
         checks += try await SelfTest.all(thread).map(check)
+        checks.append(kernelNames(unknown: unknown.withLock { $0.sorted() }))
         if let cache {
             checks.append(room("cache", cache, remedy: "name another folder with --cache, or XDG_CACHE_HOME"))
         }
@@ -108,16 +133,38 @@ enum Doctor {
             remedy: remedy)
     }
 
-    /// Whether OpenBLAS knows the processor. On one that is newer than the library it takes what the first of all had.
+    /// Processors whose kernels in OpenBLAS have no AVX2, by OpenBLAS's names.
+    private static let kernelsWithoutAVX2: Set<String> = [
+        "Katmai", "Coppermine", "Northwood", "Prescott", "Banias", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom",
+        "Nano", "Sandybridge", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat", "Bulldozer", "Piledriver",
+        "Steamroller",
+    ]
+
+    /// Whether OpenBLAS uses what the processor has. For a processor that is newer than the library it takes the kernels of
+    /// the first of all, and a variable may name any.
     ///
     /// - Parameters:
     ///   - kernels: The processor whose kernels it took.
     ///   - flags: The instructions that there are.
     static func matrixKernels(_ kernels: String, flags: Set<String>) -> MachineCheck {
         let better = flags.contains("avx512f") ? "SkylakeX" : flags.contains("avx2") ? "Haswell" : nil
+        let cause =
+            environmentVariable("OPENBLAS_CORETYPE").map { "OPENBLAS_CORETYPE=\($0) names a processor without AVX2" }
+            ?? "this OpenBLAS does not know the processor"
         return MachineCheck(
-            "kernels of OpenBLAS", isGood: true, isFast: kernels != "Prescott" || better == nil, kernels,
-            remedy: "this OpenBLAS does not know the processor. Name a like one: export OPENBLAS_CORETYPE=\(better ?? "")")
+            "kernels of OpenBLAS", isGood: true, isFast: better == nil || !kernelsWithoutAVX2.contains(kernels),
+            kernels,
+            remedy: "\(cause). Name one with the same instructions: export OPENBLAS_CORETYPE=\(better ?? "")")
+    }
+
+    /// Whether the program knows the kernels that oneDNN uses, by their names.
+    static func kernelNames(unknown: [String]) -> MachineCheck {
+        MachineCheck(
+            "kernels of oneDNN", isGood: true, isFast: unknown.isEmpty,
+            unknown.isEmpty ? "all known" : "unknown: \(unknown.joined(separator: ", "))",
+            remedy:
+                "this version of finetune does not know these kernels of this oneDNN. Results are right; convolutions may be computed in a slower way than need be. A newer version of finetune may know them"
+        )
     }
 
     private static func threads(_ thread: EngineThread) -> MachineCheck {

@@ -11,11 +11,13 @@ struct DoctorCommand: AsyncParsableCommand {
         commandName: "doctor",
         abstract: "Says what this machine has, and tests its arithmetic: what is wrong, and what mends it.",
         discussion: """
-            Every kind of matrix product and convolution is held against plain loops. Ends with 69 where something is wrong.
+            Every kind of matrix product and convolution, and a training step, are compared with plain loops. Ends with 69
+            if something is wrong. Limits are variables and quotas of the environment that change speed or last digits.
 
             EXAMPLES
               finetune doctor
               finetune doctor --json
+              ONEDNN_MAX_CPU_ISA=AVX2 finetune doctor
             """)
 
     @OptionGroup var cache: CacheOptions
@@ -28,18 +30,25 @@ struct DoctorCommand: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console(output)
-        let thread = EngineThread(threads: threads ?? Machine.availableProcessors)
-        let checks = try await Doctor.examine(thread, cache: cache.folder?.folder)
+        let checks = try await Doctor.examine(
+            threads: threads ?? Machine.availableProcessors, cache: cache.folder?.folder)
         let libraries = Doctor.libraries
+        let (used, withheld) = Doctor.instructions
+        let limits = EnvironmentLimit.inForce(withheld: withheld)
         console.report(
             .done([
-                "processor": .string(Doctor.processor),
+                "processor": .string(Doctor.processor), "system": .string(Doctor.system),
+                "instructions": JSON(used), "instructions_withheld": JSON(withheld),
+                "limits": .array(limits.map(\.json)),
                 "precisions": JSON(Precision.allCases.filter(\.isNative).map(\.rawValue)),
                 "libraries": .array(
                     libraries.map { ["name": .string($0.name), "version": .string($0.version)] }),
                 "checks": .array(checks.map(\.json)),
             ]))
-        if !output.json { describe(checks, libraries, console) }
+        if !output.json {
+            describeMachine(used, withheld, limits, libraries, console)
+            describe(checks, console)
+        }
         let wrong = checks.filter { !$0.isGood }
         if let first = wrong.first {
             throw UnavailableError(
@@ -48,13 +57,32 @@ struct DoctorCommand: AsyncParsableCommand {
         }
     }
 
-    private func describe(_ checks: [MachineCheck], _ libraries: [LibraryVersion], _ console: Console) {
+    private func describeMachine(
+        _ used: [String], _ withheld: [String], _ limits: [EnvironmentLimit], _ libraries: [LibraryVersion],
+        _ console: Console
+    ) {
         console.writeOut("processor   \(Doctor.processor)")
+        console.writeOut("system      \(Doctor.system)")
+        let without = withheld.isEmpty ? "" : "; not used: \(withheld.joined(separator: ", "))"
+        console.writeOut(
+            "oneDNN uses \(used.isEmpty ? "no vector instructions" : used.joined(separator: ", "))\(without)")
         let precisions = Precision.allCases.filter(\.isNative).map {
             $0 == .native ? "\($0.rawValue) (default)" : $0.rawValue
         }
         console.writeOut("precisions  \(precisions.joined(separator: ", "))")
         for library in libraries { console.writeOut("\(library.name.padded(to: 11)) \(library.version)") }
+        console.writeOut(
+            "Results are equal to the byte for the same program, seed, threads, instructions and releases of these libraries.",
+            isSentence: true)
+        if limits.isEmpty { console.writeOut("limits      none from the environment") }
+        for limit in limits {
+            console.writeOut("limit       \(limit.name)=\(limit.value)")
+            console.writeOut("            speed: \(limit.speed)", isSentence: true)
+            console.writeOut("            bytes: \(limit.bytes)", isSentence: true)
+        }
+    }
+
+    private func describe(_ checks: [MachineCheck], _ console: Console) {
         for check in checks {
             console.writeOut("\(check.mark) \(check.name): \(check.detail)", isSentence: true)
             if !check.remedy.isEmpty { console.writeOut("      \(check.remedy)", isSentence: true) }

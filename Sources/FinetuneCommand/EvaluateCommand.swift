@@ -96,7 +96,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let thread = try compute.makeThread()
+        let thread = try compute.makeThread(console)
         var loaded = try Installation.load(model.model, console)
         let load = seconds(.now - started)
         var dataset = try split.selecting(data.load())

@@ -56,7 +56,7 @@ struct ExtractCommand: SharedCommand {
         let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
-        let thread = try compute.makeThread()
+        let thread = try compute.makeThread(console)
         // First of all: what listing many images leaves is gone before the network takes its place.
         let dataset = try split.selecting(data.load())
         var model = try Installation.load(basePath, console)

@@ -37,15 +37,23 @@ struct ComputeOptions: ParsableArguments {
 
     /// - Parameter learning: The arithmetic of what learns, where a flag names one.
     /// - Throws: `UnavailableError` for arithmetic that this processor lacks.
-    func makeThread(learning: Precision? = nil) throws -> EngineThread {
+    func makeThread(learning: Precision? = nil, _ console: Console) throws -> EngineThread {
         for (flag, precision) in [("--precision", precision), ("--train-precision", learning)] {
             guard let precision, !precision.isAvailable else { continue }
             throw UnavailableError(
                 description:
-                    "cannot compute in \(precision.rawValue): this processor has no instructions for it. Leave \(flag) out, or use \(flag) fp32."
+                    "cannot compute in \(precision.rawValue): \(Self.lack). Leave \(flag) out, or use \(flag) fp32."
             )
         }
-        return EngineThread(threads: threads ?? Machine.availableProcessors)
+        return EngineThread(threads: threads ?? Machine.availableProcessors) {
+            console.report(.unknownKernel($0))
+        }
+    }
+
+    /// Why there are no instructions for a precision.
+    private static var lack: String {
+        Machine.instructionLimit.map { "there are no instructions for it on this processor under \($0)" }
+            ?? "this processor has no instructions for it"
     }
 }
 

@@ -47,7 +47,7 @@ struct PredictCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let dataset = ImageDataset(files: try files())
-        let thread = try compute.makeThread()
+        let thread = try compute.makeThread(console)
         var loaded = try Installation.load(model.model, console)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let classes =

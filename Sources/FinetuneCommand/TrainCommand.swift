@@ -49,7 +49,7 @@ struct TrainCommand: SharedCommand {
     func run(_ ranks: Ranks) async throws {
         let console = Console(output, isMute: !ranks.isFirst)
         let started = ContinuousClock.now
-        let thread = try compute.makeThread(learning: steps.trainPrecision)
+        let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         try await Doctor.checkArithmetic(thread)
         let dataset = try job.load(data)
         let (basePath, base) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)

@@ -32,7 +32,7 @@ extension CompiledProgram {
         }
         // oneDNN's Winograd wants blocks; so that nothing is reordered around it, they all have them.
         if primitive == nil, Machine.sumsDependOnBatch(precision) {
-            primitive = (try? create(dnnl_convolution_direct, .blocked)).flatMap { $0.isSlow ? nil : $0 }
+            primitive = (try? create(dnnl_convolution_direct, .blocked)).flatMap { $0.kernel.isReference ? nil : $0 }
         }
         let compiled = try primitive ?? create(dnnl_convolution_direct)
         let sourceLayout = try compiled.layout(dnnl_query_src_md)
@@ -159,7 +159,7 @@ extension CompiledProgram {
                 library, algorithm: dnnl_convolution_direct, source: source, weights: try shapes.packed(dnnl_s8),
                 bias: try shapes.bias(), destination: destination, window: window,
                 edges: window.edges(height: height, width: width), post: post),
-            !primitive.isSlow
+            !primitive.kernel.isReference
         else { return nil }
 
         try makeIntegers(step.input, read, step)

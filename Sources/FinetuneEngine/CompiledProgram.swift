@@ -71,8 +71,8 @@ final class CompiledProgram {
         self.program = program
     }
 
-    /// Step and kernel of each compiled primitive, in order: what `doctor` and tests look at.
-    var kernels: [(step: String, kernel: String)] { builder.kernels }
+    /// The kernel of each compiled primitive, in order.
+    var kernels: [ChosenKernel] { builder.kernels }
 
     var batch: Int { builder.batch }
     var library: OneDNN { builder.library }

@@ -55,15 +55,17 @@ extension CompiledTraining {
                 library, of: forward, mode, epsilon: normalization.epsilon, layout: layout)
             let dx = own.isShared ? builder.newBuffer(layout.byteCount) : own.operand
             let biasGradient = gradients.values + beta.offset
+            let shifts =
+                finetune_normalization_backward_reads_shift() != 0 ? [(DNNL_ARG_SHIFT, shift, row)] : []
             try builder.add(
                 step.name, primitive,
                 [
-                    (DNNL_ARG_SRC, x, layout), (DNNL_ARG_SCALE, scale, row), (DNNL_ARG_SHIFT, shift, row),
+                    (DNNL_ARG_SRC, x, layout), (DNNL_ARG_SCALE, scale, row),
                     (DNNL_ARG_MEAN, mean, row), (DNNL_ARG_VARIANCE, variance, row),
                     (DNNL_ARG_DIFF_DST, own.operand, layout),
                     (DNNL_ARG_DIFF_SRC, dx, layout), (DNNL_ARG_DIFF_SCALE, place(gradients.values + gamma.offset), row),
                     (DNNL_ARG_DIFF_SHIFT, place(biasGradient), row),
-                ] + marks)
+                ] + shifts + marks)
             if isShared {
                 try addGradientOfStatistics(
                     to: dx, x, layout, mean, variance, epsilon: normalization.epsilon,

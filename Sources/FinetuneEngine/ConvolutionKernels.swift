@@ -61,8 +61,9 @@ struct ConvolutionKernels {
         // Among kernels that multiply tiles, the fastest of 1×1 adds to its destination only.
         let layout = try plain.layout(dnnl_query_dst_md)
         if residual.equals(layout),
-            let adding = try? settings.forward(PostOperations(added: layout, activation: activation)), !adding.isSlow,
-            !adding.isMatrixProduct, adding.kernel == plain.kernel || !plain.isTiled
+            let adding = try? settings.forward(PostOperations(added: layout, activation: activation)),
+            !adding.kernel.isReference, !adding.kernel.mayUnrollImages,
+            adding.kernel == plain.kernel || !plain.kernel.multipliesTiles
         {
             self.init(settings: settings, forward: adding, addsCopy: false)
         } else {
@@ -122,18 +123,7 @@ extension ConvolutionKernels.Settings {
     /// Whether one of the kernels that are needed is not among the fast ones.
     fileprivate func isSlow(learns: Bool, needsInput: Bool) throws -> Bool {
         let plain = try forward(PostOperations())
-        return try plain.isSlow || (learns && backwardWeights(of: plain).isSlow)
-            || (needsInput && backwardData(of: plain).isSlow)
+        return try plain.kernel.isReference || (learns && backwardWeights(of: plain).kernel.isReference)
+            || (needsInput && backwardData(of: plain).kernel.isReference)
     }
-}
-
-extension Primitive {
-    /// Whether oneDNN fell back to a kernel that is written for being right rather than fast.
-    var isSlow: Bool { kernel.hasPrefix("ref") }
-
-    /// Whether it multiplies tiles (AMX).
-    var isTiled: Bool { kernel.contains("amx") }
-
-    /// Whether it unrolls the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
-    var isMatrixProduct: Bool { kernel.contains("gemm") }
 }

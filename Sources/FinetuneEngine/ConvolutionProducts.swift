@@ -46,7 +46,7 @@ struct FilterProduct {
         product = try Primitive.product(library, transposed, rows, gradient)
         sum = try Primitive.product(library, ones, image, bias)
         self.windows = windows
-        guard product.isTiled, !sum.isSlow else { return nil }
+        guard product.kernel.multipliesTiles, !sum.kernel.isReference else { return nil }
     }
 
     /// Adds what computes it.
@@ -94,7 +94,7 @@ struct InputProduct {
             library, dy, try Layout(shape, dnnl_bf16, windows.arePlain ? .any : .plain), columns)
         filterLayout = try product.layout(dnnl_query_weights_md)
         self.windows = windows
-        guard product.isTiled else { return nil }
+        guard product.kernel.multipliesTiles else { return nil }
     }
 
     /// Adds what computes it, given the filters in the product's layout.

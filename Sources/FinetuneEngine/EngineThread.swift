@@ -8,6 +8,7 @@
 
 internal import CFinetuneDNNL
 internal import Glibc
+internal import Synchronization
 
 /// A serial executor with a thread of its own, which leads `count` threads of computation.
 package final class EngineThread: SerialExecutor, @unchecked Sendable {
@@ -19,13 +20,18 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
     private var jobs: [UnownedJob] = []
     private var thread = pthread_t()
     private var madeLanes: [EngineThread] = []
+    private let unknownKernels = Mutex<Set<String>>([])
+    private let reportUnknownKernel: @Sendable (String) -> Void
 
     /// Starts the thread. It lives as long as the process: one program has one engine thread, and its lanes.
     ///
-    /// - Parameter threads: At least 1; more than the processor has cores is legal and slow.
-    package init(threads: Int) {
+    /// - Parameters:
+    ///   - threads: At least 1; more than the processor has cores is legal and slow.
+    ///   - report: Called once with the name of every kernel of oneDNN that `KernelName` does not know, from any thread.
+    package init(threads: Int, onUnknownKernel report: @escaping @Sendable (String) -> Void) {
         precondition(threads >= 1, "an engine needs a thread")
         count = threads
+        reportUnknownKernel = report
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         let context = Unmanaged.passRetained(self).toOpaque()
@@ -52,8 +58,21 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
         guard count > 1 else { return [self] }
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
-        if madeLanes.isEmpty { madeLanes = (0..<count).map { _ in EngineThread(threads: 1) } }
+        if madeLanes.isEmpty {
+            madeLanes = (0..<count).map { _ in
+                EngineThread(threads: 1) { [unowned self] name in reportIfNew(name) }
+            }
+        }
         return madeLanes
+    }
+
+    /// Looks through the kernels of a program for those that are unknown.
+    func meet(_ kernels: [ChosenKernel]) {
+        for kernel in kernels where !KernelName(kernel.name).isKnown { reportIfNew(kernel.name) }
+    }
+
+    private func reportIfNew(_ name: String) {
+        if unknownKernels.withLock({ $0.insert(name).inserted }) { reportUnknownKernel(name) }
     }
 
     private func work() {

@@ -41,6 +41,7 @@ package actor InferenceProgram {
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
             precision: precision, ranges: ranges, sharing: constants, observer: observer)
+        thread.meet(kernels)
     }
 
     /// The magnitudes of the images and of what each node gave in all runs so far, where the program observes them.
@@ -49,8 +50,8 @@ package actor InferenceProgram {
     /// The shape of one image's result: `[features]`, or `[channels, height, width]` where the node is spatial.
     package var outputShape: [Int] { program?.outputShape ?? [] }
 
-    /// Step and kernel of each compiled primitive, in order.
-    package var kernels: [(step: String, kernel: String)] { program?.kernels ?? [] }
+    /// The kernel of each compiled primitive, in order.
+    package var kernels: [ChosenKernel] { program?.kernels ?? [] }
 
     /// Runs the network.
     ///

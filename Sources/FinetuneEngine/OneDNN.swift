@@ -19,6 +19,8 @@ final class OneDNN {
         var stream: dnnl_stream_t?
         try check(dnnl_stream_create(&stream, engine, dnnl_stream_default_flags.rawValue), "start oneDNN")
         guard let stream else { throw EngineError.library("start oneDNN", status: -1) }
+        // fp32 is fp32: a variable of the environment could make oneDNN multiply it as bfloat16.
+        try check(dnnl_set_default_fpmath_mode(dnnl_fpmath_mode_strict), "start oneDNN")
         self.engine = engine
         self.stream = stream
     }
@@ -69,6 +71,8 @@ final class Layout {
     deinit { finetune_layout_free(handle) }
 
     var byteCount: Int { finetune_layout_bytes(handle) }
+
+    var dataType: dnnl_data_type_t { finetune_layout_type(handle) }
 
     func equals(_ other: Layout) -> Bool { finetune_layout_equal(handle, other.handle) != 0 }
 }
@@ -197,13 +201,25 @@ final class Primitive {
         return Layout(copying: copy)
     }
 
-    /// The name of the kernel that oneDNN picked.
-    var kernel: String { finetune_primitive_kernel(description).map { String(cString: $0) } ?? "unknown" }
+    /// The kernel that oneDNN chose.
+    var kernel: KernelName {
+        KernelName(finetune_primitive_kernel(description).map { String(cString: $0) } ?? "without a name")
+    }
+
+    /// The kernel, for a step of a program.
+    func choice(for step: String) -> ChosenKernel {
+        let source = finetune_primitive_layout(description, dnnl_query_src_md).map(Layout.init(copying:))
+        return ChosenKernel(
+            step: step, name: kernel.text,
+            isConvolution: finetune_primitive_kind(description) == dnnl_convolution,
+            source: source.flatMap { Precision(holding: $0.dataType) })
+    }
 
     /// Runs the operation on memory bound by argument index (`DNNL_ARG_SRC` …).
     func run(_ arguments: [dnnl_exec_arg_t], _ library: OneDNN) throws {
         try check(
-            dnnl_primitive_execute(handle, library.stream, Int32(arguments.count), arguments), "run \(kernel)")
+            dnnl_primitive_execute(handle, library.stream, Int32(arguments.count), arguments),
+            "run \(kernel.text)")
     }
 
     // MARK: The primitives
@@ -312,6 +328,16 @@ extension Precision {
         case .fp32: dnnl_f32
         case .bf16: dnnl_bf16
         case .int8: Self.native.dataType
+        }
+    }
+
+    /// The precision whose numbers have a type; nil where none has.
+    init?(holding type: dnnl_data_type_t) {
+        switch type {
+        case dnnl_f32: self = .fp32
+        case dnnl_bf16: self = .bf16
+        case dnnl_s8, dnnl_u8: self = .int8
+        default: return nil
         }
     }
 }

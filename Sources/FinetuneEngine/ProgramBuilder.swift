@@ -35,8 +35,8 @@ final class ProgramBuilder {
 
     let library: OneDNN
     let batch: Int
-    /// Step and kernel of each compiled primitive, in order.
-    private(set) var kernels: [(step: String, kernel: String)] = []
+    /// The kernel of each compiled primitive, in order.
+    private(set) var kernels: [ChosenKernel] = []
     private let constants: PackedConstants
     private let inputMemory: Memory
     private var buffers: [BufferPlan.Buffer] = []
@@ -70,7 +70,7 @@ final class ProgramBuilder {
     func add(
         _ step: String, _ primitive: Primitive, _ arguments: [(argument: Int32, operand: Operand, layout: Layout)]
     ) throws {
-        kernels.append((step, primitive.kernel))
+        kernels.append(primitive.choice(for: step))
         try addAgain(primitive, arguments)
     }
 

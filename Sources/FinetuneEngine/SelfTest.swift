@@ -36,6 +36,7 @@ package struct SelfTest: Sendable {
             for (side, stride) in [(1, 1), (3, 1), (3, 2), (7, 2)] {
                 tests.append(try await stack(side: side, stride: stride, channels: 64, precision, thread))
             }
+            if precision.learns { tests.append(try await trainingStep(precision, thread)) }
         }
         return tests
     }
@@ -121,7 +122,7 @@ package struct SelfTest: Sendable {
             weights["second.weight"]?.values ?? [], weights["second.bias"]?.values ?? [], second)
         // The program gives channels first.
         let found = result.transposed([0, 2, 3, 1]).values
-        let kernel = await program.kernels.last { $0.step == "second" }?.kernel ?? ""
+        let kernel = await program.kernels.last { $0.step == "second" }?.name ?? ""
         let tolerance =
             switch precision {
             case .fp32: 1e-4
@@ -135,20 +136,24 @@ package struct SelfTest: Sendable {
     }
 
     /// An image, channels last, and what plain loops make of it.
-    private struct Plain {
+    struct Plain {
         let values: [Double]
         let size: Int
         let channels: Int
 
         init(_ values: [Float], _ size: Int, _ channels: Int) { self.init(values.map(Double.init), size, channels) }
 
-        private init(_ values: [Double], _ size: Int, _ channels: Int) {
+        init(_ values: [Double], _ size: Int, _ channels: Int) {
             (self.values, self.size, self.channels) = (values, size, channels)
         }
 
         var rectified: Plain { Plain(values.map { max(0, $0) }, size, channels) }
 
         func convolved(_ weight: [Float], _ bias: [Float], _ window: Window) -> Plain {
+            convolved(weight.map { Double($0) }, bias.map { Double($0) }, window)
+        }
+
+        func convolved(_ weight: [Double], _ bias: [Double], _ window: Window) -> Plain {
             let edges = window.edges(height: size, width: size)
             let out = window.output(height: size, width: size).height
             let side = window.height
@@ -156,13 +161,13 @@ package struct SelfTest: Sendable {
             for place in result.indices {
                 let (filter, pixel) = (place % bias.count, place / bias.count)
                 let (top, left) = (pixel / out * window.stride - edges.top, pixel % out * window.stride - edges.left)
-                var sum = Double(bias[filter])
+                var sum = bias[filter]
                 for row in max(0, -top)..<min(side, size - top) {
                     for column in max(0, -left)..<min(side, size - left) {
                         let source = ((top + row) * size + left + column) * channels
                         let tap = filter * channels * side * side + row * side + column
                         for channel in 0..<channels {
-                            sum += values[source + channel] * Double(weight[tap + channel * side * side])
+                            sum += values[source + channel] * weight[tap + channel * side * side]
                         }
                     }
                 }
@@ -175,7 +180,7 @@ package struct SelfTest: Sendable {
     // MARK: Numbers
 
     /// Numbers in −1..<1.
-    private static func numbers(_ count: Int, stream: UInt64) -> [Float] {
+    static func numbers(_ count: Int, stream: UInt64) -> [Float] {
         var random = RandomNumbers(seed: 0, stream: stream)
         return (0..<count).map { _ in Float(2 * random.nextUnit() - 1) }
     }

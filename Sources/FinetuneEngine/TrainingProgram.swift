@@ -132,10 +132,11 @@ package actor TrainingProgram {
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
             precision: precision, ranks: ranks)
+        thread.meet(kernels)
     }
 
-    /// Step and kernel of each compiled primitive, in order.
-    package var kernels: [(step: String, kernel: String)] { training?.builder.kernels ?? [] }
+    /// The kernel of each compiled primitive, in order.
+    package var kernels: [ChosenKernel] { training?.builder.kernels ?? [] }
 
     // MARK: Steps
 

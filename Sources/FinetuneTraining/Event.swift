@@ -21,6 +21,13 @@ public enum Event: Sendable {
     /// The end, with the result.
     case done(JSON)
 
+    /// The warning about a kernel of oneDNN that is unknown to this version of the program.
+    package static func unknownKernel(_ name: String) -> Event {
+        .warning(
+            "oneDNN uses the kernel '\(name)', which this version of finetune does not know. Results stay right; computing may be slower than it could be. See: finetune doctor"
+        )
+    }
+
     /// The event as one JSON line, nil for what only moves a bar.
     package var json: JSON? {
         switch self {

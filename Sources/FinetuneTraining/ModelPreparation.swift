@@ -113,8 +113,11 @@ extension Model {
             chosen = .fp32
         }
         if let lacking {
+            let limit = Machine.instructionLimit.map { " under \($0)" } ?? ""
             report(
-                .warning("This processor has no \(lacking.rawValue); computing in fp32, results may differ slightly."))
+                .warning(
+                    "This processor has no \(lacking.rawValue)\(limit); computing in fp32, results may differ slightly."
+                ))
         }
         return (model, chosen)
     }

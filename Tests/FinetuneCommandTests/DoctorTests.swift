@@ -1,5 +1,6 @@
 // What the program says of the machine that it runs on.
 
+import FinetuneEngine
 import FinetuneFiles
 import TestSupport
 import Testing
@@ -16,24 +17,62 @@ import Testing
         #expect(checks.allSatisfy { $0["remedy"] == "" || $0["name"] == "kernels of OpenBLAS" })
         let names = checks.compactMap { $0["name"]?.stringValue }
         #expect(names.contains { $0.hasPrefix("matrix product") } && names.contains("convolution 3×3 in fp32"))
+        #expect(names.contains("training step in fp32"))
+        #expect(checks.first { $0["name"] == "kernels of oneDNN" }?["detail"] == "all known")
+        #expect(outcome.done["system"]?.stringValue?.isEmpty == false)
+        let used = Machine.instructionSets.filter(\.isUsed).map(\.name)
+        #expect(outcome.done["instructions"]?.arrayValue?.compactMap(\.stringValue) == used)
         #expect(outcome.done["processor"]?.stringValue?.hasPrefix("unknown") == false)
         let libraries = (outcome.done["libraries"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
         #expect(Set(["oneDNN", "OpenBLAS", "HDF5", "zlib"]).isSubset(of: libraries))
     }
 
-    @Test("says what is slow and the variable that mends it, and 0")
+    @Test("says what is slow and the variable that mends it, and 0", .needs(instructions: "AVX2"))
     func findsSlowKernels() throws {
         let workspace = try Workspace()
-        for kernels in ["Prescott", "Haswell"] {
+        for kernels in ["Prescott", "Nehalem", "Haswell"] {
             let outcome = try workspace.run(
                 workspace.makeProcess(["doctor", "--cache", "@cache"], variables: ["OPENBLAS_CORETYPE": kernels]))
             #expect(outcome.code == 0, "\(outcome.errors)")
-            guard outcome.output.contains("AVX2") else { continue }
             let lines = outcome.output.split(separator: "\n")
             let place = try #require(lines.firstIndex { $0.hasSuffix("kernels of OpenBLAS: \(kernels)") })
-            #expect(lines[place].hasPrefix(kernels == "Prescott" ? "slow" : "ok"))
-            #expect(lines[place + 1].contains("export OPENBLAS_CORETYPE=") == (kernels == "Prescott"))
+            #expect(lines[place].hasPrefix(kernels == "Haswell" ? "ok" : "slow"))
+            #expect(lines[place + 1].contains("export OPENBLAS_CORETYPE=") == (kernels != "Haswell"))
         }
+    }
+
+    @Test("says which instructions a variable takes away, and what that means", .needs(instructions: "AVX2"))
+    func limitedInstructions() throws {
+        let workspace = try Workspace()
+        let variables = [
+            "ONEDNN_MAX_CPU_ISA": "SSE41", "ONEDNN_DEFAULT_FPMATH_MODE": "BF16", "OPENBLAS_CORETYPE": "Nehalem",
+            "OMP_NUM_THREADS": "7", "DNNL_MAX_CPU_ISA": "",
+        ]
+        let outcome = try workspace.run(
+            workspace.makeProcess(["doctor", "--json", "--cache", "@cache"], variables: variables))
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.done["instructions"] == ["SSE4.1"] && outcome.done["precisions"] == ["fp32"])
+        #expect(outcome.done["instructions_withheld"]?.arrayValue?.contains("AVX2") == true)
+        let limits = outcome.done["limits"]?.arrayValue ?? []
+        func limit(_ name: String) -> JSON? { limits.first { $0["name"] == .string(name) } }
+        #expect(
+            limit("ONEDNN_MAX_CPU_ISA")?["speed"]?.stringValue?.hasPrefix("slower: oneDNN does without AVX") == true)
+        #expect(limit("ONEDNN_MAX_CPU_ISA")?["bytes"]?.stringValue?.contains("last digits differ") == true)
+        #expect(limit("ONEDNN_DEFAULT_FPMATH_MODE")?["bytes"] == "none")
+        #expect(limit("OPENBLAS_CORETYPE")?["speed"]?.stringValue?.hasSuffix("Nehalem") == true)
+        #expect(limit("OMP_NUM_THREADS")?["speed"]?.stringValue?.contains("--threads") == true)
+        #expect(limit("DNNL_MAX_CPU_ISA") == nil)
+
+        let refused = try workspace.run(
+            workspace.makeProcess(
+                ["extract", "--data", "@images", "--out", "@x.npz", "--precision", "int8"], variables: variables))
+        #expect(refused.code == 69 && refused.errors.contains("under ONEDNN_MAX_CPU_ISA=SSE41"), "\(refused.errors)")
+
+        let text = try workspace.run(
+            workspace.makeProcess(
+                ["doctor", "--cache", "@cache"], variables: ["ONEDNN_MAX_CPU_ISA": "AVX10_9"]))
+        #expect(text.output.contains("limit       ONEDNN_MAX_CPU_ISA=AVX10_9"), "\(text.output)")
+        #expect(text.output.contains("oneDNN does not know the value"), "\(text.output)")
     }
 
     @Test("says what is wrong, what mends it, and 69")

@@ -1,5 +1,6 @@
 // Every gradient of the training program against plain loops in double precision, and those against differences.
 
+import TestSupport
 import Testing
 
 @testable import FinetuneEngine
@@ -153,9 +154,8 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
         }
     }
 
-    @Test("stays near the reference in bfloat16", arguments: TrainingCase.all)
+    @Test("stays near the reference in bfloat16", .needs(.bf16), arguments: TrainingCase.all)
     func bfloat16IsClose(_ example: TrainingCase) async throws {
-        guard Precision.bf16.isNative else { return }
         let program = try await example.program(.bf16)
         let result = try await program.evaluate(example.images, targets: example.targetTensor)
         let expected = example.reference(live: [])
@@ -210,9 +210,9 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
     }
 
     @Test(
-        "needs no reference kernel of oneDNN for a few channels, where the processor has better", arguments: [4, 8, 12])
+        "needs no reference kernel of oneDNN for a few channels, where the processor has better", .needs(.bf16),
+        arguments: [4, 8, 12])
     func narrowKernels(_ channels: Int) async throws {
-        guard Precision.bf16.isNative else { return }
         let example = TrainingCase(
             Case(
                 "narrow", channels: channels, size: (16, 16),
@@ -224,14 +224,17 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
                 ]))
         let program = try await example.program(.bf16)
         let kernels = await program.kernels
-        #expect(kernels.contains { $0.step == "wide" } && !kernels.contains { $0.kernel.hasPrefix("ref") })
+        #expect(kernels.contains { $0.step == "wide" } && !kernels.contains(where: \.isReference))
     }
 
-    @Test(
-        "steps to the same bits, also from a restored state",
-        arguments: Precision.allCases.filter { $0.learns && $0.isAvailable })
-    func repeats(_ precision: Precision) async throws {
-        guard precision.isNative else { return }
+    @Test("steps to the same bits, also from a restored state") func repeats() async throws {
+        try await repeats(.fp32)
+    }
+
+    @Test("steps to the same bits in bfloat16, also from a restored state", .needs(.bf16))
+    func repeatsInBFloat16() async throws { try await repeats(.bf16) }
+
+    private func repeats(_ precision: Precision) async throws {
         let example = try TrainingCase.named("an identity shortcut")
         let live = example.normalizations
         func run(_ program: TrainingProgram, _ steps: Range<Int>) async throws {

@@ -40,8 +40,8 @@ extension FuzzTarget {
         if text.unicodeScalars.first == "\u{FEFF}" { text = "\u{FEFF}" + text }
         for row in table.rows { text += CSV.line(row.fields) }
         let again = try CSV(parsing: Array(text.utf8), name: "table.csv")
-        require(again.columns == table.columns, "written columns are read differently")
-        require(again.rows.map(\.fields) == table.rows.map(\.fields), "written rows are read differently")
+        try require(again.columns == table.columns, "written columns are read differently")
+        try require(again.rows.map(\.fields) == table.rows.map(\.fields), "written rows are read differently")
         let path = Path.join(scratchFolder, "table.csv")
         try write(input, to: path)
         _ = try ImageDataset(path)
@@ -64,7 +64,7 @@ extension FuzzTarget {
         let archive = try ZipArchive(input, name: "archive.zip")
         for member in archive.members {
             guard let content = try? archive.content(of: member) else { continue }
-            require(content.count == member.byteCount, "a member has another size than it says")
+            try require(content.count == member.byteCount, "a member has another size than it says")
         }
     }
 
@@ -86,7 +86,8 @@ extension FuzzTarget {
     ) { input in
         let archive = try ZipArchive(input, name: "archive.npz")
         for member in archive.members {
-            try? check(NumpyArray(parsing: archive.content(of: member), name: member.name))
+            guard let array = try? NumpyArray(parsing: archive.content(of: member), name: member.name) else { continue }
+            try check(array)
         }
         let path = Path.join(scratchFolder, "archive.npz")
         try write(input, to: path)
@@ -105,7 +106,7 @@ extension FuzzTarget {
         sources: ["FinetuneFiles/Zlib.swift"], errors: [FileError.self]
     ) { input in
         let content = try Gzip.inflated(input, name: "file.gz", limit: 1 << 20)
-        require(content.count <= 1 << 20, "the limit was passed")
+        try require(content.count <= 1 << 20, "the limit was passed")
     }
 
     /// The length of the images' file as two bytes, the images, the labels.
@@ -120,9 +121,11 @@ extension FuzzTarget {
         var reader = ByteReader(input)
         let count = min(Int(reader.number(UInt16.self) ?? 0), input.count - reader.position)
         let images = reader.take(count) ?? []
-        try write(Array(images), to: Path.join(scratchFolder, "train-images-idx3-ubyte"))
-        try write(Array(input[reader.position...]), to: Path.join(scratchFolder, "train-labels-idx1-ubyte"))
-        try check(ImageDataset(scratchFolder))
+        let folder = Path.join(scratchFolder, "idx")
+        try FileSystem.makeDirectory(folder)
+        try write(Array(images), to: Path.join(folder, "train-images-idx3-ubyte"))
+        try write(Array(input[reader.position...]), to: Path.join(folder, "train-labels-idx1-ubyte"))
+        try check(ImageDataset(folder))
     }
 
     private static let recipe = FuzzTarget(
@@ -138,10 +141,10 @@ extension FuzzTarget {
     ) { input in
         let recipe = try InputRecipe(json: JSON(parsing: input))
         let again = try InputRecipe(json: JSON(parsing: recipe.json.text))
-        require((again.height, again.width) == (recipe.height, recipe.width), "a written size is read differently")
-        require(again.mean == recipe.mean && again.scale == recipe.scale, "written numbers are read differently")
-        require(again.standardDeviation == recipe.standardDeviation, "written numbers are read differently")
-        require(abs(again.resizeRatio - recipe.resizeRatio) < 1e-9 * recipe.resizeRatio, "the crop is read differently")
+        try require((again.height, again.width) == (recipe.height, recipe.width), "a written size is read differently")
+        try require(again.mean == recipe.mean && again.scale == recipe.scale, "written numbers are read differently")
+        try require(again.standardDeviation == recipe.standardDeviation, "written numbers are read differently")
+        try require(abs(again.resizeRatio - recipe.resizeRatio) < 1e-9 * recipe.resizeRatio, "the crop is read differently")
     }
 
     private static let network = FuzzTarget(
@@ -150,7 +153,7 @@ extension FuzzTarget {
     ) { input in
         let network = try Network(json: JSON(parsing: input))
         try require(Network(json: JSON(parsing: network.json.text)) == network, "a written network is read differently")
-        require(network.tensorShapes.allSatisfy { !$0.shape.contains { $0 < 1 } }, "a tensor without numbers")
+        try require(network.tensorShapes.allSatisfy { !$0.shape.contains { $0 < 1 } }, "a tensor without numbers")
     }
 
     /// Networks that came through their reader, given weights of ones and one image.
@@ -170,26 +173,27 @@ extension FuzzTarget {
         guard network.nodes.allSatisfy({ $0.operation.padding < 100 }), network.inputChannels < 1000 else { return }
         let side = 12
         let program = try CompiledProgram(
-            Lowering(network, weights, output: network.nodes[network.nodes.count - 1].name), batch: 1, height: side,
-            width: side, channels: network.inputChannels, precision: .fp32)
+            Lowering(network, weights, output: network.nodes[network.nodes.count - 1].name),
+            input: ImageBatchShape(batch: 1, channels: network.inputChannels, height: side, width: side),
+            precision: .fp32, sharing: PackedConstants())
         let image = Tensor(shape: [side, side, network.inputChannels], repeating: 1)
         let count = try image.withUnsafeBufferPointer { image in
             try image.baseAddress.map { try program.run($0).count }
         }
-        require(count == program.outputShape.reduce(1, *), "a result of another size")
+        try require(count == program.outputShape.reduce(1, *), "a result of another size")
     }
 
     // MARK: Checks
 
-    private static func check(_ array: NumpyArray) {
-        require(array.floats.count == array.count && array.integers.count == array.count, "numbers are missing")
+    private static func check(_ array: NumpyArray) throws {
+        try require(array.floats.count == array.count && array.integers.count == array.count, "numbers are missing")
     }
 
     private static func check(_ dataset: ImageDataset) throws {
         for (index, item) in dataset.items.enumerated().prefix(1000) {
-            require(item.label.map(dataset.classes.indices.contains) ?? true, "a label without a class")
+            try require(item.label.map(dataset.classes.indices.contains) ?? true, "a label without a class")
             if case .picture(let picture) = try dataset.content(of: index) {
-                require(picture.bytes.count == picture.width * picture.height * picture.channels, "a misshapen picture")
+                try require(picture.bytes.count == picture.width * picture.height * picture.channels, "a misshapen picture")
             }
         }
     }
@@ -222,7 +226,7 @@ extension FuzzTarget {
         }
     }
 
-    private static let networks: [[UInt8]] = texts(
+    static let networks: [[UInt8]] = texts(
         Network(
             name: "n", inputChannels: 3,
             nodes: [
@@ -251,16 +255,29 @@ extension FuzzTarget {
                 Node("d", stage: "stem", .channelPadding(before: 1, after: 1), inputs: ["c"]),
                 Node("e", stage: "pooled", .flatten, inputs: ["d"]),
             ]
+        ).json.text,
+        // A gate, as squeeze-and-excitation has one.
+        Network(
+            name: "g", inputChannels: 4,
+            nodes: [
+                Node("a", stage: "stem", .globalAveragePooling, inputs: [Node.image]),
+                Node("b", stage: "stem", .dense(inputs: 4, outputs: 4, hasBias: false), inputs: ["a"]),
+                Node("c", stage: "stem", .activation(.sigmoid), inputs: ["b"]),
+                Node("d", stage: "stem", .channelScaling, inputs: [Node.image, "c"]),
+                Node("e", stage: "pooled", .globalAveragePooling, inputs: ["d"]),
+                Node("f", stage: "head", .rowNormalization, inputs: ["e"]),
+            ]
         ).json.text)
 
-    private static let networkWords =
+    static let networkWords =
         keys([
             "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
             "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
             "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
             "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
-            "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes",
-        ]) + ["1000000", "10000", "4096"]
+            "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes", "channel_scaling",
+            "row_normalization", "unbiased_variance",
+        ] + Activation.allCases.map(\.rawValue)) + ["1000000", "10000", "4096"]
 }
 
 extension FinetuneEngine.Operation {
@@ -271,7 +288,9 @@ extension FinetuneEngine.Operation {
         case .convolution(let convolution): padding = convolution.window.padding
         case .maxPooling(let window), .averagePooling(let window, _): padding = window.padding
         case .zeroPadding(let edges): padding = .edges(edges)
-        default: return 0
+        case .batchNormalization, .activation, .addition, .channelScaling, .globalAveragePooling, .subsampling,
+            .channelPadding, .flatten, .rowNormalization, .dense:
+            return 0
         }
         guard case .edges(let edges) = padding else { return 0 }
         return max(edges.top, edges.left, edges.bottom, edges.right)

@@ -17,7 +17,7 @@ extension FuzzTarget {
         let stream = Array(input[reader.position...])
         var output = [UInt8](repeating: 0, count: count)
         let isSound = stream.withUnsafeBytes { from in output.withUnsafeMutableBytes { LZF.decode(from, into: $0) } }
-        require(isSound || !stream.isEmpty || count > 0, "nothing does not decode to nothing")
+        try require(isSound || !stream.isEmpty || count > 0, "nothing does not decode to nothing")
     }
 
     static let safetensors = FuzzTarget(
@@ -34,7 +34,7 @@ extension FuzzTarget {
         ], sources: ["FinetuneCheckpoints/Safetensors.swift"], errors: [CheckpointError.self]
     ) { input in
         let arrays = try Safetensors.read(.bytes(input), path: "file.safetensors")
-        require(arrays.arrays.values.allSatisfy { $0.tensor.count > 0 }, "a tensor without numbers")
+        try require(arrays.arrays.values.allSatisfy { $0.tensor.count > 0 }, "a tensor without numbers")
     }
 
     static let pickle = FuzzTarget(
@@ -60,7 +60,7 @@ extension FuzzTarget {
         }
         try writer.commit()
         let arrays = try TorchArchive.read(ZipArchive(ByteSource(file: path), name: path), path: path)
-        for (name, entry) in arrays.arrays { require(entry.tensor.count > 0, "'\(name)' has no numbers") }
+        for (name, entry) in arrays.arrays { try require(entry.tensor.count > 0, "'\(name)' has no numbers") }
     }
 
     /// A tree of named arrays in JSON: `{"container", "arrays": {name: shape}, "texts": {path: {name: [text]}},
@@ -87,7 +87,7 @@ extension FuzzTarget {
         let tree = try JSON(parsing: input)
         let model = try Dialect.model(in: NamedArrays(tree: tree), path: "tree")
         for (name, shape) in model.network.tensorShapes {
-            require(model.weights[name]?.shape == shape, "'\(name)' is not as the network wants it")
+            try require(model.weights[name]?.shape == shape, "'\(name)' is not as the network wants it")
         }
     }
 

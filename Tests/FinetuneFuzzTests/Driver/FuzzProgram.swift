@@ -29,7 +29,7 @@ struct FuzzProgram {
             var arguments = CommandLine.unsafeArgv
             exit(
                 runLibFuzzer(&count, &arguments) { start, count in
-                    chosen?.judge(Array(UnsafeBufferPointer(start: start, count: count)))
+                    if let chosen { judge(Array(UnsafeBufferPointer(start: start, count: count)), by: chosen) }
                     return 0
                 })
         }
@@ -43,7 +43,7 @@ struct FuzzProgram {
         case ("replay", 3):
             let target = target(arguments[1])
             for name in try FileSystem.list(arguments[2]) {
-                target.judge(try FileSystem.read(Path.join(arguments[2], name)))
+                judge(try FileSystem.read(Path.join(arguments[2], name)), by: target)
             }
         case ("hdf5", 6):
             guard let runs = Int(arguments[4]), let seed = UInt64(arguments[5]) else { fail("no number") }
@@ -61,8 +61,23 @@ struct FuzzProgram {
         return target
     }
 
+    /// Runs the parser and ends the program, as libFuzzer expects of a finding, if it did what it should not.
+    private static func judge(_ input: [UInt8], by target: FuzzTarget) {
+        guard let reason = target.finding(input) else { return }
+        complain("finding: \(reason)")
+        abort()
+    }
+
     private static func fail(_ reason: String) -> Never {
         complain("FinetuneFuzz: \(reason)")
         exit(64)
     }
 }
+
+/// A line on standard error.
+private func complain(_ line: String) {
+    _ = Array((line + "\n").utf8).withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+}
+
+/// A folder in memory for parsers that take paths; scripts/fuzz names and removes it.
+let scratchFolder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"

@@ -20,24 +20,37 @@ struct FuzzTarget: Sendable {
     /// Runs the parser. What it gives may be checked by `require`.
     let run: @Sendable ([UInt8]) throws -> Void
 
-    /// Runs the parser and ends the program where the input is a finding.
-    func judge(_ input: [UInt8]) {
+    /// Runs the parser.
+    ///
+    /// - Returns: What is wrong with what it did; nil if it took the input, or refused it with an error of its room.
+    func finding(_ input: [UInt8]) -> String? {
         do {
             try run(input)
+            return nil
+        } catch let finding as Finding {
+            return finding.reason
         } catch {
-            require(errors.contains { $0 == type(of: error) }, "\(name) threw a \(type(of: error)): \(error)")
-            require(!"\(error)".isEmpty, "\(name) threw an error without words")
+            guard errors.contains(where: { $0 == type(of: error) }) else {
+                return "\(name) threw a \(type(of: error)): \(error)"
+            }
+            return "\(error)".isEmpty ? "\(name) threw an error without words" : nil
         }
+    }
+
+    /// All seeds: those that stand in the table, and the fixtures that are no longer than an input may be.
+    ///
+    /// - Parameter tests: The folder of the test targets.
+    func allSeeds(tests: String) throws -> [(name: String, bytes: [UInt8])] {
+        let inline = seeds.enumerated().map { (name: "inline-\($0.offset)", bytes: $0.element) }
+        let files = try Self.fixtures(in: tests).filter { fixtures.contains(where: $0.hasSuffix) }
+            .map { (name: Path.name(of: $0), bytes: try FileSystem.read($0)) }
+        return inline + files.filter { $0.bytes.count <= maximumCount }
     }
 
     /// Writes the seeds to a folder, each under a name of its own, and the words beside it.
     func writeSeeds(tests: String, to folder: String) throws {
         try FileSystem.makeDirectory(folder)
-        for (index, seed) in seeds.enumerated() { try write(seed, to: Path.join(folder, "inline-\(index)")) }
-        for path in try Self.fixtures(in: tests) where fixtures.contains(where: path.hasSuffix) {
-            let bytes = try FileSystem.read(path)
-            if bytes.count <= maximumCount { try write(bytes, to: Path.join(folder, Path.name(of: path))) }
-        }
+        for seed in try allSeeds(tests: tests) { try write(seed.bytes, to: Path.join(folder, seed.name)) }
         let lines = words.map { word in
             "\""
                 + word.utf8.map { $0 < 0x20 || $0 == 0x22 || $0 == 0x5C || $0 > 0x7E ? hexadecimal($0) : ascii($0) }
@@ -60,16 +73,14 @@ struct FuzzTarget: Sendable {
     private func ascii(_ byte: UInt8) -> String { String(Character(Unicode.Scalar(byte))) }
 }
 
-/// Ends the program as a finding where something is not as it should be.
-func require(_ condition: Bool, _ reason: @autoclosure () -> String) {
-    if condition { return }
-    complain("finding: \(reason())")
-    abort()
+/// Something that a parser did and should not have.
+struct Finding: Error {
+    let reason: String
 }
 
-/// A line on standard error.
-func complain(_ line: String) {
-    _ = Array((line + "\n").utf8).withUnsafeBytes { Glibc.write(2, $0.baseAddress, $0.count) }
+/// Throws a finding if something is not as it should be.
+func require(_ condition: Bool, _ reason: @autoclosure () -> String) throws {
+    if !condition { throw Finding(reason: reason()) }
 }
 
 /// Writes a file in place; the fuzzer's own files need not survive anything.
@@ -78,6 +89,3 @@ func write(_ bytes: [UInt8], to path: String) throws {
     let count = fwrite(bytes, 1, bytes.count, file)
     guard fclose(file) == 0, count == bytes.count else { throw FileError(.inputOutput, "cannot write '\(path)'") }
 }
-
-/// A folder in memory for parsers that take paths; scripts/fuzz names and removes it.
-let scratchFolder = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"

@@ -1,0 +1,114 @@
+// What the environment takes from a run or adds to it: variables that the libraries read, and cores that are withheld.
+
+internal import FinetuneEngine
+internal import FinetuneFiles
+internal import Glibc
+
+/// A setting of the environment that changes speed or the last digits of results.
+struct EnvironmentLimit: Sendable, Equatable {
+    /// The variable, or the limit of the system.
+    let name: String
+    let value: String
+    /// What it does to speed.
+    let speed: String
+    /// What it does to the bytes of results.
+    let bytes: String
+
+    var json: JSON {
+        ["name": .string(name), "value": .string(value), "speed": .string(speed), "bytes": .string(bytes)]
+    }
+
+    /// What follows for the bytes of results, in the cases that several limits have in common.
+    private enum Bytes {
+        static let same = "none"
+        static let digits = "last digits differ from those without it; equal bytes need the same value"
+    }
+
+    /// Those in force.
+    ///
+    /// - Parameters:
+    ///   - variable: The value of a variable of the environment.
+    ///   - withheld: The instructions that the processor has and oneDNN does not use.
+    static func inForce(withheld: [String], _ variable: (String) -> String? = environmentVariable) -> [EnvironmentLimit]
+    {
+        var limits: [EnvironmentLimit] = []
+        func add(_ names: String..., speed: String, bytes: String) {
+            for name in names {
+                guard let value = variable(name), !value.isEmpty else { continue }
+                limits.append(EnvironmentLimit(name: name, value: value, speed: speed, bytes: bytes))
+            }
+        }
+        let lack = withheld.joined(separator: ", ")
+        add(
+            "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
+            speed: withheld.isEmpty
+                ? "none: it takes away nothing that this processor has, or oneDNN does not know the value"
+                : "slower: oneDNN does without \(lack)",
+            bytes: withheld.isEmpty ? Bytes.same : Bytes.digits)
+        add(
+            "ONEDNN_CPU_ISA_HINTS", "DNNL_CPU_ISA_HINTS", speed: "oneDNN may prefer shorter vectors",
+            bytes: Bytes.digits)
+        add(
+            "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE",
+            speed: "none: finetune computes fp32 in fp32 whatever it says", bytes: Bytes.same)
+        add(
+            "ONEDNN_VERBOSE", "DNNL_VERBOSE",
+            speed: "slower: oneDNN writes a line for every operation to standard output, among the results",
+            bytes: "none in files; standard output has lines that are not ours")
+        add(
+            "OPENBLAS_CORETYPE", speed: "matrix products use the kernels that it names: \(Machine.matrixKernels)",
+            bytes: Bytes.digits)
+        add(
+            "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS",
+            speed: "none: finetune uses as many threads as --threads says", bytes: Bytes.same)
+        add(
+            "OMP_THREAD_LIMIT", speed: "a training has at most so many threads, whatever --threads says",
+            bytes: Bytes.digits)
+        add(
+            "OMP_DYNAMIC", speed: "if true, a training may have fewer threads than --threads says",
+            bytes: "if true, a training need not give the same bytes twice")
+        add(
+            "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY",
+            speed: "threads are bound to cores; several of them may have to share one", bytes: Bytes.same)
+        add(
+            "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", speed: "changes how threads wait for each other",
+            bytes: Bytes.same)
+        return limits + cores
+    }
+
+    /// Cores that the system withholds: by the process's affinity, or by a quota of its control group.
+    private static var cores: [EnvironmentLimit] {
+        var limits: [EnvironmentLimit] = []
+        let (online, available) = (Machine.onlineProcessors, Machine.availableProcessors)
+        if available < online {
+            limits.append(
+                EnvironmentLimit(
+                    name: "cores", value: "\(available) of \(online)",
+                    speed: "this process may use no others (taskset, a container or a job scheduler)", bytes: Bytes.same
+                ))
+        }
+        if let text = try? FileSystem.head(of: "/sys/fs/cgroup/cpu.max", count: 64),
+            let quota = coreQuota(String(decoding: text, as: UTF8.self)), quota < Double(available)
+        {
+            limits.append(
+                EnvironmentLimit(
+                    name: "quota of cores", value: "\(quota.rounded(toPlaces: 2))",
+                    speed:
+                        "the container stops all threads once they have had that much: --threads \(max(1, Int(quota.rounded())))",
+                    bytes: Bytes.same))
+        }
+        return limits
+    }
+
+    /// How many cores' time a control group may use, by its file `cpu.max`; nil if there is no quota.
+    static func coreQuota(_ text: String) -> Double? {
+        let words = text.split(whereSeparator: \.isWhitespace)
+        guard words.count == 2, let microseconds = Double(words[0]), let period = Double(words[1]), period > 0 else {
+            return nil
+        }
+        return microseconds / period
+    }
+}
+
+/// The value of a variable of the environment.
+func environmentVariable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

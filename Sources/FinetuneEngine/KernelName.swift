@@ -1,0 +1,105 @@
+// What the names of oneDNN's kernels say, in one table.
+//
+// Which kernel a primitive has is told by a name alone, such as `brg_conv_fwd:avx512_core_vnni`, and names change between
+// releases. Everything that depends on a kernel asks here. A name that is not in the table is never guessed at: the engine
+// then takes the way that is right with any kernel, and says which name it met. The names are those of oneDNN 2.6 and 3.7,
+// of the primitives that the engine compiles; a test reads them out of the library that is installed.
+
+/// The name of a kernel of oneDNN.
+struct KernelName: Sendable, Equatable {
+    /// How a kernel computes, as far as the engine depends on it.
+    private enum Method {
+        /// Written to be right rather than fast.
+        case reference
+        /// Unrolls the image for a matrix product.
+        case matrixProduct
+        case other
+    }
+
+    let text: String
+    /// Nil for a kernel that the table does not know.
+    private let method: Method?
+    private let usesTiles: Bool
+
+    init(_ text: String) {
+        self.text = text
+        var words = text.split(separator: ":").map(String.init)
+        if words.count > 1, words[0] == "x64" { words.removeFirst() }
+        let families = words.dropLast().map { Self.families[$0] }
+        let instructions = words.last.flatMap { Self.instructions[$0] }
+        // A kernel that runs another one has that one's name within its own.
+        guard let instructions, !families.isEmpty, families.allSatisfy({ $0 != nil }) else {
+            (method, usesTiles) = (nil, false)
+            return
+        }
+        let isReference = instructions == .reference || families.contains(.reference)
+        method = isReference ? .reference : families.contains(.matrixProduct) ? .matrixProduct : .other
+        usesTiles = instructions == .tiles
+    }
+
+    /// Whether the table knows it.
+    var isKnown: Bool { method != nil }
+
+    /// Whether it is known to be slow: written to be right rather than fast.
+    var isReference: Bool { method == .reference }
+
+    /// Whether it is known to multiply tiles (AMX).
+    var multipliesTiles: Bool { usesTiles }
+
+    /// Whether it may unroll the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
+    var mayUnrollImages: Bool { method == nil || method == .matrixProduct }
+
+    /// What stands before the first colon, or between two.
+    private static let families: [String: Method] = [
+        // Reference kernels.
+        "ref": .reference, "ref_int8": .reference, "ref_fused_convolution": .reference, "bnorm_ref": .reference,
+        // Matrix products.
+        "gemm": .matrixProduct, "gemm_s8s8s32": .matrixProduct, "gemm_s8u8s32": .matrixProduct,
+        // Convolutions.
+        "jit": .other, "jit_1x1": .other, "jit_dw": .other, "jit_bf16": .other, "jit_bf16_1x1": .other,
+        "jit_int8": .other, "jit_int8_1x1": .other, "jit_uni_int8": .other, "jit_uni_int8_1x1": .other,
+        "jit_wino_4x3": .other, "jit_fp32_wino_2x3": .other, "jit_int8_wino": .other,
+        "jit_uni_ncsp_convolution": .other,
+        "brgconv": .other, "brgconv_1x1": .other, "brgconv_strided": .other, "brgconv_bwd_w": .other,
+        "brg_conv_fwd": .other, "brg_conv_bwd": .other, "brdgmm_dw": .other,
+        // Products of matrices.
+        "brg": .other, "brg_matmul": .other, "brgemm": .other, "brgemm_bwd_d": .other, "brgemm_bwd_w": .other,
+        // Pooling, activations, changes of layout.
+        "jit_int": .other, "jit_direct_copy": .other,
+        "simple": .other, "simple_nchw": .other, "simple_nhwc": .other,
+        // Batch norms.
+        "bnorm_jit": .other, "bnorm_s8_jit": .other, "bnorm_tbb_jit": .other, "ncsp_bnorm": .other,
+        "nspc_bnorm": .other,
+    ]
+
+    private enum Instructions {
+        case vectors, tiles, reference
+    }
+
+    /// What stands behind the last colon.
+    private static let instructions: [String: Instructions] = [
+        "sse41": .vectors, "avx": .vectors, "avx2": .vectors, "avx2_vnni": .vectors, "avx2_vnni_2": .vectors,
+        "avx512_core": .vectors, "avx512_core_vnni": .vectors, "avx512_core_bf16": .vectors, "avx10_1_512": .vectors,
+        "avx512_core_amx_int8": .tiles, "avx512_core_amx_bf16": .tiles, "avx10_1_512_amx": .tiles,
+        "avx10_1_512_amx_fp16": .tiles,
+        // Whatever the processor has.
+        "any": .vectors, "uni": .vectors, "blk": .vectors, "jit": .vectors, "undef": .vectors,
+        // Of a matrix product: the numbers that it multiplies.
+        "f32": .vectors, "bf16": .vectors,
+        "ref": .reference,
+    ]
+}
+
+/// A kernel that oneDNN chose for a step of a program.
+package struct ChosenKernel: Sendable {
+    package let step: String
+    /// oneDNN's name for it.
+    package let name: String
+    /// Whether it is a convolution's.
+    package let isConvolution: Bool
+    /// What its source consists of; nil for other types.
+    package let source: Precision?
+
+    /// Whether it is known to be written to be right rather than fast.
+    package var isReference: Bool { KernelName(name).isReference }
+}
