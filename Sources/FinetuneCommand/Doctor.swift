@@ -62,11 +62,13 @@ enum Doctor {
         return line.map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } } ?? "unknown"
     }
 
-    /// The instructions that oneDNN uses, and those that the processor has and oneDNN does not use.
+    /// The instructions that oneDNN uses, and those that the processor has and oneDNN does not use. AVX2-VNNI is for
+    /// processors without AVX-512: with that, oneDNN has no use for it.
     static var instructions: (used: [String], withheld: [String]) {
         let flags = systemDescription.flags
         let sets = Machine.instructionSets
-        let has = Set(instructionFlags.filter { flags.contains($0.1) }.map(\.0))
+        var has = Set(instructionFlags.filter { flags.contains($0.1) }.map(\.0))
+        if sets.contains(where: { $0.name == "AVX-512" && $0.isUsed }) { has.remove("AVX2-VNNI") }
         return (
             sets.filter(\.isUsed).map(\.name), sets.filter { !$0.isUsed && has.contains($0.name) }.map(\.name)
         )

@@ -56,7 +56,7 @@ struct EnvironmentLimit: Sendable, Equatable {
             speed: "slower: oneDNN writes a line for every operation to standard output, among the results",
             bytes: "none in files; standard output has lines that are not ours")
         add(
-            "OPENBLAS_CORETYPE", speed: "matrix products use the kernels that it names: \(Machine.matrixKernels)",
+            "OPENBLAS_CORETYPE", speed: "matrix products use the kernels that it names: \(LinearAlgebra.kernels)",
             bytes: Bytes.digits)
         add(
             "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS",

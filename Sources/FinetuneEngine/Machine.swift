@@ -43,9 +43,6 @@ public enum Machine {
         ].map { ($0.0, finetune_may_use($0.1) != 0) }
     }
 
-    /// The processor whose kernels OpenBLAS uses, by OpenBLAS's name.
-    package static var matrixKernels: String { LinearAlgebra.kernels }
-
     /// What the environment says of the instructions that oneDNN may use, as `ONEDNN_MAX_CPU_ISA=AVX2`; nil if nothing.
     package static var instructionLimit: String? {
         for name in ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"] {

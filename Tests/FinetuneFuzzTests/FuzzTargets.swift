@@ -144,7 +144,8 @@ extension FuzzTarget {
         try require((again.height, again.width) == (recipe.height, recipe.width), "a written size is read differently")
         try require(again.mean == recipe.mean && again.scale == recipe.scale, "written numbers are read differently")
         try require(again.standardDeviation == recipe.standardDeviation, "written numbers are read differently")
-        try require(abs(again.resizeRatio - recipe.resizeRatio) < 1e-9 * recipe.resizeRatio, "the crop is read differently")
+        try require(
+            abs(again.resizeRatio - recipe.resizeRatio) < 1e-9 * recipe.resizeRatio, "the crop is read differently")
     }
 
     private static let network = FuzzTarget(
@@ -193,7 +194,8 @@ extension FuzzTarget {
         for (index, item) in dataset.items.enumerated().prefix(1000) {
             try require(item.label.map(dataset.classes.indices.contains) ?? true, "a label without a class")
             if case .picture(let picture) = try dataset.content(of: index) {
-                try require(picture.bytes.count == picture.width * picture.height * picture.channels, "a misshapen picture")
+                try require(
+                    picture.bytes.count == picture.width * picture.height * picture.channels, "a misshapen picture")
             }
         }
     }
@@ -270,14 +272,15 @@ extension FuzzTarget {
         ).json.text)
 
     static let networkWords =
-        keys([
-            "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
-            "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
-            "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
-            "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
-            "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes", "channel_scaling",
-            "row_normalization", "unbiased_variance",
-        ] + Activation.allCases.map(\.rawValue)) + ["1000000", "10000", "4096"]
+        keys(
+            [
+                "name", "stage", "inputs", "operation", "channels", "filters", "groups", "bias", "window", "epsilon",
+                "convolution", "batch_normalization", "statistics_kept", "activation", "function", "relu", "addition",
+                "max_pooling", "average_pooling", "counts_padding", "global_average_pooling", "zero_padding", "edges",
+                "subsampling", "step", "channel_padding", "before", "after", "flatten", "dense", "outputs", "height",
+                "width", "stride", "dilation", "padding", "same", "image", "input_channels", "nodes", "channel_scaling",
+                "row_normalization", "unbiased_variance",
+            ] + Activation.allCases.map(\.rawValue)) + ["1000000", "10000", "4096"]
 }
 
 extension FinetuneEngine.Operation {
