@@ -394,6 +394,10 @@ static inline int finetune_blocks_by_eight(void) { return !finetune_may_use(dnnl
 
 // The OpenMP run time that oneDNN's Debian build uses; Swift has no header for it.
 void omp_set_num_threads(int threads);
+int omp_get_thread_limit(void);
+void omp_set_dynamic(int is_dynamic);
+int omp_get_max_active_levels(void);
+void omp_set_max_active_levels(int levels);
 int omp_get_num_procs(void);
 int omp_get_num_threads(void);
 /// How many threads the caller's next loop has.
@@ -401,5 +405,15 @@ int omp_get_max_threads(void);
 int omp_get_thread_num(void);
 /// What `#pragma omp parallel` becomes: calls `function` on every thread of the caller's pool.
 void GOMP_parallel(void (*function)(void *), void *context, unsigned threads, unsigned flags);
+
+/// Gives the caller's loops exactly as many threads, or OMP_THREAD_LIMIT if that is fewer. Kernels of oneDNN that divide
+/// work by `omp_get_max_threads` compute wrong results, without a word, if a loop then has fewer: so no variable of the
+/// environment may take any away later (OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS).
+static inline void finetune_lead_threads(int threads) {
+    int limit = omp_get_thread_limit();
+    omp_set_dynamic(0);
+    if (omp_get_max_active_levels() < 1) omp_set_max_active_levels(1);
+    omp_set_num_threads(threads < limit ? threads : limit);
+}
 
 #endif

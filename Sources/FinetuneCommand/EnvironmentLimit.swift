@@ -56,17 +56,14 @@ struct EnvironmentLimit: Sendable, Equatable {
             speed: "slower: oneDNN writes a line for every operation to standard output, among the results",
             bytes: "none in files; standard output has lines that are not ours")
         add(
-            "OPENBLAS_CORETYPE", speed: "matrix products use the kernels that it names: \(LinearAlgebra.kernels)",
+            "OPENBLAS_CORETYPE", speed: "matrix products use the kernels for \(LinearAlgebra.kernels)",
             bytes: Bytes.digits)
         add(
-            "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS",
+            "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS", "OMP_DYNAMIC",
             speed: "none: finetune uses as many threads as --threads says", bytes: Bytes.same)
         add(
             "OMP_THREAD_LIMIT", speed: "a training has at most so many threads, whatever --threads says",
-            bytes: Bytes.digits)
-        add(
-            "OMP_DYNAMIC", speed: "if true, a training may have fewer threads than --threads says",
-            bytes: "if true, a training need not give the same bytes twice")
+            bytes: "those of --threads with that number")
         add(
             "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY",
             speed: "threads are bound to cores; several of them may have to share one", bytes: Bytes.same)

@@ -26,11 +26,11 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
     /// Starts the thread. It lives as long as the process: one program has one engine thread, and its lanes.
     ///
     /// - Parameters:
-    ///   - threads: At least 1; more than the processor has cores is legal and slow.
+    ///   - threads: At least 1; more than the processor has cores is legal and slow. OMP_THREAD_LIMIT may allow fewer.
     ///   - report: Called once with the name of every kernel of oneDNN that `KernelName` does not know, from any thread.
     package init(threads: Int, onUnknownKernel report: @escaping @Sendable (String) -> Void) {
         precondition(threads >= 1, "an engine needs a thread")
-        count = threads
+        count = min(threads, Int(omp_get_thread_limit()))
         reportUnknownKernel = report
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
@@ -76,7 +76,7 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
     }
 
     private func work() {
-        omp_set_num_threads(Int32(count))
+        finetune_lead_threads(Int32(count))
         LinearAlgebra.useOneThread()
         while true {
             pthread_mutex_lock(mutex)

@@ -33,7 +33,7 @@ enum ParallelLoop {
     /// Lets this thread lead `count` threads, in oneDNN's loops as well, while `body` runs.
     static func withThreads<Result>(_ count: Int, _ body: () throws -> Result) rethrows -> Result {
         let own = omp_get_max_threads()
-        omp_set_num_threads(Int32(count))
+        finetune_lead_threads(Int32(count))
         defer { omp_set_num_threads(own) }
         return try body()
     }

@@ -26,7 +26,10 @@ package struct SelfTest: Sendable {
 
     /// The few that every training begins with: some milliseconds.
     package static func quick(_ thread: EngineThread) async throws -> [SelfTest] {
-        try await [matrixProduct(.plain, 33, 65, 47), stack(side: 3, stride: 1, channels: 16, .fp32, thread)]
+        try await [
+            matrixProduct(.plain, 33, 65, 47), stack(side: 3, stride: 1, channels: 16, .fp32, thread),
+            trainingStep(.fp32, thread),
+        ]
     }
 
     /// Every kind of matrix product and convolution, in every precision that this processor has.

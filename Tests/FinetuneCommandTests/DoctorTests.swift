@@ -75,6 +75,21 @@ import Testing
         #expect(text.output.contains("oneDNN does not know the value"), "\(text.output)")
     }
 
+    @Test(
+        "finds a training step right whatever the environment says of threads",
+        arguments: [
+            "OMP_THREAD_LIMIT": "1", "OMP_DYNAMIC": "true", "OMP_MAX_ACTIVE_LEVELS": "0", "OMP_NUM_THREADS": "1",
+        ])
+    func limitedThreads(_ variable: String, _ value: String) throws {
+        let workspace = try Workspace()
+        let outcome = try workspace.run(
+            workspace.makeProcess(
+                ["doctor", "--json", "--cache", "@cache", "--threads", "2"], variables: [variable: value]))
+        let checks = outcome.done["checks"]?.arrayValue ?? []
+        let step = checks.first { $0["name"] == "training step in fp32" }
+        #expect(step?["ok"] == true, "\(String(describing: step))")
+    }
+
     @Test("says what is wrong, what mends it, and 69")
     func findsFaults() throws {
         let workspace = try Workspace()

@@ -1,9 +1,9 @@
 """One program on two releases of Debian, so by two releases of oneDNN: what is built for each, in turn, on this machine.
 
-    python releases.py [--data FOLDER] [--rounds 5] [--only TEXT] [--roots FOLDER]
+    python releases.py --data FOLDER [--rounds 5] [--only TEXT] [--limit 96]
 
-Takes root, and the roots of scripts/check-machines, which this makes and builds the program in. Prints medians of seconds,
-and of the rounds' ratios: above 1 the newer release is faster. The network is a ResNet-50 of random numbers at 224 pixels,
+Takes root, and the roots in which scripts/check-machines --packages has installed each release's package. Prints medians of
+seconds, and of the rounds' ratios: above 1 the newer release is faster. The network is a ResNet-50 of random numbers at 224 pixels,
 which the program itself makes; arithmetic takes as long on these as on any.
 """
 import argparse
@@ -17,7 +17,7 @@ import time
 
 PROJECT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 RELEASES = ("bookworm", "trixie")
-PROGRAM = "/finetune/.build/release/finetune"
+PROGRAM = "finetune"
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", required=True, help="photographs: a folder a class")
 parser.add_argument("--rounds", type=int, default=5)
@@ -29,10 +29,10 @@ roots = os.path.abspath(os.environ.get("FINETUNE_ROOTS", os.path.join(PROJECT, "
 
 def inside(release, *command):
     """Runs a command in a release's root, below /bench; gives its seconds, and the last JSON line that it printed."""
-    shutil.rmtree(os.path.join(roots, release, "bench/.cache"), ignore_errors=True)  # Nothing that others kept is found.
+    shutil.rmtree(os.path.join(roots, f"{release}-plain", "bench/.cache"), ignore_errors=True)  # Nothing that others kept is found.
     started = time.monotonic()
     run = subprocess.run(
-        ["chroot", os.path.join(roots, release), "env", "-C", "/bench", "PATH=/usr/bin:/bin", "HOME=/bench", "SWIFT_BACKTRACE=enable=no", *command],
+        ["chroot", os.path.join(roots, f"{release}-plain"), "env", "-C", "/bench", "PATH=/usr/bin:/bin", "HOME=/bench", "SWIFT_BACKTRACE=enable=no", *command],
         stdout=subprocess.PIPE, text=True)
     seconds = time.monotonic() - started
     if run.returncode != 0:
@@ -55,16 +55,16 @@ def train(release, flags):
 
 
 for release in RELEASES:
-    subprocess.run([os.path.join(PROJECT, "scripts/check-machines"), "--in", release, "scripts/setup"], check=True, stdout=sys.stderr)
-    subprocess.run([os.path.join(PROJECT, "scripts/check-machines"), "--in", release, "swift", "build", "-c", "release"], check=True, stdout=sys.stderr)
-    bench = os.path.join(roots, release, "bench")
+    if not os.path.exists(os.path.join(roots, f"{release}-plain", "usr/bin/finetune")):
+        sys.exit(f"{release} has no package installed. First: scripts/check-machines --packages")
+    bench = os.path.join(roots, f"{release}-plain", "bench")
     shutil.rmtree(bench, ignore_errors=True)
     shutil.copytree(options.data, os.path.join(bench, "data"), symlinks=False)
 # One base for both: made once, by the older release.
 inside(RELEASES[0], PROGRAM, "train", "--strategy", "scratch", "--architecture", "resnet50", "--size", "224", "--data", "data", "--limit",
        "8,stratified", "--epochs", "1", "--batch", "4", "--lr", "0.001", "--cache", "off", "--out", "made", "--force", "--json")
 for release in RELEASES:
-    shutil.copy(os.path.join(roots, RELEASES[0], "bench/made/model.h5"), os.path.join(roots, release, "bench/base.h5"))
+    shutil.copy(os.path.join(roots, f"{RELEASES[0]}-plain", "bench/made/model.h5"), os.path.join(roots, f"{release}-plain", "bench/base.h5"))
 
 processor = inside(RELEASES[0], PROGRAM, "doctor", "--json")[1]
 libraries = [next(l["version"] for l in inside(r, PROGRAM, "doctor", "--json")[1]["libraries"] if l["name"] == "oneDNN") for r in RELEASES]
