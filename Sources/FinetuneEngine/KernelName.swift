@@ -23,11 +23,10 @@ struct KernelName: Sendable, Equatable {
 
     init(_ text: String) {
         self.text = text
-        var words = text.split(separator: ":").map(String.init)
-        if words.count > 1, words[0] == "x64" { words.removeFirst() }
+        // A kernel that runs another one names it behind a plus; some names begin with the processor's family.
+        let words = text.split { $0 == ":" || $0 == "+" }.map(String.init).filter { $0 != "x64" }
         let families = words.dropLast().map { Self.families[$0] }
         let instructions = words.last.flatMap { Self.instructions[$0] }
-        // A kernel that runs another one has that one's name within its own.
         guard let instructions, !families.isEmpty, families.allSatisfy({ $0 != nil }) else {
             (method, usesTiles) = (nil, false)
             return
@@ -49,7 +48,7 @@ struct KernelName: Sendable, Equatable {
     /// Whether it may unroll the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
     var mayUnrollImages: Bool { method == nil || method == .matrixProduct }
 
-    /// What stands before the first colon, or between two.
+    /// The words of a name but the last.
     private static let families: [String: Method] = [
         // Reference kernels.
         "ref": .reference, "ref_int8": .reference, "ref_fused_convolution": .reference, "bnorm_ref": .reference,
@@ -59,7 +58,7 @@ struct KernelName: Sendable, Equatable {
         "jit": .other, "jit_1x1": .other, "jit_dw": .other, "jit_bf16": .other, "jit_bf16_1x1": .other,
         "jit_int8": .other, "jit_int8_1x1": .other, "jit_uni_int8": .other, "jit_uni_int8_1x1": .other,
         "jit_wino_4x3": .other, "jit_fp32_wino_2x3": .other, "jit_int8_wino": .other,
-        "jit_uni_ncsp_convolution": .other,
+        "jit_uni_ncsp_convolution": .other, "conv": .other, "matmul": .other,
         "brgconv": .other, "brgconv_1x1": .other, "brgconv_strided": .other, "brgconv_bwd_w": .other,
         "brg_conv_fwd": .other, "brg_conv_bwd": .other, "brdgmm_dw": .other,
         // Products of matrices.
@@ -76,7 +75,7 @@ struct KernelName: Sendable, Equatable {
         case vectors, tiles, reference
     }
 
-    /// What stands behind the last colon.
+    /// The last word of a name.
     private static let instructions: [String: Instructions] = [
         "sse41": .vectors, "avx": .vectors, "avx2": .vectors, "avx2_vnni": .vectors, "avx2_vnni_2": .vectors,
         "avx512_core": .vectors, "avx512_core_vnni": .vectors, "avx512_core_bf16": .vectors, "avx10_1_512": .vectors,

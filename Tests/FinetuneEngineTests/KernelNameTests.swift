@@ -18,7 +18,10 @@ import Testing
             ("x64:gemm_s8u8s32:jit", false, true, false),
             ("jit:avx2", false, false, false), ("brgconv:avx512_core_vnni", false, false, false),
             ("brg_conv_fwd:avx2_vnni_2", false, false, false), ("bnorm_jit:avx512_core_bf16", false, false, false),
-            ("jit_uni_ncsp_convolution:brg_matmul:avx2", false, false, false),
+            ("jit_uni_ncsp_convolution:matmul+brg_matmul:avx2", false, false, false),
+            ("jit_uni_ncsp_convolution:conv+brg_conv_fwd:avx10_1_512_amx", false, false, true),
+            ("jit_uni_ncsp_convolution:conv+ref:any", true, false, false),
+            ("jit_uni_ncsp_convolution:matmul+x64:gemm:jit", false, true, false),
             ("jit_1x1:avx512_core_amx_bf16", false, false, true), ("brg:avx512_core_amx_int8", false, false, true),
             ("brg_matmul:avx10_1_512_amx", false, false, true),
         ])
