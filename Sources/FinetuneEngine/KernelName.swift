@@ -25,15 +25,15 @@ struct KernelName: Sendable, Equatable {
         self.text = text
         // A kernel that runs another one names it behind a plus; some names begin with the processor's family.
         let words = text.split { $0 == ":" || $0 == "+" }.map(String.init).filter { $0 != "x64" }
-        let families = words.dropLast().map { Self.families[$0] }
-        let instructions = words.last.flatMap { Self.instructions[$0] }
-        guard let instructions, !families.isEmpty, families.allSatisfy({ $0 != nil }) else {
+        let families = words.compactMap { Self.families[$0] }
+        let instructions = words.compactMap { Self.instructions[$0] }
+        guard words.count > 1, Self.families[words[0]] != nil, families.count + instructions.count == words.count else {
             (method, usesTiles) = (nil, false)
             return
         }
-        let isReference = instructions == .reference || families.contains(.reference)
-        method = isReference ? .reference : families.contains(.matrixProduct) ? .matrixProduct : .other
-        usesTiles = instructions == .tiles
+        method =
+            families.contains(.reference) ? .reference : families.contains(.matrixProduct) ? .matrixProduct : .other
+        usesTiles = instructions.contains(.tiles)
     }
 
     /// Whether the table knows it.
@@ -48,7 +48,7 @@ struct KernelName: Sendable, Equatable {
     /// Whether it may unroll the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
     var mayUnrollImages: Bool { method == nil || method == .matrixProduct }
 
-    /// The words of a name but the last.
+    /// Words for how a kernel computes.
     private static let families: [String: Method] = [
         // Reference kernels.
         "ref": .reference, "ref_int8": .reference, "ref_fused_convolution": .reference, "bnorm_ref": .reference,
@@ -72,20 +72,19 @@ struct KernelName: Sendable, Equatable {
     ]
 
     private enum Instructions {
-        case vectors, tiles, reference
+        case vectors, tiles
     }
 
-    /// The last word of a name.
+    /// Words for the instructions that it uses.
     private static let instructions: [String: Instructions] = [
         "sse41": .vectors, "avx": .vectors, "avx2": .vectors, "avx2_vnni": .vectors, "avx2_vnni_2": .vectors,
         "avx512_core": .vectors, "avx512_core_vnni": .vectors, "avx512_core_bf16": .vectors, "avx10_1_512": .vectors,
         "avx512_core_amx_int8": .tiles, "avx512_core_amx_bf16": .tiles, "avx10_1_512_amx": .tiles,
         "avx10_1_512_amx_fp16": .tiles,
         // Whatever the processor has.
-        "any": .vectors, "uni": .vectors, "blk": .vectors, "jit": .vectors, "undef": .vectors,
+        "any": .vectors, "uni": .vectors, "blk": .vectors, "undef": .vectors,
         // Of a matrix product: the numbers that it multiplies.
         "f32": .vectors, "bf16": .vectors,
-        "ref": .reference,
     ]
 }
 

@@ -21,6 +21,8 @@ import Testing
             ("jit_uni_ncsp_convolution:matmul+brg_matmul:avx2", false, false, false),
             ("jit_uni_ncsp_convolution:conv+brg_conv_fwd:avx10_1_512_amx", false, false, true),
             ("jit_uni_ncsp_convolution:conv+ref:any", true, false, false),
+            ("brg_conv_bwd:avx2+brg_conv_fwd:avx2", false, false, false),
+            ("brg_conv_bwd:avx10_1_512_amx+brg_conv_fwd:avx10_1_512_amx", false, false, true),
             ("jit_uni_ncsp_convolution:matmul+x64:gemm:jit", false, true, false),
             ("jit_1x1:avx512_core_amx_bf16", false, false, true), ("brg:avx512_core_amx_int8", false, false, true),
             ("brg_matmul:avx10_1_512_amx", false, false, true),
