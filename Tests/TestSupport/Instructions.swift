@@ -1,4 +1,8 @@
 // What tests need of the processor, and the engine's thread as tests start it.
+//
+// A build without tests compiles this folder, too, and then there is no module Testing.
+
+#if canImport(Testing)
 
 package import FinetuneEngine
 internal import Glibc
@@ -34,3 +38,5 @@ extension EngineThread {
         self.init(threads: threads) { Issue.record("oneDNN uses the kernel '\($0)', which KernelName does not know") }
     }
 }
+
+#endif
