@@ -369,7 +369,7 @@ static inline dnnl_status_t finetune_normalization_backward(dnnl_primitive_desc_
 /// Whether the gradient of a batch norm is given the norm's shifts: oneDNN 2 wants them, oneDNN 3 refuses them.
 static inline int finetune_normalization_backward_reads_shift(void) { return DNNL_VERSION_MAJOR < 3; }
 
-/// Whether oneDNN may use a set of instructions: the processor has it, and no variable of the environment takes it away.
+/// Whether oneDNN may use a set of instructions: the processor has it, and no environment variable forbids it.
 static inline int finetune_may_use(dnnl_cpu_isa_t set) {
     // The instruction sets of oneDNN are bit masks in which a set contains those that it extends.
     return (dnnl_get_effective_cpu_isa() & set) == set;
@@ -406,9 +406,9 @@ int omp_get_thread_num(void);
 /// What `#pragma omp parallel` becomes: calls `function` on every thread of the caller's pool.
 void GOMP_parallel(void (*function)(void *), void *context, unsigned threads, unsigned flags);
 
-/// Gives the caller's loops exactly as many threads, or OMP_THREAD_LIMIT if that is fewer. Kernels of oneDNN that divide
-/// work by `omp_get_max_threads` compute wrong results, without a word, if a loop then has fewer: so no variable of the
-/// environment may take any away later (OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS).
+/// Sets the caller's loops to exactly `threads` threads, or to OMP_THREAD_LIMIT if that is less. Kernels of oneDNN that
+/// divide work by `omp_get_max_threads` silently compute wrong results if a loop then has fewer threads. So the variables
+/// that could reduce the number later have no effect (OMP_DYNAMIC, OMP_MAX_ACTIVE_LEVELS).
 static inline void finetune_lead_threads(int threads) {
     int limit = omp_get_thread_limit();
     omp_set_dynamic(0);

@@ -40,17 +40,10 @@ enum Doctor {
         SelfTest.libraries + LibraryVersion.ofCheckpoints + LibraryVersion.ofDatasets + LibraryVersion.ofFiles
     }
 
-    /// The sets of instructions that matter here, by our names and by the system's.
-    private static let instructionFlags = [
-        ("SSE4.1", "sse4_1"), ("AVX", "avx"), ("AVX2", "avx2"), ("AVX2-VNNI", "avx_vnni"), ("AVX-512", "avx512f"),
-        ("AVX-512 VNNI", "avx512_vnni"), ("AVX-512 BF16", "avx512_bf16"), ("AMX", "amx_tile"),
-    ]
-
     /// The processor's name and those of its instructions that matter here.
     static var processor: String {
-        let (name, flags) = systemDescription
-        let found = instructionFlags.filter { flags.contains($0.1) }.map(\.0)
-        return "\(name)\(found.isEmpty ? "" : " (\(found.joined(separator: ", ")))")"
+        let found = Machine.instructionSets.filter(\.isPresent).map(\.name)
+        return Machine.processorName + (found.isEmpty ? "" : " (\(found.joined(separator: ", ")))")
     }
 
     /// The name of the system's release, such as `Debian GNU/Linux 12 (bookworm)`.
@@ -62,31 +55,6 @@ enum Doctor {
         return line.map { $0.dropFirst("PRETTY_NAME=".count).filter { $0 != "\"" } } ?? "unknown"
     }
 
-    /// The instructions that oneDNN uses, and those that the processor has and oneDNN does not use. AVX2-VNNI is for
-    /// processors without AVX-512: with that, oneDNN has no use for it.
-    static var instructions: (used: [String], withheld: [String]) {
-        let flags = systemDescription.flags
-        let sets = Machine.instructionSets
-        var has = Set(instructionFlags.filter { flags.contains($0.1) }.map(\.0))
-        if sets.contains(where: { $0.name == "AVX-512" && $0.isUsed }) { has.remove("AVX2-VNNI") }
-        return (
-            sets.filter(\.isUsed).map(\.name), sets.filter { !$0.isUsed && has.contains($0.name) }.map(\.name)
-        )
-    }
-
-    /// What the system says of the processor: its name, and its instructions by the system's names.
-    private static var systemDescription: (name: String, flags: Set<String>) {
-        let text =
-            (try? FileSystem.head(of: "/proc/cpuinfo", count: 1 << 16)).map { String(decoding: $0, as: UTF8.self) }
-            ?? ""
-        func line(_ name: String) -> String? {
-            text.split(separator: "\n").first { $0.hasPrefix(name) }.flatMap { line in
-                line.split(separator: ":", maxSplits: 1).last.map { $0.drop { $0 == " " } }
-            }.map(String.init)
-        }
-        return (line("model name") ?? "unknown", Set((line("flags") ?? "").split(separator: " ").map(String.init)))
-    }
-
     /// Everything.
     ///
     /// - Parameter cache: The folder of the cache; nil where there is none.
@@ -94,9 +62,13 @@ enum Doctor {
         let unknown = Mutex<Set<String>>([])
         let thread = EngineThread(threads: count) { name in _ = unknown.withLock { $0.insert(name) } }
         var checks = [threads(thread), helper, base, memory]
-        checks.append(matrixKernels(LinearAlgebra.kernels, flags: systemDescription.flags))
-        checks += try await SelfTest.all(thread).map(check)
-        checks.append(kernelNames(unknown: unknown.withLock { $0.sorted() }))
+        let kernels = matrixKernels(LinearAlgebra.kernels, flags: Machine.processorFlags)
+        checks.append(kernels)
+        // The first product by kernels for another processor would end the program.
+        if kernels.isGood {
+            checks += try await SelfTest.all(thread).map(check)
+            checks.append(kernelNames(unknown: unknown.withLock { $0.sorted() }))
+        }
         if let cache {
             checks.append(room("cache", cache, remedy: "name another folder with --cache, or XDG_CACHE_HOME"))
         }
@@ -142,21 +114,49 @@ enum Doctor {
         "Steamroller",
     ]
 
-    /// Whether OpenBLAS uses what the processor has. For a processor that is newer than the library it takes the kernels of
-    /// the first of all, and a variable may name any.
+    /// What OpenBLAS's kernels for a processor need if that is more than SSE: the feature by the system's name and by ours.
+    private static let kernelNeeds: [String: (flag: String, name: String)] = [
+        "SkylakeX": ("avx512f", "AVX-512"), "Cooperlake": ("avx512_bf16", "AVX-512 BF16"),
+        "SapphireRapids": ("avx512_bf16", "AVX-512 BF16"), "Sapphirerapids": ("avx512_bf16", "AVX-512 BF16"),
+        "Haswell": ("avx2", "AVX2"), "Zen": ("avx2", "AVX2"), "Excavator": ("fma", "FMA3"),
+        "Steamroller": ("fma", "FMA3"), "Piledriver": ("fma", "FMA3"), "Bulldozer": ("fma4", "FMA4"),
+        "Sandybridge": ("avx", "AVX"),
+    ]
+
+    /// Whether OpenBLAS uses what the processor has, and no more. For a processor that is newer than the library it uses
+    /// its oldest kernels (Prescott); OPENBLAS_CORETYPE can select any.
     ///
     /// - Parameters:
-    ///   - kernels: The processor whose kernels it took.
-    ///   - flags: The instructions that there are.
+    ///   - kernels: The processor whose kernels it uses.
+    ///   - flags: The processor's features by the system's names.
     static func matrixKernels(_ kernels: String, flags: Set<String>) -> MachineCheck {
-        let better = flags.contains("avx512f") ? "SkylakeX" : flags.contains("avx2") ? "Haswell" : nil
+        let best = flags.contains("avx512f") ? "SkylakeX" : flags.contains("avx2") ? "Haswell" : nil
+        let need = kernelNeeds[kernels]
+        let variable = environmentVariable("OPENBLAS_CORETYPE").map { "OPENBLAS_CORETYPE=\($0)" }
+        if let need, !flags.contains(need.flag) {
+            return MachineCheck(
+                "kernels of OpenBLAS", isGood: false,
+                "\(kernels), which need \(need.name); this processor has none",
+                remedy:
+                    "The first matrix product would end the program. Unset OPENBLAS_CORETYPE, or name a processor with the same instructions"
+            )
+        }
+        let isFast = best == nil || need?.flag == "avx2" || need?.flag.hasPrefix("avx512") == true
         let cause =
-            environmentVariable("OPENBLAS_CORETYPE").map { "OPENBLAS_CORETYPE=\($0) names a processor without AVX2" }
-            ?? "this OpenBLAS does not know the processor"
+            variable.map { "\($0) names a processor without AVX2" } ?? "this OpenBLAS does not know the processor"
         return MachineCheck(
-            "kernels of OpenBLAS", isGood: true, isFast: better == nil || !kernelsWithoutAVX2.contains(kernels),
-            kernels,
-            remedy: "\(cause). Name one with the same instructions: export OPENBLAS_CORETYPE=\(better ?? "")")
+            "kernels of OpenBLAS", isGood: true, isFast: isFast, kernels,
+            remedy: "\(cause). Name one with the same instructions: export OPENBLAS_CORETYPE=\(best ?? "")")
+    }
+
+    /// Looks at the kernels of OpenBLAS before the first product.
+    ///
+    /// - Throws: `UnavailableError` if they are for instructions that the processor lacks.
+    static func checkMatrixKernels() throws {
+        let check = matrixKernels(LinearAlgebra.kernels, flags: Machine.processorFlags)
+        guard !check.isGood else { return }
+        throw UnavailableError(
+            description: "cannot multiply matrices: OpenBLAS uses kernels for \(check.detail). \(check.remedy).")
     }
 
     /// Whether the program knows the kernels that oneDNN uses, by their names.

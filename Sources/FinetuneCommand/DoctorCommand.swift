@@ -33,7 +33,8 @@ struct DoctorCommand: AsyncParsableCommand {
         let checks = try await Doctor.examine(
             threads: threads ?? Machine.availableProcessors, cache: cache.folder?.folder)
         let libraries = Doctor.libraries
-        let (used, withheld) = Doctor.instructions
+        let used = Machine.instructionSets.filter(\.isUsed).map(\.name)
+        let withheld = Machine.withheldInstructions
         let limits = EnvironmentLimit.inForce(withheld: withheld)
         console.report(
             .done([
@@ -74,7 +75,7 @@ struct DoctorCommand: AsyncParsableCommand {
         console.writeOut(
             "Results are equal to the byte for the same program, seed, threads, instructions and releases of these libraries.",
             isSentence: true)
-        if limits.isEmpty { console.writeOut("limits      none from the environment") }
+        if limits.isEmpty { console.writeOut("limits      none") }
         for limit in limits {
             console.writeOut("limit       \(limit.name)=\(limit.value)")
             console.writeOut("            speed: \(limit.speed)", isSentence: true)

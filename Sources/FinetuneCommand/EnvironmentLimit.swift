@@ -1,10 +1,10 @@
-// What the environment takes from a run or adds to it: variables that the libraries read, and cores that are withheld.
+// Environment variables and limits on cores that affect a run, or that look as if they did.
 
 internal import FinetuneEngine
 internal import FinetuneFiles
 internal import Glibc
 
-/// A setting of the environment that changes speed or the last digits of results.
+/// A setting of the environment that may change speed or the last digits of results.
 struct EnvironmentLimit: Sendable, Equatable {
     /// The variable, or the limit of the system.
     let name: String
@@ -18,13 +18,13 @@ struct EnvironmentLimit: Sendable, Equatable {
         ["name": .string(name), "value": .string(value), "speed": .string(speed), "bytes": .string(bytes)]
     }
 
-    /// What follows for the bytes of results, in the cases that several limits have in common.
+    /// Texts on the bytes of results that several limits share.
     private enum Bytes {
         static let same = "none"
         static let digits = "last digits differ from those without it; equal bytes need the same value"
     }
 
-    /// Those in force.
+    /// The limits in force, and variables that have no effect.
     ///
     /// - Parameters:
     ///   - variable: The value of a variable of the environment.
@@ -38,13 +38,7 @@ struct EnvironmentLimit: Sendable, Equatable {
                 limits.append(EnvironmentLimit(name: name, value: value, speed: speed, bytes: bytes))
             }
         }
-        let lack = withheld.joined(separator: ", ")
-        add(
-            "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA",
-            speed: withheld.isEmpty
-                ? "none: it takes away nothing that this processor has, or oneDNN does not know the value"
-                : "slower: oneDNN does without \(lack)",
-            bytes: withheld.isEmpty ? Bytes.same : Bytes.digits)
+        limits += instructionLimits(withheld: withheld, variable)
         add(
             "ONEDNN_CPU_ISA_HINTS", "DNNL_CPU_ISA_HINTS", speed: "oneDNN may prefer shorter vectors",
             bytes: Bytes.digits)
@@ -54,7 +48,7 @@ struct EnvironmentLimit: Sendable, Equatable {
         add(
             "ONEDNN_VERBOSE", "DNNL_VERBOSE",
             speed: "slower: oneDNN writes a line for every operation to standard output, among the results",
-            bytes: "none in files; standard output has lines that are not ours")
+            bytes: "none in files; standard output also contains oneDNN's lines")
         add(
             "OPENBLAS_CORETYPE", speed: "matrix products use the kernels for \(LinearAlgebra.kernels)",
             bytes: Bytes.digits)
@@ -63,7 +57,7 @@ struct EnvironmentLimit: Sendable, Equatable {
             speed: "none: finetune uses as many threads as --threads says", bytes: Bytes.same)
         add(
             "OMP_THREAD_LIMIT", speed: "a training has at most so many threads, whatever --threads says",
-            bytes: "those of --threads with that number")
+            bytes: "as with --threads of that number")
         add(
             "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY",
             speed: "threads are bound to cores; several of them may have to share one", bytes: Bytes.same)
@@ -71,6 +65,36 @@ struct EnvironmentLimit: Sendable, Equatable {
             "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", speed: "changes how threads wait for each other",
             bytes: Bytes.same)
         return limits + cores
+    }
+
+    /// Values of the variable that limits instructions, as oneDNN 2.6 and 3.7 know them.
+    private static let knownSets: Set<String> = [
+        "ALL", "DEFAULT", "SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_MIC", "AVX512_MIC_4OPS",
+        "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX",
+        "AVX512_CORE_AMX_FP16", "AVX10_1_512", "AVX10_1_512_AMX", "AVX10_1_512_AMX_FP16",
+    ]
+
+    /// What the variables say of oneDNN's instructions. The first that is set counts.
+    private static func instructionLimits(withheld: [String], _ variable: (String) -> String?) -> [EnvironmentLimit] {
+        var limits: [EnvironmentLimit] = []
+        for name in ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"] {
+            guard let value = variable(name), !value.isEmpty else { continue }
+            let speed =
+                if let first = limits.first {
+                    "ignored: \(first.name) is set, too"
+                } else if !knownSets.contains(value.uppercased()) {
+                    "ignored: oneDNN does not know this value. It knows SSE41, AVX, AVX2, AVX512_CORE and others"
+                } else if withheld.isEmpty {
+                    "none: this processor has nothing beyond it that oneDNN uses"
+                } else {
+                    "slower: oneDNN does not use \(withheld.joined(separator: ", "))"
+                }
+            limits.append(
+                EnvironmentLimit(
+                    name: name, value: value, speed: speed,
+                    bytes: speed.hasPrefix("slower") ? Bytes.digits : Bytes.same))
+        }
+        return limits
     }
 
     /// Cores that the system withholds: by the process's affinity, or by a quota of its control group.

@@ -42,18 +42,13 @@ struct ComputeOptions: ParsableArguments {
             guard let precision, !precision.isAvailable else { continue }
             throw UnavailableError(
                 description:
-                    "cannot compute in \(precision.rawValue): \(Self.lack). Leave \(flag) out, or use \(flag) fp32."
+                    "cannot compute in \(precision.rawValue): \(precision.lack). Leave \(flag) out, or use \(flag) fp32."
             )
         }
+        try Doctor.checkMatrixKernels()
         return EngineThread(threads: threads ?? Machine.availableProcessors) {
             console.report(.unknownKernel($0))
         }
-    }
-
-    /// Why there are no instructions for a precision.
-    private static var lack: String {
-        Machine.instructionLimit.map { "there are no instructions for it on this processor under \($0)" }
-            ?? "this processor has no instructions for it"
     }
 }
 

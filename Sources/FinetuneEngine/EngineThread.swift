@@ -66,8 +66,8 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
         return madeLanes
     }
 
-    /// Looks through the kernels of a program for those that are unknown.
-    func meet(_ kernels: [ChosenKernel]) {
+    /// Reports the unknown kernels of a program.
+    func report(_ kernels: [ChosenKernel]) {
         for kernel in kernels where !KernelName(kernel.name).isKnown { reportIfNew(kernel.name) }
     }
 

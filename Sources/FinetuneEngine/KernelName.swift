@@ -1,8 +1,8 @@
 // What the names of oneDNN's kernels say, in one table.
 //
 // Which kernel a primitive has is told by a name alone, such as `brg_conv_fwd:avx512_core_vnni`, and names change between
-// releases. Everything that depends on a kernel asks here. A name that is not in the table is never guessed at: the engine
-// then takes the way that is right with any kernel, and says which name it met. The names are those of oneDNN 2.6 and 3.7,
+// releases. Everything that depends on a kernel asks here. A name that is not in the table is treated as unknown: the
+// engine then uses the method that is correct with every kernel, and reports the name. The names are those of oneDNN 2.6 and 3.7,
 // of the primitives that the engine compiles; a test reads them out of the library that is installed.
 
 /// The name of a kernel of oneDNN.
@@ -23,7 +23,7 @@ struct KernelName: Sendable, Equatable {
 
     init(_ text: String) {
         self.text = text
-        // A kernel that runs another one names it behind a plus; some names begin with the processor's family.
+        // If a kernel runs another one, that name follows a plus sign; some names begin with the processor's family.
         let words = text.split { $0 == ":" || $0 == "+" }.map(String.init).filter { $0 != "x64" }
         let families = words.compactMap { Self.families[$0] }
         let instructions = words.compactMap { Self.instructions[$0] }
@@ -45,7 +45,8 @@ struct KernelName: Sendable, Equatable {
     /// Whether it is known to multiply tiles (AMX).
     var multipliesTiles: Bool { usesTiles }
 
-    /// Whether it may unroll the image for a matrix product. In oneDNN 2.6 and bfloat16 that adds another tensor wrongly.
+    /// Whether it may unroll the image for a matrix product. In oneDNN 2.6 and bfloat16, adding another
+    /// tensor then gives wrong results.
     var mayUnrollImages: Bool { method == nil || method == .matrixProduct }
 
     /// Words for how a kernel computes.
@@ -83,7 +84,7 @@ struct KernelName: Sendable, Equatable {
         "avx10_1_512_amx_fp16": .tiles,
         // Whatever the processor has.
         "any": .vectors, "uni": .vectors, "blk": .vectors, "undef": .vectors,
-        // Of a matrix product: the numbers that it multiplies.
+        // Number types of a matrix product.
         "f32": .vectors, "bf16": .vectors,
     ]
 }

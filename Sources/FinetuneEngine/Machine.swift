@@ -32,26 +32,7 @@ public enum Machine {
         return max(2, min(32, pixels / max(1, height * width)))
     }
 
-    /// Sets of the processor's vector instructions from the smallest on, and whether oneDNN uses each: it does if the
-    /// processor has it, the library knows it, and no variable of the environment takes it away.
-    package static var instructionSets: [(name: String, isUsed: Bool)] {
-        [
-            ("SSE4.1", dnnl_cpu_isa_sse41), ("AVX", dnnl_cpu_isa_avx), ("AVX2", dnnl_cpu_isa_avx2),
-            ("AVX2-VNNI", dnnl_cpu_isa_avx2_vnni), ("AVX-512", dnnl_cpu_isa_avx512_core),
-            ("AVX-512 VNNI", dnnl_cpu_isa_avx512_core_vnni), ("AVX-512 BF16", dnnl_cpu_isa_avx512_core_bf16),
-            ("AMX", dnnl_cpu_isa_avx512_core_amx),
-        ].map { ($0.0, finetune_may_use($0.1) != 0) }
-    }
-
-    /// What the environment says of the instructions that oneDNN may use, as `ONEDNN_MAX_CPU_ISA=AVX2`; nil if nothing.
-    package static var instructionLimit: String? {
-        for name in ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"] {
-            if let value = getenv(name).map({ String(cString: $0) }), !value.isEmpty { return "\(name)=\(value)" }
-        }
-        return nil
-    }
-
-    /// The number of processors that the system has, of which this process may be kept to fewer.
+    /// The number of processors that the system has, of which this process may be limited to fewer.
     package static var onlineProcessors: Int { sysconf(Int32(_SC_NPROCESSORS_ONLN)) }
 
     /// The instructions and the libraries that use them: if they differ, the last digits of results do.

@@ -1,12 +1,13 @@
-// Whether a training step is right on this processor: its gradients beside differences of a loss by plain loops.
+// Whether a training step is right on this processor: compares its gradients with numerical differences of the loss,
+// computed by plain loops.
 
 internal import Glibc
 
 extension SelfTest {
     /// A step through a convolution, a batch norm on the batch's own statistics, a ReLU, a pooling and a dense layer.
     ///
-    /// Along the gradient g that the program computes, the loss rises by |g| a step; plain loops in double precision say
-    /// by how much it does.
+    /// Along the gradient g that the program computes, the loss must rise by |g| per unit of length; plain loops in double
+    /// precision say by how much it does.
     static func trainingStep(_ precision: Precision, _ thread: EngineThread) async throws -> SelfTest {
         let step = TrainingStep()
         let program = try await TrainingProgram(

@@ -132,7 +132,7 @@ package actor TrainingProgram {
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
             precision: precision, ranks: ranks)
-        thread.meet(kernels)
+        thread.report(kernels)
     }
 
     /// The kernel of each compiled primitive, in order.

@@ -102,22 +102,19 @@ extension Model {
     /// one that it was adapted in, or the fastest. What the processor lacks runs in fp32, which is reported.
     package func computable(in wanted: Precision?, _ report: EventHandler) -> (model: Model, precision: Precision) {
         var model = self
-        var lacking: Precision?
         if let trained = trainedPart?.precision, !trained.isNative {
-            lacking = trained
             model.trainedPart?.precision = .fp32
+            report(
+                .warning(
+                    "What was trained in \(trained.rawValue) is computed in fp32, results may differ slightly: \(trained.lack)."
+                ))
         }
         var chosen = wanted ?? precision ?? .native
         if wanted == nil || wanted == .int8, !chosen.isNative {
-            lacking = chosen
-            chosen = .fp32
-        }
-        if let lacking {
-            let limit = Machine.instructionLimit.map { " under \($0)" } ?? ""
             report(
                 .warning(
-                    "This processor has no \(lacking.rawValue)\(limit); computing in fp32, results may differ slightly."
-                ))
+                    "Computing in fp32 rather than \(chosen.rawValue), results may differ slightly: \(chosen.lack)."))
+            chosen = .fp32
         }
         return (model, chosen)
     }

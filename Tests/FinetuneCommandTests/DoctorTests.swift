@@ -56,7 +56,7 @@ import Testing
         let limits = outcome.done["limits"]?.arrayValue ?? []
         func limit(_ name: String) -> JSON? { limits.first { $0["name"] == .string(name) } }
         #expect(
-            limit("ONEDNN_MAX_CPU_ISA")?["speed"]?.stringValue?.hasPrefix("slower: oneDNN does without AVX") == true)
+            limit("ONEDNN_MAX_CPU_ISA")?["speed"]?.stringValue?.hasPrefix("slower: oneDNN does not use AVX") == true)
         #expect(limit("ONEDNN_MAX_CPU_ISA")?["bytes"]?.stringValue?.contains("last digits differ") == true)
         #expect(limit("ONEDNN_DEFAULT_FPMATH_MODE")?["bytes"] == "none")
         #expect(limit("OPENBLAS_CORETYPE")?["speed"]?.stringValue?.hasSuffix("Nehalem") == true)
@@ -66,13 +66,15 @@ import Testing
         let refused = try workspace.run(
             workspace.makeProcess(
                 ["extract", "--data", "@images", "--out", "@x.npz", "--precision", "int8"], variables: variables))
-        #expect(refused.code == 69 && refused.errors.contains("under ONEDNN_MAX_CPU_ISA=SSE41"), "\(refused.errors)")
+        #expect(
+            refused.code == 69 && refused.errors.contains("ONEDNN_MAX_CPU_ISA=SSE41 withholds AVX2"),
+            "\(refused.errors)")
 
         let text = try workspace.run(
             workspace.makeProcess(
                 ["doctor", "--cache", "@cache"], variables: ["ONEDNN_MAX_CPU_ISA": "AVX10_9"]))
         #expect(text.output.contains("limit       ONEDNN_MAX_CPU_ISA=AVX10_9"), "\(text.output)")
-        #expect(text.output.contains("oneDNN does not know the value"), "\(text.output)")
+        #expect(text.output.contains("ignored: oneDNN does not know this value"), "\(text.output)")
     }
 
     @Test(
@@ -88,6 +90,32 @@ import Testing
         let checks = outcome.done["checks"]?.arrayValue ?? []
         let step = checks.first { $0["name"] == "training step in fp32" }
         #expect(step?["ok"] == true, "\(String(describing: step))")
+    }
+
+    @Test("refuses kernels of OpenBLAS for instructions that the processor lacks, before they end the program")
+    func missingInstructions() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 4)
+        let variables = ["OPENBLAS_CORETYPE": "SkylakeX"]
+        let hasAVX512 = Machine.processorFlags.contains("avx512f")
+        for words in [["doctor", "--json", "--cache", "@cache"], ["--data", "@images", "--out", "@run"]] {
+            let outcome = try workspace.run(workspace.makeProcess(words, variables: variables))
+            #expect(outcome.code == (hasAVX512 ? 0 : 69), "\(outcome.errors)")
+            #expect(outcome.errors.contains("Unset OPENBLAS_CORETYPE") == !hasAVX512, "\(outcome.errors)")
+        }
+    }
+
+    @Test("ignores the second of two variables of the same meaning, and says so")
+    func twoVariables() throws {
+        let workspace = try Workspace()
+        let outcome = try workspace.run(
+            workspace.makeProcess(
+                ["doctor", "--json", "--cache", "@cache"],
+                variables: ["ONEDNN_MAX_CPU_ISA": "SSE41", "DNNL_MAX_CPU_ISA": "AVX"]))
+        let limits = outcome.done["limits"]?.arrayValue ?? []
+        #expect(outcome.done["instructions"] == ["SSE4.1"])
+        #expect(
+            limits.first { $0["name"] == "DNNL_MAX_CPU_ISA" }?["speed"] == "ignored: ONEDNN_MAX_CPU_ISA is set, too")
     }
 
     @Test("says what is wrong, what mends it, and 69")

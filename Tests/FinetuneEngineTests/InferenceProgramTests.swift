@@ -50,7 +50,7 @@ import Testing
     @Test("gives an image the same bits whatever its neighbours and its place in the batch")
     func neighboursDoNotMatter() async throws { try await neighboursDoNotMatter(.fp32) }
 
-    /// Also where bfloat16 is computed by other instructions.
+    /// Also on processors that emulate bfloat16 with AVX-512.
     @Test(
         "gives an image the same bits in bfloat16 whatever its neighbours",
         .enabled(if: Precision.bf16.isAvailable, "this processor, or the environment, has no AVX-512"))

@@ -1,4 +1,4 @@
-// Names of kernels: those of the library that is installed, and one that nobody has given yet.
+// Names of kernels: those of the library that is installed, and invented ones.
 
 import FinetuneFiles
 import Synchronization
@@ -49,7 +49,7 @@ import Testing
         let kernels = ["jit:avx2", "quantum:avx2", "quantum:avx2"].map {
             ChosenKernel(step: "conv", name: $0, isConvolution: true, source: .fp32)
         }
-        for one in [thread] + thread.lanes { one.meet(kernels) }
+        for one in [thread] + thread.lanes { one.report(kernels) }
         #expect(names.withLock { $0 } == ["quantum:avx2"])
     }
 

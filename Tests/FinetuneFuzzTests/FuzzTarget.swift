@@ -73,7 +73,7 @@ struct FuzzTarget: Sendable {
     private func ascii(_ byte: UInt8) -> String { String(Character(Unicode.Scalar(byte))) }
 }
 
-/// Something that a parser did and should not have.
+/// A wrong result of a parser.
 struct Finding: Error {
     let reason: String
 }

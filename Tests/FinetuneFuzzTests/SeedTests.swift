@@ -1,4 +1,4 @@
-// What scripts/fuzz does for hours, for a second in every test run: the parsers take their seeds and damaged copies of them.
+// A short version of scripts/fuzz for every test run: the parsers take their seeds and damaged copies of them.
 
 import FinetuneFiles
 import TestSupport
@@ -79,7 +79,7 @@ extension FuzzTarget: CustomTestStringConvertible {
 extension FinetuneEngine.Operation {
     fileprivate static let count = 14
 
-    /// Another number for each case, from 0 to `count` − 1; a new case must be added to both, and to the seeds.
+    /// A different number for each case, from 0 to `count` − 1; a new case must be added to both, and to the seeds.
     fileprivate var number: Int {
         switch self {
         case .convolution: 0

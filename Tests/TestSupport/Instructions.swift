@@ -9,7 +9,7 @@
     package import Testing
 
     extension Fixtures {
-        /// The variables by which the tests were told which instructions to use: programs that they start use the same.
+        /// The variables that limit instructions in this test run; programs that tests start get the same.
         package static var instructionVariables: [String: String] {
             ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "OPENBLAS_CORETYPE"].reduce(into: [:]) { variables, name in
                 variables[name] = getenv(name).map { String(cString: $0) }

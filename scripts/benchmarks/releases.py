@@ -21,15 +21,19 @@ PROGRAM = "finetune"
 parser = argparse.ArgumentParser()
 parser.add_argument("--data", required=True, help="photographs: a folder a class")
 parser.add_argument("--rounds", type=int, default=5)
-parser.add_argument("--only", default="", help="works whose name has this in it")
+parser.add_argument("--only", default="", help="only measurements whose name contains TEXT")
 parser.add_argument("--limit", default="96", help="images that a training learns from")
 options = parser.parse_args()
 roots = os.path.abspath(os.environ.get("FINETUNE_ROOTS", os.path.join(PROJECT, ".build-roots")))
+if "FINETUNE_NAMESPACE" not in os.environ:
+    # What is mounted in the roots is mounted for this run alone.
+    os.environ["FINETUNE_NAMESPACE"] = "1"
+    os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
 
 
 def inside(release, *command):
     """Runs a command in a release's root, below /bench; gives its seconds, and the last JSON line that it printed."""
-    shutil.rmtree(os.path.join(roots, f"{release}-plain", "bench/.cache"), ignore_errors=True)  # Nothing that others kept is found.
+    shutil.rmtree(os.path.join(roots, f"{release}-plain", "bench/.cache"), ignore_errors=True)  # Clears the cache, so that no features are reused.
     started = time.monotonic()
     run = subprocess.run(
         ["chroot", os.path.join(roots, f"{release}-plain"), "env", "-C", "/bench", "PATH=/usr/bin:/bin", "HOME=/bench", "SWIFT_BACKTRACE=enable=no", *command],
@@ -43,13 +47,13 @@ def inside(release, *command):
 
 def extract(release, flags):
     """Seconds from start to end, and of processor time that the network took, without decoding."""
-    seconds, done = inside(release, PROGRAM, "extract", "--base", "base.h5", "--data", "data", "--out", "out.npy", "--json", *flags)
+    seconds, done = inside(release, PROGRAM, "extract", "--base", "base.safetensors", "--recipe", "torch", "--data", "data", "--out", "out.npy", "--json", *flags)
     return {"whole command": seconds, "processor time of the network": done["cpu_seconds"]["network"]}
 
 
 def train(release, flags):
     seconds, _ = inside(
-        release, PROGRAM, "train", "--base", "base.h5", "--data", "data", "--epochs", "2", "--batch", "16", "--lr", "0.001",
+        release, PROGRAM, "train", "--base", "base.safetensors", "--recipe", "torch", "--data", "data", "--epochs", "2", "--batch", "16", "--lr", "0.001",
         "--early-stop", "0", "--limit", f"{options.limit},stratified", "--cache", "off", "--out", "run", "--force", "--json", *flags)
     return {"whole command": seconds}
 
@@ -57,14 +61,19 @@ def train(release, flags):
 for release in RELEASES:
     if not os.path.exists(os.path.join(roots, f"{release}-plain", "usr/bin/finetune")):
         sys.exit(f"{release} has no package installed. First: scripts/check-machines --packages")
-    bench = os.path.join(roots, f"{release}-plain", "bench")
+    root = os.path.join(roots, f"{release}-plain")
+    for folder, kind in (("proc", ["-t", "proc", "proc"]), ("dev", ["--bind", "/dev"])):
+        subprocess.run(["mount", *kind, os.path.join(root, folder)], check=True)
+    bench = os.path.join(root, "bench")
     shutil.rmtree(bench, ignore_errors=True)
     shutil.copytree(options.data, os.path.join(bench, "data"), symlinks=False)
 # One base for both: made once, by the older release.
 inside(RELEASES[0], PROGRAM, "train", "--strategy", "scratch", "--architecture", "resnet50", "--size", "224", "--data", "data", "--limit",
        "8,stratified", "--epochs", "1", "--batch", "4", "--lr", "0.001", "--cache", "off", "--out", "made", "--force", "--json")
-for release in RELEASES:
-    shutil.copy(os.path.join(roots, f"{RELEASES[0]}-plain", "bench/made/model.h5"), os.path.join(roots, f"{release}-plain", "bench/base.h5"))
+# What a training has changed is computed in the precision that it learned in; a file of weights alone has no such part.
+inside(RELEASES[0], PROGRAM, "convert", "made/model.h5", "base.safetensors", "--to", "safetensors")
+for release in RELEASES[1:]:
+    shutil.copy(os.path.join(roots, f"{RELEASES[0]}-plain/bench/base.safetensors"), os.path.join(roots, f"{release}-plain/bench"))
 
 processor = inside(RELEASES[0], PROGRAM, "doctor", "--json")[1]
 libraries = [next(l["version"] for l in inside(r, PROGRAM, "doctor", "--json")[1]["libraries"] if l["name"] == "oneDNN") for r in RELEASES]
