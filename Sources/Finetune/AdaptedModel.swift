@@ -53,6 +53,7 @@ public struct AdaptedModel: Sendable {
         contentsOf paths: [String], threads: Int = Machine.availableProcessors,
         _ report: @escaping @Sendable (Event) -> Void = { _ in }
     ) async throws -> [Answer?] {
+        try Machine.checkMatrixKernels()
         let (model, precision) = model.computable(in: nil, report)
         let predictor = try await Predictor(
             model, classes: classes, precision: precision, imageCount: paths.count,

@@ -13,7 +13,7 @@ public struct Trainer: Sendable {
     private let images: ImageDataset
     private let settings: TrainingSettings
     private let context: TrainingContext
-    private let threads: Int
+    private let thread: EngineThread
 
     /// - Parameters:
     ///   - base: The pretrained network; it stays as it is.
@@ -35,7 +35,7 @@ public struct Trainer: Sendable {
         settings.cache = cache.map { FeatureCache(folder: $0) }
         self.settings = settings
         context = TrainingContext(checkpointPath: checkpoint, resumes: resumes, helper: helper)
-        self.threads = threads
+        thread = EngineThread(threads: threads) { _ in }
     }
 
     /// A finished training.
@@ -58,7 +58,8 @@ public struct Trainer: Sendable {
     /// - Throws: An error whose description says why nothing can be learnt from these images, or what happened to the
     ///   training, and what to try.
     public func run(_ report: @escaping @Sendable (Event) -> Void = { _ in }) async throws -> Run {
-        let thread = EngineThread(threads: threads) { report(.unknownKernel($0)) }
+        try Machine.checkMatrixKernels()
+        thread.reportUnknownKernels { report(.unknownKernel($0)) }
         for note in base.model.notes { report(.warning(note)) }
         let model = try await base.model.findingRecipe(on: images.dataset, thread, report).measured(
             for: settings.precision, on: images.dataset, cache: settings.cache, isBase: true, thread, report)

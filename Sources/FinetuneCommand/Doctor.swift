@@ -62,7 +62,7 @@ enum Doctor {
         let unknown = Mutex<Set<String>>([])
         let thread = EngineThread(threads: count) { name in _ = unknown.withLock { $0.insert(name) } }
         var checks = [threads(thread), helper, base, memory]
-        let kernels = matrixKernels(LinearAlgebra.kernels, flags: Machine.processorFlags)
+        let kernels = matrixKernels
         checks.append(kernels)
         // The first product by kernels for another processor would end the program.
         if kernels.isGood {
@@ -107,56 +107,27 @@ enum Doctor {
             remedy: remedy)
     }
 
-    /// Processors whose kernels in OpenBLAS have no AVX2, by OpenBLAS's names.
-    private static let kernelsWithoutAVX2: Set<String> = [
-        "Katmai", "Coppermine", "Northwood", "Prescott", "Banias", "Core2", "Penryn", "Dunnington", "Nehalem", "Atom",
-        "Nano", "Sandybridge", "Athlon", "Opteron", "Opteron_SSE3", "Barcelona", "Bobcat", "Bulldozer", "Piledriver",
-        "Steamroller",
-    ]
-
-    /// What OpenBLAS's kernels for a processor need if that is more than SSE: the feature by the system's name and by ours.
-    private static let kernelNeeds: [String: (flag: String, name: String)] = [
-        "SkylakeX": ("avx512f", "AVX-512"), "Cooperlake": ("avx512_bf16", "AVX-512 BF16"),
-        "SapphireRapids": ("avx512_bf16", "AVX-512 BF16"), "Sapphirerapids": ("avx512_bf16", "AVX-512 BF16"),
-        "Haswell": ("avx2", "AVX2"), "Zen": ("avx2", "AVX2"), "Excavator": ("fma", "FMA3"),
-        "Steamroller": ("fma", "FMA3"), "Piledriver": ("fma", "FMA3"), "Bulldozer": ("fma4", "FMA4"),
-        "Sandybridge": ("avx", "AVX"),
-    ]
-
     /// Whether OpenBLAS uses what the processor has, and no more. For a processor that is newer than the library it uses
     /// its oldest kernels (Prescott); OPENBLAS_CORETYPE can select any.
-    ///
-    /// - Parameters:
-    ///   - kernels: The processor whose kernels it uses.
-    ///   - flags: The processor's features by the system's names.
-    static func matrixKernels(_ kernels: String, flags: Set<String>) -> MachineCheck {
-        let best = flags.contains("avx512f") ? "SkylakeX" : flags.contains("avx2") ? "Haswell" : nil
-        let need = kernelNeeds[kernels]
-        let variable = environmentVariable("OPENBLAS_CORETYPE").map { "OPENBLAS_CORETYPE=\($0)" }
-        if let need, !flags.contains(need.flag) {
+    private static var matrixKernels: MachineCheck {
+        let (name, kernels, flags) = ("kernels of OpenBLAS", LinearAlgebra.kernels, Machine.processorFlags)
+        if let missing = Machine.missingForMatrices {
             return MachineCheck(
-                "kernels of OpenBLAS", isGood: false,
-                "\(kernels), which need \(need.name); this processor has none",
-                remedy:
-                    "The first matrix product would end the program. Unset OPENBLAS_CORETYPE, or name a processor with the same instructions"
-            )
+                name, isGood: false, "\(kernels), which need \(missing.instructions); this processor has none",
+                remedy: "The first matrix product would end the program. Unset OPENBLAS_CORETYPE")
         }
-        let isFast = best == nil || need?.flag == "avx2" || need?.flag.hasPrefix("avx512") == true
+        let wide = ["SkylakeX", "Cooperlake", "SapphireRapids"]
+        let (best, fast) =
+            flags.contains("avx512f")
+            ? ("SkylakeX", wide + ["Haswell", "Zen"])
+            : flags.contains("avx2") ? ("Haswell", ["Haswell", "Zen"]) : ("", [])
+        let variable = environmentVariable("OPENBLAS_CORETYPE").flatMap { $0.isEmpty ? nil : $0 }
         let cause =
-            variable.map { "\($0) names a processor without AVX2" } ?? "this OpenBLAS does not know the processor"
+            variable.map { "OPENBLAS_CORETYPE=\($0) makes it use kernels without AVX2" }
+            ?? "this OpenBLAS does not know the processor"
         return MachineCheck(
-            "kernels of OpenBLAS", isGood: true, isFast: isFast, kernels,
-            remedy: "\(cause). Name one with the same instructions: export OPENBLAS_CORETYPE=\(best ?? "")")
-    }
-
-    /// Looks at the kernels of OpenBLAS before the first product.
-    ///
-    /// - Throws: `UnavailableError` if they are for instructions that the processor lacks.
-    static func checkMatrixKernels() throws {
-        let check = matrixKernels(LinearAlgebra.kernels, flags: Machine.processorFlags)
-        guard !check.isGood else { return }
-        throw UnavailableError(
-            description: "cannot multiply matrices: OpenBLAS uses kernels for \(check.detail). \(check.remedy).")
+            name, isGood: true, isFast: best.isEmpty || fast.contains(kernels), kernels,
+            remedy: "\(cause). Name one with the same instructions: export OPENBLAS_CORETYPE=\(best)")
     }
 
     /// Whether the program knows the kernels that oneDNN uses, by their names.
@@ -165,7 +136,7 @@ enum Doctor {
             "kernels of oneDNN", isGood: true, isFast: unknown.isEmpty,
             unknown.isEmpty ? "all known" : "unknown: \(unknown.joined(separator: ", "))",
             remedy:
-                "this version of finetune does not know these kernels of this oneDNN. Results are right; convolutions may be computed in a slower way than need be. A newer version of finetune may know them"
+                "this version of finetune does not know these kernels. Results are right; convolutions may be slower. Update finetune, or report the names"
         )
     }
 

@@ -31,61 +31,66 @@ struct EnvironmentLimit: Sendable, Equatable {
     ///   - withheld: The instructions that the processor has and oneDNN does not use.
     static func inForce(withheld: [String], _ variable: (String) -> String? = environmentVariable) -> [EnvironmentLimit]
     {
-        var limits: [EnvironmentLimit] = []
-        func add(_ names: String..., speed: String, bytes: String) {
+        var limits = instructionLimits(withheld: withheld, variable)
+        /// - Parameter neutral: Values that say nothing, in small letters.
+        func add(_ names: String..., neutral: Set<String> = [], speed: String, bytes: String) {
             for name in names {
-                guard let value = variable(name), !value.isEmpty else { continue }
+                guard let value = variable(name), !value.isEmpty, !neutral.contains(value.lowercased()) else {
+                    continue
+                }
                 limits.append(EnvironmentLimit(name: name, value: value, speed: speed, bytes: bytes))
             }
         }
-        limits += instructionLimits(withheld: withheld, variable)
         add(
-            "ONEDNN_CPU_ISA_HINTS", "DNNL_CPU_ISA_HINTS", speed: "oneDNN may prefer shorter vectors",
-            bytes: Bytes.digits)
+            "ONEDNN_CPU_ISA_HINTS", "DNNL_CPU_ISA_HINTS", neutral: ["no_hints"],
+            speed: "with AVX-512 or AVX2-VNNI oneDNN may prefer shorter vectors", bytes: Bytes.digits)
         add(
-            "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE",
+            "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", neutral: ["strict"],
             speed: "none: finetune computes fp32 in fp32 whatever it says", bytes: Bytes.same)
         add(
-            "ONEDNN_VERBOSE", "DNNL_VERBOSE",
-            speed: "slower: oneDNN writes a line for every operation to standard output, among the results",
+            "ONEDNN_VERBOSE", "DNNL_VERBOSE", neutral: ["0", "none"],
+            speed: "slower: oneDNN writes lines on its operations to standard output, among the results",
             bytes: "none in files; standard output also contains oneDNN's lines")
+        if let value = variable("OPENBLAS_CORETYPE"), !value.isEmpty {
+            let kernels = LinearAlgebra.kernels
+            add(
+                "OPENBLAS_CORETYPE",
+                speed: value.lowercased() == kernels.lowercased()
+                    ? "matrix products use the kernels for \(kernels)"
+                    : "ignored: this OpenBLAS has no kernels of this name; it uses those for \(kernels)",
+                bytes: Bytes.digits)
+        }
         add(
-            "OPENBLAS_CORETYPE", speed: "matrix products use the kernels for \(LinearAlgebra.kernels)",
-            bytes: Bytes.digits)
-        add(
-            "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS", "OMP_DYNAMIC",
+            "OPENBLAS_NUM_THREADS", "GOTO_NUM_THREADS", "OMP_NUM_THREADS", "OMP_DYNAMIC", "OMP_MAX_ACTIVE_LEVELS",
             speed: "none: finetune uses as many threads as --threads says", bytes: Bytes.same)
         add(
             "OMP_THREAD_LIMIT", speed: "a training has at most so many threads, whatever --threads says",
             bytes: "as with --threads of that number")
         add(
-            "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY",
+            "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", neutral: ["false"],
             speed: "threads are bound to cores; several of them may have to share one", bytes: Bytes.same)
+        add(
+            "OMP_STACKSIZE", "GOMP_STACKSIZE", speed: "too small a value ends the program when it starts threads",
+            bytes: Bytes.same)
         add(
             "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", speed: "changes how threads wait for each other",
             bytes: Bytes.same)
         return limits + cores
     }
 
-    /// Values of the variable that limits instructions, as oneDNN 2.6 and 3.7 know them.
-    private static let knownSets: Set<String> = [
-        "ALL", "DEFAULT", "SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2", "AVX512_MIC", "AVX512_MIC_4OPS",
-        "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_FP16", "AVX512_CORE_AMX",
-        "AVX512_CORE_AMX_FP16", "AVX10_1_512", "AVX10_1_512_AMX", "AVX10_1_512_AMX_FP16",
-    ]
-
     /// What the variables say of oneDNN's instructions. The first that is set counts.
     private static func instructionLimits(withheld: [String], _ variable: (String) -> String?) -> [EnvironmentLimit] {
         var limits: [EnvironmentLimit] = []
         for name in ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"] {
             guard let value = variable(name), !value.isEmpty else { continue }
+            let known = Machine.knownInstructionLimits
             let speed =
                 if let first = limits.first {
                     "ignored: \(first.name) is set, too"
-                } else if !knownSets.contains(value.uppercased()) {
-                    "ignored: oneDNN does not know this value. It knows SSE41, AVX, AVX2, AVX512_CORE and others"
+                } else if !known.contains(value.uppercased()) {
+                    "ignored: this oneDNN does not know the value. It knows \(known.joined(separator: ", "))"
                 } else if withheld.isEmpty {
-                    "none: this processor has nothing beyond it that oneDNN uses"
+                    "none: oneDNN has no use for anything that the processor has beyond it"
                 } else {
                     "slower: oneDNN does not use \(withheld.joined(separator: ", "))"
                 }
@@ -105,29 +110,60 @@ struct EnvironmentLimit: Sendable, Equatable {
             limits.append(
                 EnvironmentLimit(
                     name: "cores", value: "\(available) of \(online)",
-                    speed: "this process may use no others (taskset, a container or a job scheduler)", bytes: Bytes.same
-                ))
+                    speed: "this process may use no others (taskset, a container or a job scheduler)",
+                    bytes: "the default number of threads follows; for equal bytes give --threads"))
         }
-        if let text = try? FileSystem.head(of: "/sys/fs/cgroup/cpu.max", count: 64),
-            let quota = coreQuota(String(decoding: text, as: UTF8.self)), quota < Double(available)
-        {
+        if let quota = quotas.min(), quota < Double(available) {
             limits.append(
                 EnvironmentLimit(
                     name: "quota of cores", value: "\(quota.rounded(toPlaces: 2))",
                     speed:
-                        "the container stops all threads once they have had that much: --threads \(max(1, Int(quota.rounded())))",
+                        "the container pauses all threads when this share is used up. Use --threads \(max(1, Int(quota.rounded())))",
                     bytes: Bytes.same))
         }
         return limits
     }
 
-    /// How many cores' time a control group may use, by its file `cpu.max`; nil if there is no quota.
-    static func coreQuota(_ text: String) -> Double? {
+    /// The quotas of this process's control group and of those above it, in cores.
+    private static var quotas: [Double] {
+        func text(_ path: String) -> String? {
+            (try? FileSystem.head(of: path, count: 4096)).map { String(decoding: $0, as: UTF8.self) }
+        }
+        var quotas: [Double?] = []
+        for line in (text("/proc/self/cgroup") ?? "").split(separator: "\n") {
+            // number:controllers:path, of which a group of version 2 has no controllers.
+            let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false).map(String.init)
+            guard parts.count == 3 else { continue }
+            let controllers = parts[1].split(separator: ",")
+            guard parts[1].isEmpty || controllers.contains("cpu") else { continue }
+            var names = parts[2].split(separator: "/")[...]
+            while true {
+                let path = names.joined(separator: "/")
+                if parts[1].isEmpty {
+                    quotas.append(text("/sys/fs/cgroup/\(path)/cpu.max").flatMap(coreQuota))
+                } else {
+                    let folder = "/sys/fs/cgroup/\(parts[1])/\(path)"
+                    if let quota = text("\(folder)/cpu.cfs_quota_us"), let period = text("\(folder)/cpu.cfs_period_us")
+                    {
+                        quotas.append(coreQuota("\(quota) \(period)"))
+                    }
+                }
+                if names.isEmpty { break }
+                names.removeLast()
+            }
+        }
+        return quotas.compactMap(\.self)
+    }
+
+    /// How many cores' time a control group may use, by a quota and a period in microseconds as in its file `cpu.max`; nil
+    /// if there is no quota.
+    private static func coreQuota(_ text: String) -> Double? {
         let words = text.split(whereSeparator: \.isWhitespace)
-        guard words.count == 2, let microseconds = Double(words[0]), let period = Double(words[1]), period > 0 else {
+        guard words.count == 2, let quota = Double(words[0]), quota > 0, let period = Double(words[1]), period > 0
+        else {
             return nil
         }
-        return microseconds / period
+        return quota / period
     }
 }
 

@@ -45,7 +45,9 @@ struct ComputeOptions: ParsableArguments {
                     "cannot compute in \(precision.rawValue): \(precision.lack). Leave \(flag) out, or use \(flag) fp32."
             )
         }
-        try Doctor.checkMatrixKernels()
+        do { try Machine.checkMatrixKernels() } catch let error as EngineError {
+            throw UnavailableError(description: error.description)
+        }
         return EngineThread(threads: threads ?? Machine.availableProcessors) {
             console.report(.unknownKernel($0))
         }

@@ -30,6 +30,12 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
         EngineError(description: "cannot compile the network: '\(name)' is \(found), expected \(expected)")
     }
 
+    static func matrixKernels(_ kernels: String, lacking instructions: String) -> EngineError {
+        EngineError(
+            description: "cannot multiply matrices: OpenBLAS uses kernels for \(kernels), which need \(instructions); "
+                + "this processor has none. Unset OPENBLAS_CORETYPE.")
+    }
+
     static func library(_ action: String, status: Int) -> EngineError {
         EngineError(
             description:

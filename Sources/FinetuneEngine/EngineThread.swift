@@ -20,18 +20,21 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
     private var jobs: [UnownedJob] = []
     private var thread = pthread_t()
     private var madeLanes: [EngineThread] = []
-    private let unknownKernels = Mutex<Set<String>>([])
-    private let reportUnknownKernel: @Sendable (String) -> Void
+    private let unknownKernels: UnknownKernels
 
     /// Starts the thread. It lives as long as the process: one program has one engine thread, and its lanes.
     ///
     /// - Parameters:
     ///   - threads: At least 1; more than the processor has cores is legal and slow. OMP_THREAD_LIMIT may allow fewer.
     ///   - report: Called once with the name of every kernel of oneDNN that `KernelName` does not know, from any thread.
-    package init(threads: Int, onUnknownKernel report: @escaping @Sendable (String) -> Void) {
+    package convenience init(threads: Int, onUnknownKernel report: @escaping @Sendable (String) -> Void) {
+        self.init(threads: threads, UnknownKernels(report))
+    }
+
+    private init(threads: Int, _ unknownKernels: UnknownKernels) {
         precondition(threads >= 1, "an engine needs a thread")
         count = min(threads, Int(omp_get_thread_limit()))
-        reportUnknownKernel = report
+        self.unknownKernels = unknownKernels
         pthread_mutex_init(mutex, nil)
         pthread_cond_init(condition, nil)
         let context = Unmanaged.passRetained(self).toOpaque()
@@ -59,20 +62,17 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         if madeLanes.isEmpty {
-            madeLanes = (0..<count).map { _ in
-                EngineThread(threads: 1) { [unowned self] name in reportIfNew(name) }
-            }
+            madeLanes = (0..<count).map { _ in EngineThread(threads: 1, unknownKernels) }
         }
         return madeLanes
     }
 
-    /// Reports the unknown kernels of a program.
-    func report(_ kernels: [ChosenKernel]) {
-        for kernel in kernels where !KernelName(kernel.name).isKnown { reportIfNew(kernel.name) }
-    }
+    /// Reports kernels whose names are unknown, each once for this thread and its lanes.
+    func report(unknownKernels names: Set<String>) { unknownKernels.report(names) }
 
-    private func reportIfNew(_ name: String) {
-        if unknownKernels.withLock({ $0.insert(name).inserted }) { reportUnknownKernel(name) }
+    /// Says where unknown kernels are reported from now on. Those that are known to be unknown are reported again.
+    package func reportUnknownKernels(to report: @escaping @Sendable (String) -> Void) {
+        unknownKernels.report(to: report)
     }
 
     private func work() {
@@ -85,5 +85,30 @@ package final class EngineThread: SerialExecutor, @unchecked Sendable {
             pthread_mutex_unlock(mutex)
             job.runSynchronously(on: asUnownedSerialExecutor())
         }
+    }
+}
+
+/// The unknown kernels that a thread and its lanes have met.
+private final class UnknownKernels: Sendable {
+    private let state: Mutex<(names: Set<String>, report: @Sendable (String) -> Void)>
+
+    init(_ report: @escaping @Sendable (String) -> Void) { state = Mutex((names: [], report: report)) }
+
+    func report(_ names: Set<String>) {
+        guard !names.isEmpty else { return }
+        let (new, report) = state.withLock { state in
+            let new = names.subtracting(state.names)
+            state.names.formUnion(new)
+            return (new.sorted(), state.report)
+        }
+        for name in new { report(name) }
+    }
+
+    func report(to report: @escaping @Sendable (String) -> Void) {
+        let names = state.withLock { state in
+            state.report = report
+            return state.names.sorted()
+        }
+        for name in names { report(name) }
     }
 }

@@ -41,7 +41,7 @@ package actor InferenceProgram {
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
             precision: precision, ranges: ranges, sharing: constants, observer: observer)
-        thread.report(kernels)
+        thread.report(unknownKernels: program?.library.unknownKernels ?? [])
     }
 
     /// The magnitudes of the images and of what each node gave in all runs so far, where the program observes them.

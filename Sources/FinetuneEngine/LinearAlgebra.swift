@@ -17,6 +17,12 @@ package enum LinearAlgebra {
     /// The processor whose kernels OpenBLAS took, by its own name.
     package static var kernels: String { String(cString: openblas_get_corename()) }
 
+    /// OpenBLAS's release, such as `0.3.21`.
+    static var version: String {
+        let words = String(cString: openblas_get_config()).split(separator: " ")
+        return words.count > 1 ? String(words[1]) : "unknown"
+    }
+
     static func useOneThread() { openblas_set_num_threads(1) }
 
     /// `c = a·bᵀ + β·c` with `a` `[rows, inner]`, `b` `[columns, inner]`, `c` `[rows, columns]`.

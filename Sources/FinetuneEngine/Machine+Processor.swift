@@ -54,6 +54,25 @@ extension Machine {
         return nil
     }
 
+    /// The instructions that OpenBLAS's kernels need and the processor lacks, with the name of these kernels; nil if it lacks
+    /// none. OPENBLAS_CORETYPE can select kernels for any processor, and the first product by them would end the program.
+    package static var missingForMatrices: (instructions: String, kernels: String)? {
+        let needs = [
+            "SkylakeX": ("avx512f", "AVX-512"), "Cooperlake": ("avx512_bf16", "AVX-512 BF16"),
+            "SapphireRapids": ("avx512_bf16", "AVX-512 BF16"), "Haswell": ("avx2", "AVX2"), "Zen": ("avx2", "AVX2"),
+            "Excavator": ("fma", "FMA3"), "Steamroller": ("fma", "FMA3"), "Piledriver": ("fma", "FMA3"),
+            "Bulldozer": ("fma4", "FMA4"), "Sandybridge": ("avx", "AVX"),
+        ]
+        guard let need = needs[LinearAlgebra.kernels], !processorFlags.contains(need.0) else { return nil }
+        return (need.1, LinearAlgebra.kernels)
+    }
+
+    /// - Throws: `EngineError` if OpenBLAS's kernels need instructions that the processor lacks.
+    package static func checkMatrixKernels() throws {
+        guard let missing = missingForMatrices else { return }
+        throw EngineError.matrixKernels(missing.kernels, lacking: missing.instructions)
+    }
+
     private static func cpuinfo(_ name: String) -> String? {
         guard let bytes = try? FileSystem.head(of: "/proc/cpuinfo", count: 1 << 16) else { return nil }
         let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix(name) }
@@ -62,9 +81,10 @@ extension Machine {
 }
 
 extension Precision {
-    /// Why this precision is not native here: what the processor lacks, or which variable withholds what it has.
+    /// Why this precision is not native here, or not available: what the processor lacks, or which variable withholds what
+    /// it has.
     package var lack: String {
-        let needed = self == .bf16 ? "AVX-512 BF16" : "AVX2"
+        let needed = self == .int8 ? "AVX2" : isAvailable ? "AVX-512 BF16" : "AVX-512"
         if let limit = Machine.instructionLimit, Machine.withheldInstructions.contains(needed) {
             return "\(limit) withholds \(needed), which this processor has"
         }

@@ -37,8 +37,26 @@ public enum Machine {
 
     /// The instructions and the libraries that use them: if they differ, the last digits of results do.
     package static var arithmetic: String {
+        let instructions = instructionSets.last(where: \.isUsed)?.name ?? "no vector instructions"
+        let hints = dnnl_get_cpu_isa_hints() == dnnl_cpu_isa_no_hints ? "" : " with hints"
+        return "oneDNN \(libraryVersion) by \(instructions)\(hints), OpenBLAS \(LinearAlgebra.version) by "
+            + "\(LinearAlgebra.kernels)"
+    }
+
+    /// oneDNN's release, such as `2.6.3`.
+    static var libraryVersion: String {
         let version = dnnl_version().pointee
-        return "oneDNN \(version.major).\(version.minor), instructions \(dnnl_get_effective_cpu_isa().rawValue), "
-            + "OpenBLAS \(LinearAlgebra.kernels)"
+        return "\(version.major).\(version.minor).\(version.patch)"
+    }
+
+    /// Values of `ONEDNN_MAX_CPU_ISA` that this release of oneDNN knows, in capitals.
+    package static var knownInstructionLimits: [String] {
+        ["SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI", "AVX512_CORE_BF16", "AVX512_CORE_AMX"]
+            + (dnnl_version().pointee.major < 3
+                ? ["ALL", "AVX512_MIC", "AVX512_MIC_4OPS"]
+                : [
+                    "DEFAULT", "AVX2_VNNI_2", "AVX512_CORE_FP16", "AVX512_CORE_AMX_FP16", "AVX10_1_512",
+                    "AVX10_1_512_AMX", "AVX10_1_512_AMX_FP16",
+                ])
     }
 }

@@ -11,6 +11,8 @@ private func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String)
 final class OneDNN {
     let engine: dnnl_engine_t
     let stream: dnnl_stream_t
+    /// Names of kernels that `KernelName` does not know, of all primitives that were made, used or not.
+    fileprivate(set) var unknownKernels: Set<String> = []
 
     init() throws {
         var engine: dnnl_engine_t?
@@ -163,6 +165,8 @@ extension PostOperations {
 /// A compiled operation, not yet bound to memory.
 final class Primitive {
     let description: dnnl_primitive_desc_t
+    /// The kernel that oneDNN chose.
+    let kernel: KernelName
     /// What a run is given besides memory, where it is.
     let factors: Factors?
     private let handle: dnnl_primitive_t
@@ -186,7 +190,9 @@ final class Primitive {
         }
         self.description = description
         self.handle = handle
+        kernel = KernelName(finetune_primitive_kernel(description).map { String(cString: $0) } ?? "(no name)")
         factors = post.factors
+        if !kernel.isKnown { library.unknownKernels.insert(kernel.text) }
     }
 
     deinit {
@@ -199,11 +205,6 @@ final class Primitive {
             throw EngineError.library("ask for a layout", status: -1)
         }
         return Layout(copying: copy)
-    }
-
-    /// The kernel that oneDNN chose.
-    var kernel: KernelName {
-        KernelName(finetune_primitive_kernel(description).map { String(cString: $0) } ?? "without a name")
     }
 
     /// The kernel, for a step of a program.

@@ -46,9 +46,8 @@ package struct SelfTest: Sendable {
 
     /// The libraries that compute, with what they say of themselves.
     package static var libraries: [LibraryVersion] {
-        let version = dnnl_version().pointee
-        return [
-            LibraryVersion("oneDNN", "\(version.major).\(version.minor).\(version.patch)"),
+        [
+            LibraryVersion("oneDNN", Machine.libraryVersion),
             LibraryVersion(
                 "OpenBLAS",
                 "\(String(cString: openblas_get_config())), kernels \(LinearAlgebra.kernels)"),

@@ -132,7 +132,7 @@ package actor TrainingProgram {
             input: ImageBatchShape(
                 batch: batch, channels: network.inputChannels, height: height, width: width, order: order),
             precision: precision, ranks: ranks)
-        thread.report(kernels)
+        thread.report(unknownKernels: training?.builder.library.unknownKernels ?? [])
     }
 
     /// The kernel of each compiled primitive, in order.

@@ -24,7 +24,7 @@ public enum Event: Sendable {
     /// The warning about a kernel of oneDNN that is unknown to this version of the program.
     package static func unknownKernel(_ name: String) -> Event {
         .warning(
-            "oneDNN uses the kernel '\(name)', which this version of finetune does not know. Results stay right; computing may be slower than it could be. See: finetune doctor"
+            "oneDNN uses the kernel '\(name)', which this version of finetune does not know. Results stay right; computing may be slower. Update finetune, or report the name."
         )
     }
 

@@ -42,15 +42,15 @@ import Testing
         #expect(!name.isKnown && !name.isReference && !name.multipliesTiles && name.mayUnrollImages)
     }
 
-    @Test("that is unknown is reported once, by whichever lane meets it")
+    @Test("that is unknown is reported once, by whichever lane meets it, also to who asks later")
     func reports() {
         let names = Mutex<[String]>([])
         let thread = EngineThread(threads: 2) { name in names.withLock { $0.append(name) } }
-        let kernels = ["jit:avx2", "quantum:avx2", "quantum:avx2"].map {
-            ChosenKernel(step: "conv", name: $0, isConvolution: true, source: .fp32)
-        }
-        for one in [thread] + thread.lanes { one.report(kernels) }
+        for one in [thread] + thread.lanes { one.report(unknownKernels: ["quantum:avx2"]) }
         #expect(names.withLock { $0 } == ["quantum:avx2"])
+        let later = Mutex<[String]>([])
+        thread.reportUnknownKernels { name in later.withLock { $0.append(name) } }
+        #expect(later.withLock { $0 } == ["quantum:avx2"])
     }
 
     /// Of operations that the engine does not compile, or of graphics processors.

@@ -112,7 +112,9 @@ import Testing
         #expect(store.count == 2 && store.intact(0..<4) == [0, 1])
     }
 
-    @Test("that fills its disk is opened again as far as it is whole", .enabled(if: geteuid() == 0))
+    @Test(
+        "that fills its disk is opened again as far as it is whole",
+        .enabled(if: geteuid() == 0, "only root mounts a small disk"))
     func afterFullDisk() throws {
         let temporary = try TemporaryCache()
         try FileSystem.makeDirectory(temporary.cache.folder)

@@ -25,9 +25,9 @@ parser.add_argument("--only", default="", help="only measurements whose name con
 parser.add_argument("--limit", default="96", help="images that a training learns from")
 options = parser.parse_args()
 roots = os.path.abspath(os.environ.get("FINETUNE_ROOTS", os.path.join(PROJECT, ".build-roots")))
-if "FINETUNE_NAMESPACE" not in os.environ:
+if os.environ.get("FINETUNE_NAMESPACE") != str(os.getpid()):
     # What is mounted in the roots is mounted for this run alone.
-    os.environ["FINETUNE_NAMESPACE"] = "1"
+    os.environ["FINETUNE_NAMESPACE"] = str(os.getpid())
     os.execvp("unshare", ["unshare", "--mount", "--propagation", "private", sys.executable, *sys.argv])
 
 
@@ -36,7 +36,7 @@ def inside(release, *command):
     shutil.rmtree(os.path.join(roots, f"{release}-plain", "bench/.cache"), ignore_errors=True)  # Clears the cache, so that no features are reused.
     started = time.monotonic()
     run = subprocess.run(
-        ["chroot", os.path.join(roots, f"{release}-plain"), "env", "-C", "/bench", "PATH=/usr/bin:/bin", "HOME=/bench", "SWIFT_BACKTRACE=enable=no", *command],
+        ["chroot", os.path.join(roots, f"{release}-plain"), "env", "-i", "-C", "/bench", "PATH=/usr/bin:/bin", "HOME=/bench", "SWIFT_BACKTRACE=enable=no", *command],
         stdout=subprocess.PIPE, text=True)
     seconds = time.monotonic() - started
     if run.returncode != 0:
