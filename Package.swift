@@ -57,6 +57,7 @@ let package = Package(
     targets: [
         library("CFinetuneZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
         .systemLibrary(name: "CFinetuneMalloc"),
+        .systemLibrary(name: "CFinetuneSignals"),
         library("CFinetuneXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         library("CFinetuneDNNL", apt: "libdnnl-dev"),
         .systemLibrary(name: "CFinetuneMath"),
@@ -110,7 +111,7 @@ let package = Package(
             dependencies: [
                 "FinetuneTraining", "FinetuneReport", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
                 "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneRanks", "FinetuneFiles",
-                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                "CFinetuneSignals", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ],
             swiftSettings: strict),
         .executableTarget(

@@ -6,6 +6,7 @@
 
 #define H5_USE_110_API
 #include <hdf5.h>
+#include "descriptor.h"
 
 // The C library declares it under _GNU_SOURCE only, which Swift's module of it is built without.
 int memfd_create(const char *name, unsigned flags);
@@ -37,39 +38,11 @@ static inline hid_t finetune_h5_text(void) {
 static inline hid_t finetune_h5_dataset_creation(void) { return H5Pcreate(H5P_DATASET_CREATE); }
 static inline hid_t finetune_h5_group_creation(void) { return H5Pcreate(H5P_GROUP_CREATE); }
 static inline hid_t finetune_h5_file_creation(void) { return H5Pcreate(H5P_FILE_CREATE); }
-static inline hid_t finetune_h5_create(const char *path, hid_t creation) {
-    return H5Fcreate(path, H5F_ACC_TRUNC, creation, H5P_DEFAULT);
+/// To be called before anything else: nothing of the library runs when the process ends, and it prints nothing.
+static inline void finetune_h5_begin(void) {
+    H5dont_atexit();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
-static inline hid_t finetune_h5_open(const char *path) { return H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT); }
-
-// The library copies a file in memory whenever it is handed on, unless it is told how; here every copy is the original.
-static inline void *finetune_h5_same(void *original) { static void *image; return original ? (image = original) : image; }
-static inline void *finetune_h5_image_make(size_t size, H5FD_file_image_op_t operation, void *context) {
-    (void)size, (void)operation, (void)context;
-    return finetune_h5_same(NULL);
-}
-static inline void *finetune_h5_image_copy(void *to, const void *from, size_t size, H5FD_file_image_op_t operation,
-                                           void *context) {
-    (void)from, (void)size, (void)operation, (void)context;
-    return to;
-}
-static inline herr_t finetune_h5_image_free(void *image, H5FD_file_image_op_t operation, void *context) {
-    (void)image, (void)operation, (void)context;
-    return 0;
-}
-
-/// Opens a file that lies in memory, which must stay there; one in a process.
-static inline hid_t finetune_h5_open_image(void *image, size_t size) {
-    H5FD_file_image_callbacks_t callbacks = {
-        finetune_h5_image_make, finetune_h5_image_copy, NULL, finetune_h5_image_free, NULL, NULL, NULL};
-    finetune_h5_same(image);
-    hid_t access = H5Pcreate(H5P_FILE_ACCESS);
-    if (access < 0 || H5Pset_fapl_core(access, 1 << 16, 0) < 0 ||
-        H5Pset_file_image_callbacks(access, &callbacks) < 0 || H5Pset_file_image(access, image, size) < 0)
-        return -1;
-    return H5Fopen("image", H5F_ACC_RDONLY, access);
-}
-static inline void finetune_h5_silence(void) { H5Eset_auto2(H5E_DEFAULT, NULL, NULL); }
 
 /// Hard link, or what else.
 static inline int finetune_h5_link_type(hid_t group, const char *name) {

@@ -8,6 +8,7 @@
 #include <linux/audit.h>
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stddef.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -30,11 +31,13 @@
     BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, __NR_##call, 0, 4), FINETUNE_LOAD(args[argument]),                  \
         BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, (mask), 1, 0), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW), FINETUNE_REFUSE
 
-/// Leaves this process, for good, the calls that reading a file and handing over memory take; every other one fails.
+/// Has this process killed when the one that started it ends.
+static inline void finetune_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
+
+/// Leaves this process, for good, the calls that reading an open file and handing over memory take; every other one fails.
 ///
-/// With `may_open`, files can still be opened for reading; a second call without it takes that away.
 /// Returns 0, or -1 with errno set.
-static inline int finetune_confine(int may_open) {
+static inline int finetune_confine(void) {
     struct sock_filter filter[] = {
         FINETUNE_LOAD(arch),
         BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FINETUNE_ARCHITECTURE, 1, 0),
@@ -45,11 +48,6 @@ static inline int finetune_confine(int may_open) {
         BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 0x40000000, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
 #endif
-        // What only the first of the two filters allows.
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_open ? 0xFFFFFFFF : __NR_openat, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, may_open ? 0xFFFFFFFF : __NR_prctl, 0, 1),
-        FINETUNE_REFUSE,
-        FINETUNE_ALLOW(prctl),
         FINETUNE_ALLOW(read), FINETUNE_ALLOW(pread64), FINETUNE_ALLOW(write),
         FINETUNE_ALLOW(pwrite64), FINETUNE_ALLOW(lseek),
         FINETUNE_ALLOW(close), FINETUNE_ALLOW(fstat), FINETUNE_ALLOW(ftruncate), FINETUNE_ALLOW(newfstatat),
@@ -58,7 +56,6 @@ static inline int finetune_confine(int may_open) {
         FINETUNE_ALLOW(rt_sigreturn), FINETUNE_ALLOW(exit), FINETUNE_ALLOW(exit_group),
         FINETUNE_ALLOW_WITHOUT(mmap, 2, PROT_EXEC), FINETUNE_LOAD(nr),
         FINETUNE_ALLOW_WITHOUT(mprotect, 2, PROT_EXEC), FINETUNE_LOAD(nr),
-        FINETUNE_ALLOW_WITHOUT(openat, 2, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC), FINETUNE_LOAD(nr),
         FINETUNE_REFUSE,
     };
     struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};

@@ -1,14 +1,16 @@
 // The room's one error and the texts that say what is wrong with a weights file.
 
+internal import FinetuneFiles
+
 /// A weights file that cannot be read, or a model that cannot be written.
 package struct CheckpointError: Error, Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
         /// The file is not what it should be.
         case malformed
+        /// Nothing is known of the file: the system did not let it be read.
+        case system
         /// The reading helper is not installed beside the program.
         case helperMissing
-        /// A new file cannot be made.
-        case cannotCreate
         /// Writing a file failed on the way.
         case cannotWrite
     }
@@ -26,6 +28,16 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         CheckpointError(.malformed, "cannot load '\(path)': \(found)")
     }
 
+    /// `cannot load 'x.h5': REASON`, which is not the file's.
+    static func system(_ path: String, _ reason: String) -> CheckpointError {
+        CheckpointError(.system, "cannot load '\(path)': \(reason)")
+    }
+
+    /// The same where the system refuses something, with the number of `errno`.
+    static func system(_ path: String, _ thing: String, _ code: Int32) -> CheckpointError {
+        system(path, "the system gives no \(thing): \(FileError.reason(code))")
+    }
+
     /// `cannot write 'x.safetensors': the network … . Use …`
     static func cannotConvert(_ path: String, _ found: String) -> CheckpointError {
         CheckpointError(.malformed, "cannot write '\(path)': \(found).")
@@ -35,11 +47,6 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         CheckpointError(
             .helperMissing,
             "cannot read HDF5 files: the program '\(path)' is missing. Build or install finetune again as a whole.")
-    }
-
-    static func cannotCreate(_ path: String, _ reason: String) -> CheckpointError {
-        CheckpointError(
-            .cannotCreate, "cannot create '\(path)': \(reason). Check that its folder exists and may be written.")
     }
 
     static func cannotWrite(_ path: String, _ reason: String) -> CheckpointError {

@@ -9,7 +9,7 @@ package enum Dialect {
     /// - Parameter path: The file's name, for messages.
     /// - Throws: `CheckpointError` that names what is missing, superfluous, misshapen or broken.
     package static func model(in arrays: NamedArrays, path: String) throws -> Model {
-        if arrays.text(NativeDialect.marker, of: "") != nil { return try NativeDialect.read(arrays, path: path) }
+        if NativeDialect.matches(arrays) { return try NativeDialect.read(arrays, path: path) }
         if arrays.container == .kerasArchive, let config = arrays.documents[Sidecar.config] {
             let weights = try KerasStore.list(arrays, config: config, path: path)
             return try KerasModelDialect.read(config, weights, arrays, path: path)

@@ -2,32 +2,50 @@
 
 internal import CFinetuneHDF5
 package import FinetuneEngine
+internal import FinetuneFiles
 
-/// A new HDF5 file. Used by one task at a time.
+/// A new HDF5 file, whole or not there. Used by one task at a time.
 package final class HDF5Writer {
     private let file: hid_t
     private let path: String
+    /// Nil when the file has got its place.
+    private var target: AtomicFile?
+    /// `errno` of the first write that failed; the library knows nothing of it.
+    private let failure: UnsafeMutablePointer<Int32>
     private var isOpen = true
 
-    /// - Parameters:
-    ///   - path: Where the file is made; whatever is there is replaced.
-    ///   - shownAs: The name for messages, where `path` is a temporary one.
-    package init(_ path: String, shownAs name: String) throws {
-        self.path = name
-        finetune_h5_silence()
+    /// - Parameter path: Where the file will stand; what is there now stays until `finish`.
+    /// - Throws: `FileError`.
+    package init(_ path: String) throws {
+        self.path = path
+        let target = try AtomicFile(path)
+        finetune_h5_begin()
         let creation = finetune_h5_file_creation()
         defer { H5Pclose(creation) }
-        file = finetune_h5_create(path, creation)
-        guard file >= 0 else { throw CheckpointError.cannotCreate(name, String(cString: finetune_h5_last_error())) }
+        failure = .allocate(capacity: 1)
+        failure.initialize(to: 0)
+        file = finetune_h5_create(target.descriptor, failure, creation)
+        self.target = consume target
+        guard file >= 0 else {
+            isOpen = false
+            throw CheckpointError.cannotWrite(path, String(cString: finetune_h5_last_error()))
+        }
     }
 
-    deinit { if isOpen { H5Fclose(file) } }
+    deinit {
+        // A file that the library cannot close it may still write to.
+        if !isOpen || H5Fclose(file) >= 0 { failure.deallocate() }
+    }
 
-    /// Flushes and closes the file; nothing may be written afterwards.
+    /// Closes the file and puts it in its place; nothing may be written afterwards.
+    ///
+    /// - Throws: `FileError` such as for a full disk, and then nothing is there.
     package func finish() throws {
-        isOpen = false
-        try check(H5Fflush(file, H5F_SCOPE_GLOBAL))
-        try check(H5Fclose(file))
+        let status = H5Fclose(file)
+        isOpen = status < 0
+        try check(status)
+        guard let target = target.take() else { return }
+        try target.commit()
     }
 
     package func makeGroup(_ name: String) throws {
@@ -156,11 +174,12 @@ package final class HDF5Writer {
     }
 
     private func check(_ status: herr_t) throws {
+        if failure.pointee != 0 { throw FileError.system(.inputOutput, "write", path, code: failure.pointee) }
         guard status >= 0 else { throw CheckpointError.cannotWrite(path, String(cString: finetune_h5_last_error())) }
     }
 
     private func checked(_ handle: hid_t) throws -> hid_t {
-        guard handle >= 0 else { throw CheckpointError.cannotWrite(path, String(cString: finetune_h5_last_error())) }
+        try check(handle < 0 ? -1 : 0)
         return handle
     }
 }

@@ -30,22 +30,22 @@ enum KerasArchive {
             throw fail("its config.json is \(error)")
         }
         let memory = memfd_create("finetune-archive", closeOnExec)
-        guard memory >= 0 else { throw fail("the system gives no memory for its weights") }
+        guard memory >= 0 else { throw CheckpointError.system(path, "memory for its weights", errno) }
         defer { close(memory) }
-        try copy(try archive.content(of: member), to: memory, fail)
-        var arrays = try ReadingHelper.read(.descriptor(memory), shownAs: path, helper: helper)
+        try copy(try archive.content(of: member), to: memory, path)
+        var arrays = try ReadingHelper.read(memory, shownAs: path, helper: helper)
         arrays.container = .kerasArchive
         arrays.documents[Sidecar.config] = document
         return arrays
     }
 
-    private static func copy(_ bytes: [UInt8], to descriptor: Int32, _ fail: (String) -> CheckpointError) throws {
+    private static func copy(_ bytes: [UInt8], to descriptor: Int32, _ path: String) throws {
         try bytes.withUnsafeBytes { buffer in
             var done = 0
             while done < buffer.count {
                 let count = write(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
                 if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw fail("the system gives no memory for its weights") }
+                guard count > 0 else { throw CheckpointError.system(path, "memory for its weights", errno) }
                 done += count
             }
         }

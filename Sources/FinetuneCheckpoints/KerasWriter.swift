@@ -14,33 +14,31 @@ enum KerasWriter {
         let graph = try KerasLayers(model, path: path)
         let layers = graph.inModelOrder
         var count = 0
-        try AtomicFile.write(to: path) { temporary in
-            let file = try HDF5Writer(temporary, shownAs: path)
-            try file.setText("model_config", graph.config(layers).text)
-            try file.setText("keras_version", "2.15.0")
-            try file.setText("backend", "tensorflow")
-            for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
-            try file.setText(Sidecar.names, graph.names.text)
-            try file.setText(Sidecar.architecture, model.network.name)
-            let root = "model_weights"
-            try file.makeGroup(root)
-            let weighted = layers.filter { !$0.weights.isEmpty }
-            try file.setTexts("layer_names", weighted.map(\.name), of: root)
-            try file.setText("keras_version", "2.15.0", of: root)
-            try file.setText("backend", "tensorflow", of: root)
-            for layer in weighted {
-                let group = "\(root)/\(layer.name)"
-                try file.makeGroup(group)
-                try file.makeGroup("\(group)/\(layer.name)")
-                let names = layer.weights.map { "\(layer.name)/\($0.role):0" }
-                try file.setTexts("weight_names", names, of: group)
-                for (name, weight) in zip(names, layer.weights) {
-                    try file.write(weight.tensor(), as: "\(group)/\(name)")
-                    count += 1
-                }
+        let file = try HDF5Writer(path)
+        try file.setText("model_config", graph.config(layers).text)
+        try file.setText("keras_version", "2.15.0")
+        try file.setText("backend", "tensorflow")
+        for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
+        try file.setText(Sidecar.names, graph.names.text)
+        try file.setText(Sidecar.architecture, model.network.name)
+        let root = "model_weights"
+        try file.makeGroup(root)
+        let weighted = layers.filter { !$0.weights.isEmpty }
+        try file.setTexts("layer_names", weighted.map(\.name), of: root)
+        try file.setText("keras_version", "2.15.0", of: root)
+        try file.setText("backend", "tensorflow", of: root)
+        for layer in weighted {
+            let group = "\(root)/\(layer.name)"
+            try file.makeGroup(group)
+            try file.makeGroup("\(group)/\(layer.name)")
+            let names = layer.weights.map { "\(layer.name)/\($0.role):0" }
+            try file.setTexts("weight_names", names, of: group)
+            for (name, weight) in zip(names, layer.weights) {
+                try file.write(weight.tensor(), as: "\(group)/\(name)")
+                count += 1
             }
-            try file.finish()
         }
+        try file.finish()
         return count
     }
 }

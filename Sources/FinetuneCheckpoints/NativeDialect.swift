@@ -1,9 +1,10 @@
 // Our own file, model.h5: the network as data, its tensors by canonical name, and everything that prediction needs.
 //
-//   /                 attribute finetune_format = "1"
+//   /                 attribute finetune_format = "2"; "1" has no checksums
 //   /model            JSON as bytes: network, recipe, classes, precision, quantization, temperature
 //   /training_images  half of each training image's hash, 8 bytes, the lowest first
 //   /weights/<name>   float32, one dataset a tensor
+//   /checksums        see `TensorFile`
 
 internal import FinetuneEngine
 internal import FinetuneFiles
@@ -11,14 +12,26 @@ internal import FinetuneModels
 
 enum NativeDialect {
     static let marker = "finetune_format"
-    static let version = "1"
+    static let version = "2"
+    /// What earlier releases wrote, and this one reads.
+    private static let olderVersion = "1"
     static let document = "model"
     private static let trainingImages = "training_images"
 
+    /// Whether a file is of ours. Either sign will do: a damaged one may have lost the other.
+    static func matches(_ arrays: NamedArrays) -> Bool {
+        arrays.attribute(marker, of: "") != nil || TensorFile.hasChecksums(arrays)
+    }
+
     static func read(_ arrays: NamedArrays, path: String) throws -> Model {
         func fail(_ reason: String) -> CheckpointError { .cannotLoad(path, reason) }
-        guard arrays.text(marker, of: "") == version else {
-            throw fail("it is of a newer format than this program knows. Install a newer finetune.")
+        switch arrays.text(marker, of: "") {
+        case version: try TensorFile.verify(arrays, path: path)
+        case olderVersion: break
+        default:
+            throw fail(
+                "it is of a newer format than this program knows, or damaged. Install a newer finetune, or copy it again."
+            )
         }
         let text = try TensorFile.document(document, in: arrays, path: path)
         let network: Network

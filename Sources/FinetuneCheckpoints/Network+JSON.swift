@@ -228,7 +228,13 @@ extension InputRecipe {
             (recipe.height, recipe.width) = (sides[0], sides[1])
         }
         if json["order"] != nil { recipe.order = try json.choice("order") }
+        // What is larger, or nearer to zero, leaves the range of the network's own floats.
+        let magnitudes = 1e-6...1e6
         if json["scale"] != nil { recipe.scale = try json.number("scale") }
+        guard magnitudes.contains(abs(recipe.scale)) else {
+            throw JSONDecodingError(
+                description: "'scale' is \(recipe.scale), a number from 0.000001 to 1000000 was expected")
+        }
         func channels(_ key: String, _ old: [Double]) throws -> [Double] {
             guard let value = json[key] else {
                 return old.count == recipe.channels ? old : Array(repeating: old.first ?? 0, count: recipe.channels)
@@ -237,9 +243,11 @@ extension InputRecipe {
                 value.arrayValue?.compactMap(\.doubleValue) ?? value.doubleValue.map {
                     Array(repeating: $0, count: recipe.channels)
                 } ?? []
-            guard values.count == recipe.channels, values.allSatisfy(\.isFinite), key == "mean" || !values.contains(0)
+            guard values.count == recipe.channels,
+                values.allSatisfy({ magnitudes.contains(abs($0)) || (key == "mean" && abs($0) <= 1e6) })
             else {
-                throw JSONDecodingError(description: "'\(key)' is no list of \(recipe.channels) numbers")
+                throw JSONDecodingError(
+                    description: "'\(key)' is no list of \(recipe.channels) numbers of a size that makes sense")
             }
             return values
         }

@@ -7,93 +7,123 @@ internal import Glibc
 
 /// The program that reads HDF5 for us, because the library may crash or hang on a hostile file.
 enum ReadingHelper {
-    /// Where an HDF5 file is.
-    enum Source {
-        case path(String)
-        /// A file in memory, for which there is no path.
-        case descriptor(Int32)
-    }
-
     /// Seconds after which a file is given up: a slow disk may take them, the processor's time is limited far below.
     private static let timeLimit = 120
 
     /// - Parameters:
-    ///   - source: The file.
+    ///   - file: The open file.
     ///   - path: Its name in messages.
     ///   - helper: The path of `finetune-read-weights`.
-    static func read(_ source: Source, shownAs path: String, helper: String) throws -> NamedArrays {
-        guard access(helper, X_OK) == 0 else { throw CheckpointError.helperMissing(helper) }
+    static func read(_ file: OpenFile, shownAs path: String, helper: String) throws -> NamedArrays {
+        try withExtendedLifetime(file) { try read(file.descriptor, shownAs: path, helper: helper) }
+    }
+
+    /// - Parameters:
+    ///   - file: A descriptor, also of a file in memory.
+    ///   - path: Its name in messages.
+    ///   - helper: The path of `finetune-read-weights`.
+    static func read(_ file: Int32, shownAs path: String, helper: String) throws -> NamedArrays {
+        guard Path.withCString(helper, { access($0, X_OK) }) == 0 else { throw CheckpointError.helperMissing(helper) }
         let memory = memfd_create("finetune-weights", 0)
-        guard memory >= 0 else { throw CheckpointError.cannotLoad(path, "the system gives no shared memory") }
+        guard memory >= 0 else { throw CheckpointError.system(path, "shared memory", errno) }
         defer { close(memory) }
-        let (output, ending) = try run(helper, source, sharing: memory, path)
+        let (output, ending) = try run(helper, file, sharing: memory, path)
         let index = try? JSON(parsing: output)  // A helper that crashed leaves half an index; how it ended says why.
-        if let failure = index?["failure"]?.stringValue { throw CheckpointError.cannotLoad(path, "\(failure).") }
-        guard ending == .done, let index else { throw CheckpointError.cannotLoad(path, ending.words) }
+        if let failure = index?["failure"]?.stringValue {
+            throw index?["system"]?.boolValue == true
+                ? CheckpointError.system(path, "\(failure).") : CheckpointError.cannotLoad(path, "\(failure).")
+        }
+        switch ending {
+        case .stopped(let signal):
+            throw CheckpointError.system(
+                path, "the program that reads it was ended by signal \(signal) from outside. Try again.")
+        case .failed, .crashed, .tooSlow: throw CheckpointError.cannotLoad(path, ending.words)
+        case .done: break
+        }
+        guard let index else { throw CheckpointError.cannotLoad(path, ending.words) }
         do {
             return try NamedArrays(index: index, memory: try SharedMemory(memory))
         } catch is NamedArrays.Malformed {
-            throw CheckpointError.cannotLoad(path, "reading it went wrong in a way that says nothing. Try: h5dump -H")
+            throw CheckpointError.cannotLoad(path, "the reading helper failed without a message. Try: h5dump -H")
         }
     }
 
     private enum Ending: Equatable {
         case done
         case failed(Int32)
-        case killed(Int32)
+        /// By a signal that the library's own faults give.
+        case crashed(Int32)
+        /// By a signal that another process sent: nothing is known of the file.
+        case stopped(Int32)
         case tooSlow
+
+        init(status: Int32) {
+            let signal = status & 0x7F
+            let code = (status >> 8) & 0xFF
+            switch signal {
+            case 0: self = code == 0 ? .done : .failed(code)
+            // The helper's own limit is of processor time.
+            case SIGXCPU: self = .tooSlow
+            case SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP, SIGSYS: self = .crashed(signal)
+            default: self = .stopped(signal)
+            }
+        }
 
         var words: String {
             switch self {
             case .done: "it was read, yet its index makes no sense."
             case .failed(let code): "the HDF5 library gave up on it (exit \(code)). It is damaged or hostile."
-            case .killed(let signal): "it made the HDF5 library crash (signal \(signal)). It is damaged or hostile."
+            case .crashed(let signal): "it made the HDF5 library crash (signal \(signal)). It is damaged or hostile."
+            case .stopped(let signal): "reading it was ended by signal \(signal)."
             case .tooSlow: "reading it took more time than such a file needs. It is damaged or hostile."
             }
         }
     }
 
-    /// Starts the helper with `memory` as its descriptor 3 and collects its standard output.
-    private static func run(_ helper: String, _ source: Source, sharing memory: Int32, _ path: String) throws -> (
+    /// Starts the helper with `memory` as its descriptor 3 and the file as 4, and collects its standard output. It stands
+    /// outside the terminal's process group, so that a Ctrl-C is this program's alone to deal with.
+    private static func run(_ helper: String, _ file: Int32, sharing memory: Int32, _ path: String) throws -> (
         [UInt8], Ending
     ) {
         var ends: [Int32] = [0, 0]
-        guard pipe(&ends) == 0 else { throw CheckpointError.cannotLoad(path, "the system gives no pipe") }
+        guard pipe(&ends) == 0 else { throw CheckpointError.system(path, "pipe", errno) }
         defer { close(ends[0]) }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         // Out of the way of the numbers that the helper knows them by.
-        let spare = fcntl(memory, F_DUPFD_CLOEXEC, 10)
-        defer { close(spare) }
+        let spares = [memory, file].map { fcntl($0, F_DUPFD_CLOEXEC, 10) }
+        defer { for spare in spares where spare >= 0 { close(spare) } }
+        guard spares.allSatisfy({ $0 >= 0 }) else {
+            let reason = errno
+            close(ends[1])
+            throw CheckpointError.system(path, "further open file", reason)
+        }
         posix_spawn_file_actions_adddup2(&actions, ends[1], 1)
         posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0)
-        let arguments: [String]
-        switch source {
-        case .path(let path): arguments = [helper, path]
-        case .descriptor(let file):
-            posix_spawn_file_actions_adddup2(&actions, file, 4)
-            arguments = [helper, "--descriptor", "4"]
-        }
-        posix_spawn_file_actions_adddup2(&actions, spare, 3)
-        var texts = arguments.map { strdup($0) } + [nil]
+        posix_spawn_file_actions_adddup2(&actions, spares[0], 3)
+        posix_spawn_file_actions_adddup2(&actions, spares[1], 4)
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        posix_spawnattr_setpgroup(&attributes, 0)
+        var texts = [Path.withCString(helper) { strdup($0) }, strdup("/proc/self/fd/4"), nil]
         let settings = ["SWIFT_BACKTRACE=enable=no", "HDF5_USE_FILE_LOCKING=FALSE", "HDF5_PLUGIN_PATH=", "LC_ALL=C"]
         var environment = settings.map { strdup($0) } + [nil]
         defer { for text in texts + environment { free(text) } }
         var process = pid_t()
-        let status = posix_spawn(&process, helper, &actions, nil, &texts, &environment)
+        let status = Path.withCString(helper) {
+            posix_spawn(&process, $0, &actions, &attributes, &texts, &environment)
+        }
         close(ends[1])
-        guard status == 0 else { throw CheckpointError.helperMissing(helper) }
+        guard status == 0 else { throw CheckpointError.system(path, "process for '\(helper)'", status) }
         let (output, isComplete) = collect(ends[0])
         if !isComplete { kill(process, SIGKILL) }
         var ending: Int32 = 0
         while waitpid(process, &ending, 0) < 0, errno == EINTR {}
-        // The helper's own limit is of processor time.
-        if !isComplete || ending & 0x7F == SIGXCPU { return (output, .tooSlow) }
-        if ending & 0x7F != 0 { return (output, .killed(ending & 0x7F)) }
-        let code = (ending >> 8) & 0xFF
-        return (output, code == 0 ? .done : .failed(code))
+        return (output, isComplete ? Ending(status: ending) : .tooSlow)
     }
 
     /// Everything that comes out of a pipe, and whether its end was reached in time.

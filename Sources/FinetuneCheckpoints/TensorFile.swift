@@ -1,7 +1,12 @@
-// Files of our own in HDF5: a marker, one JSON document as bytes, and groups of named float32 tensors.
+// Files of our own in HDF5: a marker, one JSON document as bytes, groups of named float32 tensors, and a checksum of each
+// of these, so that a damaged file is not taken for a whole one.
+//
+//   /checksums        JSON as bytes: the XXH3 hash (128 bits) of every dataset by its path, of shape and values
 
+internal import Dispatch
 package import FinetuneEngine
 package import FinetuneFiles
+internal import Synchronization
 
 /// What one of our files holds.
 package struct TensorFile: Sendable {
@@ -26,19 +31,23 @@ package struct TensorFile: Sendable {
     ///
     /// - Throws: `CheckpointError` or `FileError`; what was there before stays.
     package func write(to path: String) throws {
-        try AtomicFile.write(to: path) { temporary in
-            let file = try HDF5Writer(temporary, shownAs: path)
-            try file.setText(marker.name, marker.value)
-            try file.write(bytes: Array(document.text.utf8), as: documentName)
-            for (name, bytes) in bytes.sorted(by: { $0.key < $1.key }) { try file.write(bytes: bytes, as: name) }
-            for (group, tensors) in groups.sorted(by: { $0.key < $1.key }) {
-                try file.makeGroup(group)
-                for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
-                    try file.write(tensor, as: "\(group)/\(name)")
-                }
-            }
-            try file.finish()
+        let file = try HDF5Writer(path)
+        try file.setText(marker.name, marker.value)
+        var checksums: [JSON.Member] = []
+        for (name, bytes) in [(documentName, Array(document.text.utf8))] + bytes.sorted(by: { $0.key < $1.key }) {
+            try file.write(bytes: bytes, as: name)
+            // What holds nothing is read as nothing.
+            if !bytes.isEmpty { checksums.append(.init(name, Self.checksum(of: bytes))) }
         }
+        for (group, tensors) in groups.sorted(by: { $0.key < $1.key }) {
+            try file.makeGroup(group)
+            for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+                try file.write(tensor, as: "\(group)/\(name)")
+                checksums.append(.init("\(group)/\(name)", Self.checksum(of: tensor)))
+            }
+        }
+        try file.write(bytes: Array(JSON.object(checksums).text.utf8), as: Self.checksums)
+        try file.finish()
     }
 
     /// Reads a file that `write` made.
@@ -53,6 +62,7 @@ package struct TensorFile: Sendable {
         if let (name, problem) = arrays.problems.min(by: { $0.key < $1.key }) {
             throw CheckpointError.cannotLoad(path, "'\(name)' \(problem).")
         }
+        try Self.verify(arrays, path: path)
         self.marker = marker
         self.documentName = documentName
         document = try Self.document(documentName, in: arrays, path: path)
@@ -61,6 +71,55 @@ package struct TensorFile: Sendable {
             guard let slash = name.firstIndex(of: "/") else { continue }
             groups[String(name[..<slash]), default: [:]][String(name[name.index(after: slash)...])] = entry.tensor
         }
+    }
+
+    // MARK: Checksums
+
+    private static let checksums = "checksums"
+
+    /// Whether a file has checksums, readable or not.
+    static func hasChecksums(_ arrays: NamedArrays) -> Bool {
+        arrays.arrays[checksums] != nil || arrays.problems[checksums] != nil
+    }
+
+    /// Holds every dataset of a file against its checksum.
+    ///
+    /// - Throws: `CheckpointError` that names one that is damaged, missing or not of the file.
+    static func verify(_ arrays: NamedArrays, path: String) throws {
+        func damaged(_ name: String, _ fault: String) -> CheckpointError {
+            .cannotLoad(
+                path, "the file is damaged: '\(name)' \(fault). Copy it again, or use a sound one.")
+        }
+        let expected = try document(checksums, in: arrays, path: path)
+        var tensors: [(member: JSON.Member, tensor: Tensor)] = []
+        for member in expected.members ?? [] {
+            guard let tensor = arrays.arrays[member.key]?.tensor else {
+                throw damaged(member.key, arrays.problems[member.key] ?? "is missing")
+            }
+            tensors.append((member, tensor))
+        }
+        let wrong = Mutex<String?>(nil)
+        DispatchQueue.concurrentPerform(iterations: tensors.count) { [tensors] index in
+            let (member, tensor) = tensors[index]
+            guard checksum(of: tensor) != member.value else { return }
+            wrong.withLock { $0 = min($0 ?? member.key, member.key) }
+        }
+        if let wrong = wrong.withLock({ $0 }) { throw damaged(wrong, "does not fit its checksum") }
+        let known = Set(tensors.map(\.member.key)).union([checksums])
+        if let stranger = arrays.arrays.keys.filter({ !known.contains($0) }).min() {
+            throw damaged(stranger, "has no checksum")
+        }
+    }
+
+    private static func checksum(of tensor: Tensor) -> JSON {
+        let shape = ContentHash(of: tensor.shape.map { String($0) }.joined(separator: "×")).low
+        return .string(
+            tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0), key: shape).text })
+    }
+
+    /// The checksum of bytes as they are read: as numbers.
+    private static func checksum(of bytes: [UInt8]) -> JSON {
+        checksum(of: Tensor(shape: [bytes.count], values: bytes.map { Float($0) }))
     }
 
     /// A list of bytes that a file holds.

@@ -115,17 +115,10 @@ struct TensorTable {
     }
 
     private static func fault(in tensor: Tensor, isVariance: Bool) -> String? {
-        tensor.withUnsafeBufferPointer { values in
-            var sum: Float = 0
-            var least = Float.infinity
-            for value in values {
-                sum += value * 0  // Not a number as soon as one value is not finite.
-                least = Float.minimum(least, value)
-            }
-            if sum != 0 || sum.isNaN { return "holds numbers that are not finite" }
-            if isVariance, least < 0 { return "holds the negative variance \(least)" }
-            return nil
-        }
+        guard tensor.isFinite else { return "holds numbers that are not finite" }
+        guard isVariance else { return nil }
+        let least = tensor.withUnsafeBufferPointer { $0.reduce(.infinity, Float.minimum) }
+        return least < 0 ? "holds the negative variance \(least)" : nil
     }
 }
 

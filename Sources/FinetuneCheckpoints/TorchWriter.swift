@@ -10,12 +10,10 @@ internal import FinetuneModels
 enum TorchWriter {
     static func writeHDF5(_ model: Model, to path: String) throws -> Int {
         let state = try stateDict(of: model, path: path)
-        try AtomicFile.write(to: path) { temporary in
-            let file = try HDF5Writer(temporary, shownAs: path)
-            for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
-            for (name, tensor) in state { try file.write(tensor, as: name) }
-            try file.finish()
-        }
+        let file = try HDF5Writer(path)
+        for (name, value) in Sidecar.texts(for: model) { try file.setText(name, value) }
+        for (name, tensor) in state { try file.write(tensor, as: name) }
+        try file.finish()
         return state.count
     }
 

@@ -24,7 +24,7 @@ package struct WeightFile: Sendable {
         self.path = path
         let head = try FileSystem.head(of: path, count: 4096)
         if Self.isHDF5(head, path) {
-            arrays = try ReadingHelper.read(.path(path), shownAs: path, helper: helper)
+            arrays = try ReadingHelper.read(OpenFile(path), shownAs: path, helper: helper)
         } else if head.starts(with: [0x50, 0x4B, 3, 4]) {
             arrays = try Self.readArchive(path, helper)
         } else if Safetensors.matches(head) || (Path.fileExtension(of: path) == "safetensors" && !head.isEmpty) {

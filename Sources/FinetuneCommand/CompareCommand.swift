@@ -74,18 +74,21 @@ struct CompareCommand: SharedCommand {
     }
 
     func run(_ ranks: Ranks) async throws {
-        let console = Console(output, isMute: !ranks.isFirst)
+        let console = Console(output, isMute: !ranks.isFirst, finishes: true)
         let started = ContinuousClock.now
+        let basePath = try job.basePath()
+        let path = ranks.agree(job.folderPath("compare-", basePath, data))
+        let folder = ranks.isFirst ? try job.openFolder(path) : RunFolder(sharing: path)
+        Interruption.resumes { StrategyComparison.hasBegun(in: path) }
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
-        let basePath = try job.base ?? Installation.defaultBase()
         let loaded = try Installation.load(basePath, console)
         let base = try await recipe.resolve(loaded, dataset, ranks: ranks, thread, console).measured(
             for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,
             console.report)
         let contenders = try entries().map { entry in
             if entry.strategy == .scratch {
-                let (_, model) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
+                let model = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
                 return Contender(name: entry.name, base: try recipe.resolve(model), settings: settings(entry))
             }
             return Contender(name: entry.name, base: base, settings: settings(entry))
@@ -98,27 +101,22 @@ struct CompareCommand: SharedCommand {
         design.test = job.test.flatMap { Double($0) } ?? design.test
         design.seed = data.seed
 
-        let path = ranks.agree(
-            job.out ?? RunFolder.comparisonPath(base: basePath, data: data.data, resumes: job.resume))
         let context = TrainingContext(
             checkpointPath: nil, resumes: job.resume, helper: Installation.helper, ranks: ranks,
-            shouldStop: { Interruption.isWished })
-        func compare(in folder: RunFolder, _ report: @escaping EventHandler) async throws -> ComparisonResult? {
-            try await StrategyComparison(contenders, on: dataset, design, in: folder, context, thread: thread)
-                .run(report)
-        }
+            shouldStop: { Interruption.isWished }, looksForStop: Interruption.await)
+        let comparison = StrategyComparison(contenders, on: dataset, design, in: folder, context, thread: thread)
         guard ranks.isFirst else {
-            _ = try await compare(in: RunFolder(sharing: path), console.report)
+            _ = try await comparison.run(console.report)
             return
         }
-        let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
+        try folder.begin(
+            try comparison.identity(), command: "compare", arguments: Array(FileSystem.arguments.dropFirst()))
         let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
             .note(
                 "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes; \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath))",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
-        Interruption.watch()
-        guard let result = try await compare(in: folder, log.report) else { return }
+        guard let result = try await comparison.run(log.report) else { return }
         let record = ComparisonRecord(
             result: result, classes: dataset.classes, basePath: basePath, seconds: seconds(.now - started))
         try record.write(to: folder)
@@ -126,9 +124,11 @@ struct CompareCommand: SharedCommand {
             record: record, dataset: dataset, recipe: base.recipe, dataPath: data.data,
             baseName: Path.name(of: basePath)
         ).page().write(to: folder.file("report.html"))
+        try folder.finish()
         log.report(.done(record.summary(folder)))
         try log.finish()
         if !output.json { record.printTable(console) }
+        try console.finish()
     }
 
     // MARK: Strategies

@@ -1,5 +1,6 @@
 // What people and programs see: a bar and sentences on standard error, results or JSON lines on standard output.
 
+internal import FinetuneDatasets
 internal import FinetuneFiles
 internal import FinetuneTraining
 internal import Glibc
@@ -22,9 +23,15 @@ final class Console: Sendable {
     private let hasColor: Bool
     private let level: LogLevel
     private let bar = Mutex(Bar())
+    private let finishes: Bool
+    private let problem = Mutex<OutputError?>(nil)
 
-    init(_ options: OutputOptions, isMute: Bool = false) {
+    /// - Parameter finishes: Whether a command that standard output fails does its work all the same, for it has files
+    ///   to write, and then asks for it with `finish()`; else the program ends at once.
+    init(_ options: OutputOptions, isMute: Bool = false, finishes: Bool = false) {
         self.isMute = isMute
+        self.finishes = finishes
+        if !finishes, !isMute { StandardStream.output.watchReader { ProgramEnd.now(.inputOutput) } }
         isQuiet = options.quiet
         isJSON = options.json
         level = options.logLevel
@@ -34,11 +41,12 @@ final class Console: Sendable {
 
     /// Shows an event.
     func report(_ event: Event) {
-        if isJSON, let line = event.json { writeOut(line.text) }
+        if isJSON, let line = event.json { writeOut(line.text, isExact: true) }
         switch event {
         case .note(let text, _): if !isJSON { say(text, from: .info) }
         case .warning(let text): say(text, labelled: "warning: ", from: .warning)
-        case .skipped(let name, let reason): say("'\(name)': \(reason)", labelled: "skipped: ", from: .warning)
+        case .skipped(let name, let reason):
+            say("'\(name.printable())': \(reason)", labelled: "skipped: ", from: .warning)
         case .progress(let stage, let done, let total) where total > 0:
             showBar(stage, Double(done) / Double(total)) {
                 "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s"
@@ -47,6 +55,11 @@ final class Console: Sendable {
         case .epoch(let record, let total): if !isJSON { say(Self.line(record, of: total)) }
         case .progress, .prediction, .done: break
         }
+    }
+
+    /// Says what was passed over where images were looked for, for commands that do not examine them.
+    func report(remarksOf dataset: ImageDataset) {
+        for remark in dataset.remarks where !remark.kind.isMild { report(.warning(remark.detail)) }
     }
 
     private static func line(_ record: EpochRecord, of total: Int) -> String {
@@ -60,11 +73,24 @@ final class Console: Sendable {
 
     /// Writes a line of the result to standard output.
     ///
-    /// - Parameter isSentence: Whether it is broken where the terminal is narrower.
-    func writeOut(_ line: String, isSentence: Bool = false) {
-        guard !isMute else { return }
+    /// - Parameters:
+    ///   - isSentence: Whether it is broken where the terminal is narrower.
+    ///   - isExact: Whether it is for programs, which get control characters as they are.
+    func writeOut(_ line: String, isSentence: Bool = false, isExact: Bool = false) {
+        guard !isMute, problem.withLock({ $0 == nil }) else { return }
         clearBar()
-        StandardStream.output.write((isSentence ? line.wrapped(to: StandardStream.output.width) : line) + "\n")
+        var text = isExact ? line : line.printable(keepsLines: true)
+        if isSentence { text = text.wrapped(to: StandardStream.output.width) }
+        guard let failure = StandardStream.output.write(text + "\n") else { return }
+        problem.withLock { $0 = failure }
+        guard !finishes else { return }
+        if !failure.isReaderGone { StandardStream.error.write("finetune: \(failure)\n") }
+        ProgramEnd.now(.inputOutput)
+    }
+
+    /// - Throws: `OutputError` where a line of the result was not written.
+    func finish() throws {
+        if let failure = problem.withLock({ $0 }) { throw failure }
     }
 
     /// Writes a sentence for people to standard error, in lines that fit the terminal.
@@ -73,7 +99,8 @@ final class Console: Sendable {
     func say(_ text: String, labelled label: String = "", from least: LogLevel = .info) {
         guard !isMute, !isQuiet || least == .error, level <= least else { return }
         clearBar()
-        let rest = (label + text).wrapped(to: StandardStream.error.width).dropFirst(label.count)
+        let rest = (label + text.printable(keepsLines: true)).wrapped(to: StandardStream.error.width).dropFirst(
+            label.count)
         StandardStream.error.write((hasColor && !label.isEmpty ? "\u{1B}[33m\(label)\u{1B}[0m" : label) + rest + "\n")
     }
 

@@ -41,7 +41,7 @@ struct ConvertCommand: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let console = Console(output)
+        let console = Console(output, finishes: true)
         guard let format = to ?? ModelFile.Format(fileName: out) else { return }
         var model = try recipe.resolve(try Installation.load(input, console))
         if let classes {
@@ -63,5 +63,6 @@ struct ConvertCommand: AsyncParsableCommand {
         console.report(
             .done(["out": .string(out), "format": .string(format.rawValue), "tensors": .integer(tensors)]))
         if !output.json { console.writeOut(out) }
+        try console.finish()
     }
 }

@@ -102,6 +102,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         var dataset = try split.selecting(data.load())
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
         dataset = try dataset.relabelled(classes: classes)
+        console.report(remarksOf: dataset)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)

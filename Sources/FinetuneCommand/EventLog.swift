@@ -22,12 +22,11 @@ final class EventLog: Sendable {
 
     /// - Parameter draws: Whether epochs are those of one training, whose curves are drawn.
     init(_ folder: RunFolder, _ console: Console, continuing: Bool, draws: Bool) throws {
-        lines = try LogFile(folder.file("events.jsonl"), continuing: continuing)
-        self.folder = folder.file("tensorboard")
+        lines = try LogFile(folder.file(RunFolder.eventsName), continuing: continuing)
+        self.folder = folder.file(RunFolder.curvesName)
         continues = continuing
         self.console = console
         self.draws = draws
-        if !continuing { TensorBoardLog.remove(self.folder) }
     }
 
     func report(_ event: Event) {

@@ -11,6 +11,7 @@ internal import FinetuneTraining
 
 /// How the program ends.
 enum ExitStatus: Int32 {
+    case unexpected = 1
     case gate = 3
     case usage = 64
     case badData = 65
@@ -26,6 +27,7 @@ enum ExitStatus: Int32 {
     init?(_ error: any Error) {
         switch error {
         case is GateError: self = .gate
+        case is OutputError: self = .inputOutput
         case is UnavailableError, is RanksError: self = .unavailable
         case is UsageError, is SettingsError, is FreezeError, is ArchitectureError: self = .usage
         case let error as FileError:
@@ -40,8 +42,7 @@ enum ExitStatus: Int32 {
             switch error.kind {
             case .malformed: self = .badData
             case .helperMissing: self = .unavailable
-            case .cannotCreate: self = .cannotCreate
-            case .cannotWrite: self = .inputOutput
+            case .cannotWrite, .system: self = .inputOutput
             }
         case let error as TrainingError:
             switch error.kind {
@@ -49,8 +50,8 @@ enum ExitStatus: Int32 {
             case .cannotCreate: self = .cannotCreate
             case .diverged: self = .diverged
             case .contradiction: self = .usage
+            case .missingRun: self = .inputMissing
             case .stopped: self = .stopped
-            case .interrupted: self = .interrupted
             }
         case is EngineError, is PipelineError, is PictureError: self = .badData
         default: return nil

@@ -53,12 +53,13 @@ struct ExtractCommand: SharedCommand {
     }
 
     func run(_ ranks: Ranks) async throws {
-        let console = Console(output, isMute: !ranks.isFirst)
+        let console = Console(output, isMute: !ranks.isFirst, finishes: true)
         let started = ContinuousClock.now
         let basePath = try base ?? Installation.defaultBase()
         let thread = try compute.makeThread(console)
         // First of all: what listing many images leaves is gone before the network takes its place.
         let dataset = try split.selecting(data.load())
+        console.report(remarksOf: dataset)
         var model = try Installation.load(basePath, console)
         guard let node = model.network.node(forLayer: layer) else {
             throw UsageError(
@@ -78,6 +79,8 @@ struct ExtractCommand: SharedCommand {
             ranks.count > 1 || resume
             ? FeatureKeeping.writing(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
             : FeatureKeeping.reading(Installation.cache(nil), element: .float32)
+        let resumes = resume
+        Interruption.resumes { [folder = kept.folder] in resumes && FileSystem.kind(of: folder) != nil }
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
             keeping: keeping, thread: thread)
@@ -133,6 +136,7 @@ struct ExtractCommand: SharedCommand {
             "\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s"
         )
         if !output.json { console.writeOut(out) }
+        try console.finish()
     }
 
     private func attributes(_ basePath: String, _ model: Model, _ extractor: FeatureExtractor) throws -> [(

@@ -34,10 +34,12 @@ struct FinetuneCommand: AsyncParsableCommand {
         defaultSubcommand: TrainCommand.self)
 
     static func main() async {
-        signal(SIGPIPE, SIG_IGN)  // A reader that goes away is an error of writing, not a death.
+        StandardStream.openClosed()
+        Interruption.watch()
+        ThreadShortage.watch()
         var ranks: Ranks?
         do {
-            let command = try parseAsRoot()
+            let command = try parseAsRoot(Array(FileSystem.arguments.dropFirst()))
             let joined = try Ranks.join()
             ranks = joined
             try await run(command, joined)
@@ -68,14 +70,27 @@ struct FinetuneCommand: AsyncParsableCommand {
         if rank > 0 { sleep(1) }
         guard let status = ExitStatus(error) else {
             if rank > 0 { Glibc.exit(exitCode(for: error).rawValue) }
-            Self.exit(withError: error)
+            endParsing(error)
         }
-        if rank == 0 || ranks != nil {
+        let isQuiet = (error as? OutputError)?.isReaderGone == true
+        if rank == 0 || ranks != nil, !isQuiet {
             let who = rank == 0 ? "" : "process \(rank): "
-            let text = "finetune: \(who)\(error)".wrapped(to: StandardStream.error.width)
-            StandardStream.error.write(text + "\n")
+            let text = "finetune: \(who)\(error)".printable(keepsLines: true)
+            StandardStream.error.write(text.wrapped(to: StandardStream.error.width) + "\n")
         }
+        TemporaryFiles.removeAll()
         (ranks ?? .alone).abort(status.rawValue)
+    }
+
+    /// Ends with help, which was asked for, on standard output, or with what is wrong with the arguments on the other.
+    private static func endParsing(_ error: any Error) -> Never {
+        let code = exitCode(for: error)
+        let text = fullMessage(for: error).printable(keepsLines: true)
+        let stream = code.isSuccess ? StandardStream.output : .error
+        let failure = text.isEmpty ? nil : stream.write(text + "\n")
+        guard let failure, code.isSuccess else { Glibc.exit(code.rawValue) }
+        if !failure.isReaderGone { StandardStream.error.write("finetune: \(failure)\n") }
+        Glibc.exit(ExitStatus.inputOutput.rawValue)
     }
 }
 

@@ -1,21 +1,98 @@
-// SIGINT and SIGTERM as a wish to end, which a training asks for between two steps.
+// SIGINT, SIGTERM and SIGHUP. A training that steps is asked to end and writes a checkpoint; everything else ends at
+// once, and leaves nothing half-written.
 
+internal import CFinetuneSignals
+internal import FinetuneFiles
+internal import FinetuneRanks
 internal import Glibc
 internal import Synchronization
 
 enum Interruption {
-    private static let wish = Atomic(false)
+    private struct State {
+        var isWished = false
+        /// Whether the wish is looked for, so that the first signal need not end the program.
+        var isAwaited = false
+        /// Whether `--resume` would find something to continue.
+        var canResume: @Sendable () -> Bool = { false }
+    }
 
-    /// Turns the first of the two signals into a wish; the second ends the program as usual.
+    private static let state = Mutex(State())
+
+    /// Takes the three signals over, and those of crashes; a file that may not grow is an error of writing.
     static func watch() {
-        _ = wish.load(ordering: .relaxed)  // Made before a handler, which may make nothing.
-        for number in [SIGINT, SIGTERM] {
-            signal(number) { number in
-                Interruption.wish.store(true, ordering: .relaxed)
-                signal(number, SIG_DFL)
+        signal(SIGPIPE, SIG_IGN)
+        signal(SIGXFSZ, SIG_IGN)
+        // Whoever asks for Swift's own traces of crashes gets them.
+        if FileSystem.variable("SWIFT_BACKTRACE")?.contains("enable=yes") != true { finetune_watch_crashes() }
+        var ends: [Int32] = [0, 0]
+        guard pipe(&ends) == 0 else { return }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
+        let reading = ends[0]
+        guard BackgroundThread.start({ listen(reading) }) else { return }
+        let numbers = [SIGINT, SIGTERM, SIGHUP]
+        finetune_pass_on_signals(ends[1], numbers, Int32(numbers.count))
+    }
+
+    private static func listen(_ descriptor: Int32) {
+        var number: UInt8 = 0
+        while true {
+            let count = read(descriptor, &number, 1)
+            if count < 0, errno == EINTR { continue }
+            guard count == 1 else { return }
+            let canResume: Bool? = state.withLock { state in
+                defer { state.isWished = true }
+                return state.isAwaited && !state.isWished ? nil : state.canResume()
             }
+            guard let canResume else { continue }
+            // A launcher ends all processes where one fails, and that one has said why.
+            if Launcher.ofThisProcess == nil {
+                StandardStream.error.write(
+                    canResume ? "finetune: stopped. Add --resume to continue.\n" : "finetune: interrupted.\n")
+            }
+            ProgramEnd.now(canResume ? .stopped : .interrupted)
         }
     }
 
-    static var isWished: Bool { wish.load(ordering: .relaxed) }
+    static var isWished: Bool { state.withLock { $0.isWished } }
+
+    /// Says whether the program looks for the wish itself from now on.
+    static func await(_ isAwaited: Bool) { state.withLock { $0.isAwaited = isAwaited } }
+
+    /// Says how to tell whether `--resume` would find something to continue.
+    static func resumes(where canResume: @escaping @Sendable () -> Bool) {
+        state.withLock { $0.canResume = canResume }
+    }
+}
+
+/// The end of the program from any thread.
+enum ProgramEnd {
+    /// Ends the program without a word, and without what libraries do at the end: other threads still run.
+    static func now(_ status: ExitStatus) -> Never {
+        TemporaryFiles.removeAll()
+        _exit(status.rawValue)
+    }
+}
+
+/// A thread beside the tasks, for waiting.
+enum BackgroundThread {
+    private final class Body: Sendable {
+        let run: @Sendable () -> Void
+
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+
+    /// - Returns: Whether the system had one.
+    static func start(_ body: @escaping @Sendable () -> Void) -> Bool {
+        let context = Unmanaged.passRetained(Body(body))
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, nil,
+            { context in
+                guard let context else { return nil }
+                Unmanaged<Body>.fromOpaque(context).takeRetainedValue().run()
+                return nil
+            }, context.toOpaque())
+        if status == 0 { pthread_detach(thread) } else { context.release() }
+        return status == 0
+    }
 }

@@ -48,24 +48,26 @@ struct JobOptions: ParsableArguments {
         return dataset
     }
 
-    /// The base with its path, or a new network with its name.
-    func loadBase(_ architecture: String?, _ dataset: ImageDataset, seed: UInt64, _ console: Console) throws
-        -> (String, Model)
-    {
-        if let architecture {
-            let network = try Architecture(architecture, outputs: max(dataset.classes.count, 1))
-            return (architecture, network.model(seed: seed))
-        }
-        let path = try base ?? Installation.defaultBase()
-        return (path, try Installation.load(path, console))
+    /// The base, or a new network.
+    func loadBase(_ architecture: String?, _ dataset: ImageDataset, seed: UInt64, _ console: Console) throws -> Model {
+        guard let architecture else { return try Installation.load(basePath(), console) }
+        return try Architecture(architecture, outputs: max(dataset.classes.count, 1)).model(seed: seed)
     }
 
-    func folderPath(_ basePath: String, _ data: DataOptions) -> String {
-        out
-            ?? (resume
-                ? RunFolder.latestPath(base: basePath, data: data.data)
-                : RunFolder.defaultPath(base: basePath, data: data.data))
+    /// What the run begins with, by name: a file, or an architecture.
+    func basePath(_ architecture: String? = nil) throws -> String {
+        try architecture ?? base ?? Installation.defaultBase()
     }
+
+    /// The path of the run folder.
+    ///
+    /// - Parameter kind: What stands before the names of base and data; nothing for a training.
+    func folderPath(_ kind: String, _ basePath: String, _ data: DataOptions) -> String {
+        out ?? RunFolder.defaultPath(kind, base: basePath, data: data.data, resumes: resume)
+    }
+
+    /// Takes the run folder for this process. To be asked first of all: what cannot be written costs no time then.
+    func openFolder(_ path: String) throws -> RunFolder { try RunFolder(path, isForced: force, resumes: resume) }
 }
 
 extension TrainingSettings {

@@ -189,9 +189,7 @@ enum Installation {
     /// Where outputs of frozen parts stay: what `--cache` says, else the user's cache folder; nil for `off`.
     static func cacheFolder(_ option: String?) -> String? {
         if let option { return option == "off" ? nil : option }
-        func variable(_ name: String) -> String? {
-            getenv(name).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
-        }
+        let variable = FileSystem.variable
         let folder = variable("XDG_CACHE_HOME") ?? variable("HOME").map { Path.join($0, ".cache") }
         return folder.map { Path.join($0, "finetune") }
     }

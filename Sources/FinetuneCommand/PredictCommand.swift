@@ -46,7 +46,7 @@ struct PredictCommand: AsyncParsableCommand {
     func run() async throws {
         let console = Console(output)
         let started = ContinuousClock.now
-        let dataset = ImageDataset(files: try files())
+        let dataset = ImageDataset(files: try files(console))
         let thread = try compute.makeThread(console)
         var loaded = try Installation.load(model.model, console)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
@@ -64,7 +64,8 @@ struct PredictCommand: AsyncParsableCommand {
         var abstained = 0
         if format == .csv, !output.json {
             let further = (1..<max(1, min(top, classes.count))).flatMap { ["label\($0 + 1)", "probability\($0 + 1)"] }
-            console.writeOut(String(CSV.line(["path", "label", "probability"] + further).dropLast()))
+            console.writeOut(
+                String(CSV.line(["path", "label", "probability"] + further).dropLast()), isExact: true)
         }
         let skipped = try await predictor.predict(dataset) { done, total in
             console.report(.progress(stage: "images", done: done, total: total))
@@ -85,17 +86,18 @@ struct PredictCommand: AsyncParsableCommand {
             if output.json { return console.report(.prediction(.object(row))) }
             switch format {
             case .text:
-                let shown = best.map { "\(classes[$0]) \(probabilities[$0].percent)" }.joined(separator: "  ")
-                console.writeOut("\(name)  \(abstains ? "?  (\(shown))" : shown)")
+                let shown = best.map { "\(classes[$0].printable()) \(probabilities[$0].percent)" }.joined(
+                    separator: "  ")
+                console.writeOut("\(name.printable())  \(abstains ? "?  (\(shown))" : shown)")
             case .csv:
                 var fields = best.flatMap { [classes[$0], "\(probabilities[$0])"] }
                 if abstains { fields[0] = "" }
-                console.writeOut(String(CSV.line([name] + fields).dropLast()))
-            case .jsonl: console.writeOut(JSON.object(row).text)
+                console.writeOut(String(CSV.line([name] + fields).dropLast()), isExact: true)
+            case .jsonl: console.writeOut(JSON.object(row).text, isExact: true)
             case .json: rows.append(.object(row))
             }
         }
-        if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText) }
+        if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText, isExact: true) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
         if count == 0 {
             throw TrainingError(
@@ -109,13 +111,15 @@ struct PredictCommand: AsyncParsableCommand {
     }
 
     /// Every picture that the arguments name.
-    private func files() throws -> [String] {
+    private func files(_ console: Console) throws -> [String] {
         var files: [String] = []
+        var entered: Set<FileSystem.Identity> = []
         for path in paths {
             if path == "-" {
-                while let line = readLine() { if !line.isEmpty { files.append(line) } }
+                files += try StandardStream.inputLines()
             } else if FileSystem.kind(of: path) == .directory {
-                files += try filesBelow(path)
+                entered = []
+                files += try filesBelow(path, &entered, console)
             } else if FileSystem.kind(of: path) == nil {
                 throw FileError(.missing, "cannot read '\(path)': there is nothing at that path.")
             } else {
@@ -128,10 +132,17 @@ struct PredictCommand: AsyncParsableCommand {
         return files
     }
 
-    private func filesBelow(_ path: String) throws -> [String] {
-        try FileSystem.list(path).filter { !$0.hasPrefix(".") }.flatMap { name in
+    /// - Parameter entered: Folders that were entered: a link may lead to one of them, and round in circles.
+    private func filesBelow(_ path: String, _ entered: inout Set<FileSystem.Identity>, _ console: Console) throws
+        -> [String]
+    {
+        if let identity = FileSystem.identity(of: path), !entered.insert(identity).inserted {
+            console.report(.warning("'\(path)' leads to a folder that was entered before, and is passed over."))
+            return []
+        }
+        return try FileSystem.list(path).filter { !$0.hasPrefix(".") }.flatMap { name in
             let file = Path.join(path, name)
-            return FileSystem.kind(of: file) == .directory ? try filesBelow(file) : [file]
+            return FileSystem.kind(of: file) == .directory ? try filesBelow(file, &entered, console) : [file]
         }
     }
 }

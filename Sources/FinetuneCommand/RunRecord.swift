@@ -87,10 +87,9 @@ struct RunRecord {
         }
     }
 
-    /// `run.json`.
-    func json(_ summary: JSON, frozenTensors: Int) throws -> JSON {
-        [
-            "arguments": JSON(Array(CommandLine.arguments.dropFirst())),
+    /// What `run.json` says of what came out.
+    func members(_ summary: JSON, frozenTensors: Int) throws -> [JSON.Member] {
+        let json: JSON = [
             "version": .string(FinetuneCommand.configuration.version),
             "base": basePath.map { .string($0) } ?? .null,
             "base_hash": try baseHash.map { .string($0) } ?? .null,
@@ -106,6 +105,7 @@ struct RunRecord {
             "plan": result.plan.json, "frozen_tensors_equal": .integer(frozenTensors),
             "epochs": .array(result.epochs.map(\.json)), "result": summary,
         ]
+        return json.members ?? []
     }
 
     func printSummary(_ times: RunTimes, _ console: Console) {

@@ -1,10 +1,35 @@
 // Standard output and standard error, written whole and at once.
 
+internal import FinetuneFiles
 internal import Glibc
 
 enum StandardStream: Int32 {
     case output = 1
     case error = 2
+
+    /// Opens what was closed when the program was started, or the next file that it opens would take its place.
+    static func openClosed() {
+        for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
+            // For reading alone: a write to standard output stays an error.
+            _ = open("/dev/null", descriptor == STDERR_FILENO ? O_WRONLY : O_RDONLY)
+        }
+    }
+
+    /// The lines of standard input that hold anything, as paths are kept.
+    static func inputLines() throws -> [String] {
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 1 << 16)
+        while true {
+            let count = read(STDIN_FILENO, &chunk, chunk.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw FileError.system(.inputOutput, "read", "-") }
+            if count == 0 { break }
+            bytes += chunk[..<count]
+        }
+        return bytes.split(separator: UInt8(ascii: "\n")).map { line in
+            Path.text(of: line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
+        }.filter { !$0.isEmpty }
+    }
 
     /// Columns of the terminal that it is; nil where it is none, or one that does not say.
     var width: Int? {
@@ -13,17 +38,51 @@ enum StandardStream: Int32 {
         return Int(size.ws_col)
     }
 
-    /// Writes the text; a reader that has gone away is nobody to tell about it.
-    func write(_ text: String) {
+    /// Writes the text.
+    ///
+    /// - Returns: Why it could not be written, all of it; nil where it was.
+    @discardableResult
+    func write(_ text: String) -> OutputError? {
         var text = text
-        text.withUTF8 { bytes in
+        return text.withUTF8 { bytes in
             var done = 0
             while done < bytes.count {
                 let count = Glibc.write(rawValue, bytes.baseAddress?.advanced(by: done), bytes.count - done)
                 if count < 0, errno == EINTR { continue }
-                guard count > 0 else { return }
+                if count < 0, errno == EAGAIN {
+                    var wait = pollfd(fd: rawValue, events: Int16(POLLOUT), revents: 0)
+                    poll(&wait, 1, -1)
+                    continue
+                }
+                guard count > 0 else { return OutputError(code: errno) }
                 done += count
+            }
+            return nil
+        }
+    }
+
+    /// Calls `body` when the reader of a pipe or socket has gone away.
+    func watchReader(_ body: @escaping @Sendable () -> Void) {
+        var status = stat()
+        guard fstat(rawValue, &status) == 0, [S_IFIFO, S_IFSOCK].contains(status.st_mode & S_IFMT) else { return }
+        _ = BackgroundThread.start { [rawValue] in
+            var wait = pollfd(fd: rawValue, events: 0, revents: 0)
+            while true {
+                let count = poll(&wait, 1, -1)
+                if count > 0, wait.revents & Int16(POLLERR | POLLHUP) != 0 { return body() }
+                if count >= 0 || errno != EINTR { return }
             }
         }
     }
+}
+
+/// Why standard output did not take the result.
+struct OutputError: Error, CustomStringConvertible {
+    /// That of `errno`.
+    let code: Int32
+
+    /// Whether the reader wanted no more, as `head` does: nothing to tell anybody.
+    var isReaderGone: Bool { code == EPIPE }
+
+    var description: String { "cannot write to standard output: \(FileError.reason(code))" }
 }

@@ -47,14 +47,18 @@ struct TrainCommand: SharedCommand {
     }
 
     func run(_ ranks: Ranks) async throws {
-        let console = Console(output, isMute: !ranks.isFirst)
+        let console = Console(output, isMute: !ranks.isFirst, finishes: true)
         let started = ContinuousClock.now
+        let basePath = try job.basePath(steps.architecture)
+        let path = ranks.agree(job.folderPath("", basePath, data))
+        let folder = dryRun || !ranks.isFirst ? RunFolder(sharing: path) : try job.openFolder(path)
+        let checkpoint = folder.file(RunFolder.checkpointName)
+        Interruption.resumes { FileSystem.kind(of: checkpoint) != nil }
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         try await Doctor.checkArithmetic(thread)
         let dataset = try job.load(data)
-        let (basePath, base) = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
+        let base = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
         let loaded = ContinuousClock.now
-        let path = ranks.agree(job.folderPath(basePath, data))
         var settings = settings
         // Ranks find in the cache what others computed; without one, in the run folder.
         let shared = ranks.count > 1 && cache.folder == nil ? FeatureCache(folder: Path.join(path, "features")) : nil
@@ -63,20 +67,23 @@ struct TrainCommand: SharedCommand {
             for: settings.precision, on: dataset, cache: cache.folder, isBase: true, ranks: ranks, thread,
             console.report)
         let context = TrainingContext(
-            checkpointPath: Path.join(path, RunFolder.checkpointName), resumes: job.resume, helper: Installation.helper,
-            ranks: ranks, shouldStop: { Interruption.isWished })
+            checkpointPath: checkpoint, resumes: job.resume, helper: Installation.helper, ranks: ranks,
+            settle: folder.settle, shouldStop: { Interruption.isWished }, looksForStop: Interruption.await)
         let trainer = try Trainer(model, dataset, settings, context, thread: thread)
         let plan = try trainer.plan()
         describe(model, dataset, settings, plan, basePath, console)
-        if dryRun { return console.report(.done(["dry_run": true, "plan": plan.json])) }
+        if dryRun {
+            console.report(.done(["dry_run": true, "plan": plan.json]))
+            return try console.finish()
+        }
 
         guard ranks.isFirst else {
             _ = try await trainer.run(console.report)
             return
         }
-        let folder = try RunFolder(path, isForced: job.force, resumes: job.resume)
+        try folder.begin(
+            trainer.identity(), command: "train", arguments: Array(FileSystem.arguments.dropFirst()))
         let log = try EventLog(folder, console, continuing: job.resume, draws: true)
-        Interruption.watch()
         guard let result = try await trainer.run(log.report) else { return }
         shared?.remove()
         let record = RunRecord(
@@ -94,7 +101,7 @@ struct TrainCommand: SharedCommand {
         }
         let times = RunTimes(load: seconds(loaded - started), total: seconds(.now - started))
         let summary = record.summary(folder, times)
-        try folder.write(try record.json(summary, frozenTensors: frozen).prettyText, as: "run.json")
+        try folder.finish(try record.members(summary, frozenTensors: frozen))
         try await TrainingReport(
             record: record, dataset: dataset, dataPath: data.data, thread: thread, times: times
         ).page().write(to: folder.file("report.html"))
@@ -102,6 +109,7 @@ struct TrainCommand: SharedCommand {
         try log.finish()
         record.printSummary(times, console)
         if !output.json { console.writeOut(folder.file("model.h5")) }
+        try console.finish()
     }
 
     private var settings: TrainingSettings {

@@ -16,6 +16,7 @@ package struct Finding: Sendable {
         case smallClass = "small-class"
         case imbalance
         case emptyFolder = "empty-folder"
+        case repeatedFolder = "repeated-folder"
         case strayFile = "stray-file"
         case hidden
         case smallImage = "small-image"
@@ -45,6 +46,7 @@ package struct Finding: Sendable {
             case .smallClass: "classes too small to split"
             case .imbalance: "class imbalance"
             case .emptyFolder: "empty folders"
+            case .repeatedFolder: "links to folders that were entered before"
             case .strayFile: "files outside any class"
             case .hidden: "hidden files and folders"
             case .smallImage: "images smaller than the network's input"
@@ -65,9 +67,9 @@ package struct Finding: Sendable {
 
     package init(_ kind: Kind, _ paths: [String], _ detail: String, surplus: [String] = []) {
         self.kind = kind
-        self.paths = paths
-        self.detail = detail
-        self.surplus = surplus
+        self.paths = paths.map(\.withoutStandIns)
+        self.detail = detail.withoutStandIns
+        self.surplus = surplus.map(\.withoutStandIns)
     }
 
     package var json: JSON {

@@ -10,6 +10,8 @@ struct FolderSource {
 
     private let path: String
     private var remarks: [Finding] = []
+    /// Folders that were entered: a link may lead to one of them, and round in circles.
+    private var entered: Set<FileSystem.Identity> = []
 
     static func read(_ path: String) throws -> ImageDataset {
         var source = FolderSource(path: path)
@@ -19,6 +21,7 @@ struct FolderSource {
     private init(path: String) { self.path = path }
 
     private mutating func read() throws -> ImageDataset {
+        FileSystem.identity(of: path).map { _ = entered.insert($0) }
         let folders = try subfolders("")
         if folders.contains("train") { return try readSplit(folders) }
         if folders.isEmpty {
@@ -26,7 +29,7 @@ struct FolderSource {
             return ImageDataset(path: path, classes: [], items: items, remarks: remarks)
         }
         let (classes, items) = try readClasses("", folders, known: nil)
-        return ImageDataset(path: path, classes: classes, items: items, remarks: remarks)
+        return ImageDataset(path: path, classes: classes.map(\.withoutStandIns), items: items, remarks: remarks)
     }
 
     private mutating func readSplit(_ folders: [String]) throws -> ImageDataset {
@@ -43,7 +46,8 @@ struct FolderSource {
                 items.append(item)
             }
         }
-        return ImageDataset(path: path, classes: classes ?? [], items: items, remarks: remarks)
+        return ImageDataset(
+            path: path, classes: (classes ?? []).map(\.withoutStandIns), items: items, remarks: remarks)
     }
 
     /// - Parameter known: The classes of the training folder, which others may not extend.
@@ -83,9 +87,20 @@ struct FolderSource {
 
     private func isDirectory(_ name: String) -> Bool { FileSystem.kind(of: Path.join(path, name)) == .directory }
 
-    /// Folders that are not hidden, in the order of their bytes.
+    /// Folders that are not hidden and were not entered before, in the order of their bytes.
     private mutating func subfolders(_ folder: String) throws -> [String] {
-        try list(folder).filter { !Self.isPicture($0) && isDirectory(joined(folder, $0)) }
+        try list(folder).filter { !Self.isPicture($0) && isDirectory(joined(folder, $0)) && enters(joined(folder, $0)) }
+    }
+
+    /// Whether a folder is entered for the first time.
+    private mutating func enters(_ folder: String) -> Bool {
+        guard let identity = FileSystem.identity(of: Path.join(path, folder)) else { return true }
+        if entered.insert(identity).inserted { return true }
+        remarks.append(
+            Finding(
+                .repeatedFolder, [folder],
+                "'\(folder)' leads to a folder whose images are in the data set already, and is passed over."))
+        return false
     }
 
     /// What is not hidden in a folder.
@@ -111,16 +126,25 @@ struct FolderSource {
         }
     }
 
+    private static let greatestDepth = 64
+
     private static func isPicture(_ name: String) -> Bool { pictureEndings.contains(Path.fileExtension(of: name)) }
 
     /// Every file below a folder that is not hidden, by its path from there. A folder that is named like a picture
     /// counts as one, so that it is reported as unreadable rather than passed over.
     private mutating func files(below folder: String, depth: Int = 0) throws -> [String] {
-        guard depth < 64 else { return [] }
+        guard depth < Self.greatestDepth else {
+            remarks.append(
+                Finding(
+                    .strayFile, [folder],
+                    "'\(folder)' lies deeper than \(Self.greatestDepth) folders and is passed over."))
+            return []
+        }
         var result: [String] = []
         for name in try list(folder) {
             let inside = joined(folder, name)
             if !Self.isPicture(name), isDirectory(inside) {
+                guard enters(inside) else { continue }
                 let below = try files(below: inside, depth: depth + 1)
                 if below.isEmpty, depth > 0 || !folder.isEmpty {
                     remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))

@@ -7,7 +7,7 @@ package struct ImageDataset: Sendable {
     package struct Item: Sendable {
         /// How people know it: a path, or an array's name and index. Made when it is asked for, because there may be
         /// millions: the names of files alone are mostly short enough to lie in their item.
-        package var name: String { origin.name(of: place) }
+        package var name: String { origin.name(of: place).withoutStandIns }
         /// Index into `classes`; nil where it is unknown.
         package var label: Int? {
             get { knownLabel < 0 ? nil : Int(knownLabel) }
@@ -115,7 +115,8 @@ package struct ImageDataset: Sendable {
     package func content(of index: Int) throws -> Content {
         let item = items[index]
         switch item.origin.source {
-        case .files(let root, _): return .encoded(try FileSystem.read(Path.join(root, item.name)))
+        case .files(let root, _):
+            return .encoded(try FileSystem.read(Path.join(root, item.origin.name(of: item.place))))
         case .pixels(let array, _): return .picture(array.picture(item.number))
         case .numbers(let array, _): return .numbers(array.numbers(item.number))
         }
@@ -279,6 +280,9 @@ final class NumberArray: Sendable {
         self.values = values
         self.count = count
     }
+
+    /// The first element that holds a number that is not finite; nil where none does.
+    var firstNotFinite: Int? { values.firstIndex { !$0.isFinite }.map { $0 / count } }
 
     func numbers(_ index: Int) -> [Float] { Array(values[index * count..<(index + 1) * count]) }
 }

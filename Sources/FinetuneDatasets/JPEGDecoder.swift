@@ -38,6 +38,7 @@ struct JPEGDecoder: ~Copyable {
         _ = tjDecompressHeader3(handle, bytes.address, UInt(bytes.count), &width, &height, &subsampling, &colors)
         guard width > 0, height > 0, colors >= 0 else { throw failure(bytes) }
         _ = try Picture.byteCount(width: Int(width), height: Int(height), pixelLimit: pixelLimit)
+        try Self.checkScans(bytes, pixels: Int(width) * Int(height))
         let size = (width: Int(width), height: Int(height))
         let divisor = Int32(reduction(size.width, size.height))
         (width, height) = ((width + divisor - 1) / divisor, (height + divisor - 1) / divisor)
@@ -50,6 +51,18 @@ struct JPEGDecoder: ~Copyable {
         let inks = try decompress(bytes, width: width, height: height, TJPF_CMYK, byteCount: pixelCount * 4)
         return (Picture(width: Int(width), height: Int(height), inks: inks, areInverted: true), size)
     }
+
+    /// Refuses a small file that takes minutes: every scan goes over all pixels, and may hold next to nothing.
+    private static func checkScans(_ bytes: PictureBytes, pixels: Int) throws {
+        let scans = JPEGMarkers.scanCount(in: bytes)
+        guard scans > fewScans, scans * pixels > mostScannedPixels else { return }
+        throw PictureError.tooManyScans(scans, pixels: pixels)
+    }
+
+    /// Cameras and programs write 1 to 14.
+    private static let fewScans = 16
+    /// Pixels of all scans together, which are decoded in about a second.
+    private static let mostScannedPixels = 1 << 30
 
     private func decompress(
         _ bytes: PictureBytes, width: Int32, height: Int32, _ format: TJPF, byteCount: Int
@@ -98,18 +111,28 @@ enum JPEGMarkers {
         return isComplete
     }
 
+    /// How many scans there are.
+    static func scanCount(in bytes: PictureBytes) -> Int {
+        var count = 0
+        walk(bytes) { marker, _ in
+            if marker == startOfScan { count += 1 }
+            return true
+        }
+        return count
+    }
+
     /// Visits markers in order with what their segments hold, until `visit` answers false or the bytes end.
     ///
     /// Compressed data lies between segments; in it, 0xFF is followed by 0 or by a restart marker.
     private static func walk(_ bytes: PictureBytes, _ visit: (_ marker: UInt8, _ payload: PictureBytes) -> Bool) {
         let nothing = bytes.suffix(from: bytes.count)
         var position = 2
-        while let byte = bytes[position], let marker = bytes[position + 1] {
-            guard byte == 0xFF, marker != 0xFF else {
-                position += 1
+        while let place = bytes.firstIndex(of: 0xFF, from: position), let marker = bytes[place + 1] {
+            guard marker != 0xFF else {
+                position = place + 1
                 continue
             }
-            position += 2
+            position = place + 2
             switch marker {
             case 0, 0x01, 0xD0...0xD8: continue
             case endOfImage: guard visit(marker, nothing) else { return }

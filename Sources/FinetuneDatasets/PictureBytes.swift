@@ -1,5 +1,7 @@
 // Bounds-checked numbers out of bytes that nobody vouches for.
 
+internal import Glibc
+
 /// A file in memory, or a piece of one. Every read says nil where it would leave the bytes.
 ///
 /// Valid only inside the closure that gave the buffer.
@@ -26,6 +28,14 @@ struct PictureBytes {
     /// Everything from `offset` on; nothing where it is past the end.
     func suffix(from offset: Int) -> PictureBytes {
         PictureBytes(UnsafeRawBufferPointer(rebasing: buffer[min(max(offset, 0), buffer.count)...]))
+    }
+
+    /// Where a byte stands next, from `offset` on; nil where it does not.
+    func firstIndex(of byte: UInt8, from offset: Int) -> Int? {
+        guard offset >= 0, offset < buffer.count, let start = buffer.baseAddress,
+            let found = memchr(start + offset, Int32(byte), buffer.count - offset)
+        else { return nil }
+        return UnsafeRawPointer(found) - start
     }
 
     func starts(with text: StaticString, at offset: Int = 0) -> Bool {

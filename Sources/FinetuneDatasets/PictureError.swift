@@ -49,6 +49,13 @@ extension PictureError {
             nextStep: "Scale it down, or remove it.")
     }
 
+    static func tooManyScans(_ scans: Int, pixels: Int) -> PictureError {
+        PictureError(
+            reason:
+                "the JPEG has \(scans) scans of \(pixels) pixels, more than any camera or program writes, which would take minutes to decode",
+            nextStep: "Remove it.")
+    }
+
     /// A file that ends before its picture does.
     static func truncated(_ kind: String) -> PictureError {
         PictureError(reason: "the \(kind) is cut off before its end", nextStep: "Fetch it again.")

@@ -53,7 +53,13 @@ enum NpzSource {
             guard array.count == count else {
                 throw DatasetError.unusable(path, "'\(name)' has \(array.count) values for \(count) images.")
             }
-            return array.integers.map { $0 >= 0 ? $0 : nil }
+            return try array.integers.enumerated().map { index, label in
+                guard let label else {
+                    throw DatasetError.unusable(
+                        path, "'\(name)[\(index)]' is \(array.floats[index]), a class's number from 0 up was expected.")
+                }
+                return label >= 0 ? label : nil
+            }
         }
         if let inputs = try array("inputs") {
             let shape = inputs.shape
@@ -62,6 +68,10 @@ enum NpzSource {
                     path, "'inputs' is \(shape), [images, height, width, channels] was expected.")
             }
             let numbers = NumberArray(inputs.floats, count: shape[1] * shape[2] * shape[3])
+            if let index = numbers.firstNotFinite {
+                throw DatasetError.unusable(
+                    path, "'inputs[\(index)]' holds numbers that are not finite (NaN or infinity).")
+            }
             return try named(
                 path, try labels("labels", count: shape[0]), nil, .numbers(numbers, name: "inputs"),
                 inputShape: Array(shape.dropFirst()))

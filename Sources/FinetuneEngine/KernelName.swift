@@ -27,7 +27,9 @@ struct KernelName: Sendable, Equatable {
         let words = text.split { $0 == ":" || $0 == "+" }.map(String.init).filter { $0 != "x64" }
         let families = words.compactMap { Self.families[$0] }
         let instructions = words.compactMap { Self.instructions[$0] }
-        guard words.count > 1, Self.families[words[0]] != nil, families.count + instructions.count == words.count else {
+        guard words.count > 1 || Self.singleWords.contains(text), Self.families[words[0]] != nil,
+            families.count + instructions.count == words.count
+        else {
             (method, usesTiles) = (nil, false)
             return
         }
@@ -58,7 +60,7 @@ struct KernelName: Sendable, Equatable {
         // Convolutions.
         "jit": .other, "jit_1x1": .other, "jit_dw": .other, "jit_bf16": .other, "jit_bf16_1x1": .other,
         "jit_int8": .other, "jit_int8_1x1": .other, "jit_uni_int8": .other, "jit_uni_int8_1x1": .other,
-        "jit_wino_4x3": .other, "jit_fp32_wino_2x3": .other, "jit_int8_wino": .other,
+        "jit_wino_4x3": .other, "jit_fp32_wino_2x3": .other, "jit_int8_wino": .other, "wino_reorder": .other,
         "jit_uni_ncsp_convolution": .other, "conv": .other, "matmul": .other,
         "brgconv": .other, "brgconv_1x1": .other, "brgconv_strided": .other, "brgconv_bwd_w": .other,
         "brg_conv_fwd": .other, "brg_conv_bwd": .other, "brdgmm_dw": .other,
@@ -71,6 +73,9 @@ struct KernelName: Sendable, Equatable {
         "bnorm_jit": .other, "bnorm_s8_jit": .other, "bnorm_tbb_jit": .other, "ncsp_bnorm": .other,
         "nspc_bnorm": .other,
     ]
+
+    /// Names without a word for instructions.
+    private static let singleWords: Set = ["wino_reorder"]
 
     private enum Instructions {
         case vectors, tiles

@@ -63,7 +63,9 @@ extension Machine {
             "Excavator": ("fma", "FMA3"), "Steamroller": ("fma", "FMA3"), "Piledriver": ("fma", "FMA3"),
             "Bulldozer": ("fma4", "FMA4"), "Sandybridge": ("avx", "AVX"),
         ]
-        guard let need = needs[LinearAlgebra.kernels], !processorFlags.contains(need.0) else { return nil }
+        let flags = processorFlags
+        // Without /proc nothing is known of the processor.
+        guard let need = needs[LinearAlgebra.kernels], !flags.isEmpty, !flags.contains(need.0) else { return nil }
         return (need.1, LinearAlgebra.kernels)
     }
 

@@ -175,6 +175,27 @@ package final class TensorStorage: @unchecked Sendable {
     deinit { release() }
 }
 
+extension UnsafeBufferPointer<Float> {
+    /// Whether every number is finite.
+    package var areFinite: Bool {
+        // A finite number times zero is zero, everything else is no number. Sums in vectors, as order does not matter.
+        let bytes = UnsafeRawBufferPointer(self)
+        let width = MemoryLayout<SIMD16<Float>>.size
+        var sums = SIMD16<Float>.zero
+        for offset in stride(from: 0, to: bytes.count / width * width, by: width) {
+            sums += bytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self) * 0
+        }
+        var sum = sums.sum()
+        for value in self[(count / 16 * 16)...] { sum += value * 0 }
+        return sum == 0
+    }
+}
+
+extension Tensor {
+    /// Whether every element is finite.
+    package var isFinite: Bool { withUnsafeBufferPointer(\.areFinite) }
+}
+
 /// Named tensors: the parameters and statistics of a network, apart from its graph, so that strategies share them.
 ///
 /// A tensor's name is its node's name, a dot, and its role: `weight`, `bias`, `running_mean`, `running_var`.

@@ -42,7 +42,9 @@ extension Evaluation {
     static let reliabilityBins = 15
 
     static func bin(of confidence: Double) -> Int {
-        min(reliabilityBins - 1, max(0, Int((confidence * Double(reliabilityBins)).rounded(.up)) - 1))
+        // What is no number falls into the first.
+        let place = (confidence * Double(reliabilityBins)).rounded(.up)
+        return place >= 1 ? Int(min(place, Double(reliabilityBins))) - 1 : 0
     }
 
     /// The same predictions with logits divided by a temperature.

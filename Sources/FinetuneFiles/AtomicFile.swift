@@ -6,24 +6,29 @@ internal import Glibc
 package struct AtomicFile: ~Copyable {
     /// Where it will stand.
     package let path: String
+    /// The system's number of the file, for a library that writes to it by itself.
+    package let descriptor: Int32
     private let temporary: String
-    private let descriptor: Int32
     private var buffer: [UInt8] = []
     /// Bytes written so far.
     package private(set) var position = 0
 
-    /// - Throws: `FileError` of kind `cannotCreate`.
+    /// - Throws: `FileError` of kind `cannotCreate`, also where something stands at the path that is no regular file;
+    ///   of kind `inputOutput` where the disk is full.
     package init(_ path: String) throws {
         self.path = path
-        temporary = AtomicFile.temporaryPath(for: path)
-        descriptor = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
-        guard descriptor >= 0 else { throw FileError.system(.cannotCreate, "create", path) }
+        // A rename would put the file in the place of a device, and fails on a folder when all is written.
+        if let kind = FileSystem.kind(of: path), kind != .file {
+            let found = kind == .directory ? "a folder is there" : "a pipe or a device is there"
+            throw FileError(.cannotCreate, "cannot create '\(path)': \(found). Choose another name.")
+        }
+        (temporary, descriptor) = try TemporaryFiles.make(in: Path.parent(of: path), for: path)
         buffer.reserveCapacity(1 << 16)
     }
 
     deinit {
         close(descriptor)
-        unlink(temporary)
+        TemporaryFiles.remove(temporary)
     }
 
     package mutating func write(_ bytes: some Collection<UInt8>) throws {
@@ -36,7 +41,7 @@ package struct AtomicFile: ~Copyable {
 
     package mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
         try flush()
-        try AtomicFile.writeAll(bytes, to: descriptor, path: path)
+        try writeAll(bytes)
         position += bytes.count
     }
 
@@ -44,58 +49,40 @@ package struct AtomicFile: ~Copyable {
     package mutating func patch(at offset: Int, _ bytes: [UInt8]) throws {
         try flush()
         let written = bytes.withUnsafeBytes { pwrite(descriptor, $0.baseAddress, $0.count, off_t(offset)) }
-        guard written == bytes.count else { throw FileError.system(.inputOutput, "write", path) }
+        guard written == bytes.count else { throw failure() }
     }
 
     /// Puts the complete file in its place, on disk.
     package consuming func commit() throws {
         try flush()
-        guard fsync(descriptor) == 0 else { throw FileError.system(.inputOutput, "write", path) }
-        try AtomicFile.move(temporary, to: path)
-    }
-
-    private mutating func flush() throws {
-        guard !buffer.isEmpty else { return }
-        try buffer.withUnsafeBytes { try AtomicFile.writeAll($0, to: descriptor, path: path) }
-        buffer.removeAll(keepingCapacity: true)
-    }
-
-    private static func writeAll(_ bytes: UnsafeRawBufferPointer, to descriptor: Int32, path: String) throws {
-        var done = 0
-        while done < bytes.count {
-            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw FileError.system(.inputOutput, "write", path) }
-            done += count
-        }
-    }
-
-    // MARK: For writers that take a path
-
-    /// A name beside `path` that no other process uses.
-    package static func temporaryPath(for path: String) -> String { "\(path).\(getpid()).tmp" }
-
-    /// Renames a complete file into its place.
-    package static func move(_ temporary: String, to path: String) throws {
-        guard rename(temporary, path) == 0 else { throw FileError.system(.cannotCreate, "create", path) }
-        let folder = open(Path.parent(of: path), O_RDONLY | O_CLOEXEC)
+        guard fsync(descriptor) == 0 else { throw failure() }
+        let isMoved = Path.withCString(temporary) { from in Path.withCString(path) { to in rename(from, to) == 0 } }
+        guard isMoved else { throw FileError.system(.cannotCreate, "create", path) }
+        TemporaryFiles.forget(temporary)
+        let folder = Path.withCString(Path.parent(of: path)) { open($0, O_RDONLY | O_CLOEXEC) }
         if folder >= 0 {
             fsync(folder)
             close(folder)
         }
     }
 
-    /// Writes a whole file by a function that is given a temporary path; nothing remains where it throws.
-    package static func write(to path: String, by body: (String) throws -> Void) throws {
-        let temporary = temporaryPath(for: path)
-        do {
-            try body(temporary)
-            try move(temporary, to: path)
-        } catch {
-            unlink(temporary)
-            throw error
+    private mutating func flush() throws {
+        guard !buffer.isEmpty else { return }
+        try buffer.withUnsafeBytes { try writeAll($0) }
+        buffer.removeAll(keepingCapacity: true)
+    }
+
+    private func writeAll(_ bytes: UnsafeRawBufferPointer) throws {
+        var done = 0
+        while done < bytes.count {
+            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw failure() }
+            done += count
         }
     }
+
+    private func failure() -> FileError { .system(.inputOutput, "write", path) }
 
     package static func write(_ text: String, to path: String) throws {
         var file = try AtomicFile(path)

@@ -50,20 +50,13 @@ package enum ByteSource: Sendable {
 /// A file that is open for reading.
 package final class OpenFile: Sendable {
     package let count: Int
-    private let descriptor: Int32
+    /// The system's number of it, which other programs can be handed.
+    package let descriptor: Int32
     private let path: String
 
-    init(_ path: String) throws {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw FileError.system(.inputOutput, "read", path) }
+    package init(_ path: String) throws {
         self.path = path
-        var status = stat()
-        let isRegular = fstat(descriptor, &status) == 0 && status.st_mode & S_IFMT == S_IFREG
-        count = Int(status.st_size)
-        guard isRegular else {
-            close(descriptor)
-            throw FileError(.malformed, "cannot read '\(path)': it is no regular file")
-        }
+        (descriptor, count) = try FileSystem.openRegular(path)
     }
 
     deinit { close(descriptor) }

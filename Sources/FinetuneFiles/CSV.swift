@@ -74,6 +74,7 @@ package struct CSV: Sendable {
 
     /// A quote is doubled even where a combining mark follows, which makes it another character to Swift.
     private static func quoted(_ field: String) -> String {
+        let field = field.withoutStandIns
         guard field.utf8.contains(where: { $0 == 0x22 || $0 == 0x2C || $0 == 0x0A || $0 == 0x0D }) else { return field }
         let doubled = field.utf8.flatMap { $0 == 0x22 ? [$0, $0] : [$0] }
         return "\"" + String(decoding: doubled, as: UTF8.self) + "\""

@@ -30,13 +30,32 @@ package struct FileError: Error, Sendable, CustomStringConvertible {
         FileError(.malformed, "cannot read '\(thing)': \(reason)")
     }
 
+    /// The error of something at a path that is not a regular file.
+    static func notRegular(_ action: String, _ path: String, isFolder: Bool) -> FileError {
+        FileError(
+            .malformed,
+            "cannot \(action) '\(path)': it is \(isFolder ? "a folder" : "a pipe or a device"), a regular file was expected."
+        )
+    }
+
     /// The error of the system call that just failed.
-    static func system(_ kind: Kind, _ action: String, _ path: String, code: Int32 = errno) -> FileError {
-        let kind = code == ENOENT && kind == .inputOutput ? .missing : kind
-        let reason =
-            kind == .missing ? "there is nothing at that path. Check the name." : String(cString: strerror(code))
-        return FileError(
-            kind, "cannot \(action) '\(path)': \(reason)",
-            fullReason: code == ENOSPC || code == EDQUOT ? reason : nil)
+    package static func system(_ kind: Kind, _ action: String, _ path: String, code: Int32 = errno) -> FileError {
+        let isFull = [ENOSPC, EDQUOT, EFBIG].contains(code)
+        var kind = kind
+        if code == ENOENT, kind == .inputOutput { kind = .missing }
+        if isFull, kind == .cannotCreate { kind = .inputOutput }
+        let reason = kind == .missing ? "there is nothing at that path. Check the name." : reason(code)
+        return FileError(kind, "cannot \(action) '\(path)': \(reason)", fullReason: isFull ? reason : nil)
+    }
+
+    /// The system's words for a number of `errno`, and which limit it is about.
+    package static func reason(_ code: Int32) -> String {
+        let text = String(cString: strerror(code))
+        switch code {
+        case EMFILE: return text + " (this process may open no more: ulimit -n)"
+        case EFBIG: return text + " (files may not grow further: ulimit -f)"
+        case EDQUOT: return text + " (your share of the disk is used up)"
+        default: return text
+        }
     }
 }

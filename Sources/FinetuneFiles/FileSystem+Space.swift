@@ -13,7 +13,9 @@ extension FileSystem {
     /// The size and time of a regular file, links not followed; nil for anything else.
     package static func usage(of path: String) -> Usage? {
         var status = stat()
-        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return nil }
+        guard Path.withCString(path, { lstat($0, &status) }) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            return nil
+        }
         return Usage(
             byteCount: Int(status.st_size),
             changed: .seconds(status.st_mtim.tv_sec) + .nanoseconds(status.st_mtim.tv_nsec))
@@ -22,7 +24,7 @@ extension FileSystem {
     /// Bytes that this user may still write to the file system of a file or folder; nil where it does not say.
     package static func freeBytes(at path: String) -> Int? {
         var status = statvfs()
-        guard statvfs(path, &status) == 0 else { return nil }
+        guard Path.withCString(path, { statvfs($0, &status) }) == 0 else { return nil }
         let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
         return overflow ? .max : Int(clamping: bytes)
     }

@@ -8,8 +8,7 @@ package enum FileSystem {
 
     /// What stands at a path, links followed; nil where there is nothing.
     package static func kind(of path: String) -> Kind? {
-        var status = stat()
-        guard stat(path, &status) == 0 else { return nil }
+        guard let status = status(of: path) else { return nil }
         switch status.st_mode & S_IFMT {
         case S_IFREG: return .file
         case S_IFDIR: return .directory
@@ -17,47 +16,81 @@ package enum FileSystem {
         }
     }
 
+    /// What the system says of a path, links followed; nil where there is nothing.
+    private static func status(of path: String) -> stat? {
+        var status = stat()
+        return Path.withCString(path) { stat($0, &status) } == 0 ? status : nil
+    }
+
+    /// What tells a file or folder from all others, whatever its paths.
+    package struct Identity: Hashable, Sendable {
+        private let device: dev_t
+        private let number: ino_t
+
+        fileprivate init(_ status: stat) { (device, number) = (status.st_dev, status.st_ino) }
+    }
+
+    /// Which file or folder a path leads to, links followed; nil where there is nothing.
+    package static func identity(of path: String) -> Identity? { status(of: path).map { Identity($0) } }
+
     /// The content of a regular file.
     ///
     /// - Throws: `FileError` also for a folder, a pipe or a device.
     package static func read(_ path: String) throws -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw FileError.system(.inputOutput, "read", path) }
+        let (descriptor, byteCount) = try openRegular(path)
         defer { close(descriptor) }
+        return try bytes(of: descriptor, count: byteCount, path)
+    }
+
+    /// The first bytes of a regular file, fewer where it is shorter. Files of the system that say no size are read, too.
+    ///
+    /// - Throws: `FileError` also for a folder, a pipe or a device.
+    package static func head(of path: String, count: Int) throws -> [UInt8] {
+        let (descriptor, _) = try openRegular(path)
+        defer { close(descriptor) }
+        return try bytes(of: descriptor, count: count, path)
+    }
+
+    /// Opens a regular file for reading. Without waiting: a pipe would wait for somebody to write to it.
+    package static func openRegular(_ path: String) throws -> (descriptor: Int32, byteCount: Int) {
+        let descriptor = Path.withCString(path) { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
+        guard descriptor >= 0 else { throw FileError.system(.inputOutput, "read", path) }
         var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw FileError.system(.inputOutput, "read", path) }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw FileError(.malformed, "cannot read '\(path)': it is no regular file")
+        guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw FileError.notRegular("read", path, isFolder: status.st_mode & S_IFMT == S_IFDIR)
         }
+        return (descriptor, Int(status.st_size))
+    }
+
+    /// At most `count` bytes from where a descriptor stands on.
+    private static func bytes(of descriptor: Int32, count: Int, _ path: String) throws -> [UInt8] {
         var failure: Int32 = 0
-        let bytes = [UInt8](unsafeUninitializedCapacity: Int(status.st_size)) { buffer, count in
-            while count < buffer.count {
-                let got = Glibc.read(descriptor, buffer.baseAddress?.advanced(by: count), buffer.count - count)
+        let bytes = [UInt8](unsafeUninitializedCapacity: count) { buffer, done in
+            while done < buffer.count {
+                let got = Glibc.read(descriptor, buffer.baseAddress?.advanced(by: done), buffer.count - done)
                 if got < 0, errno == EINTR { continue }
                 if got < 0 { failure = errno }
                 if got <= 0 { break }
-                count += got
+                done += got
             }
         }
         guard failure == 0 else { throw FileError.system(.inputOutput, "read", path, code: failure) }
         return bytes
     }
 
-    /// The first bytes of a file, fewer where it is shorter.
-    package static func head(of path: String, count: Int) throws -> [UInt8] {
-        guard let file = fopen(path, "rbe") else { throw FileError.system(.inputOutput, "read", path) }
-        defer { fclose(file) }
-        return [UInt8](unsafeUninitializedCapacity: count) { $1 = fread($0.baseAddress, 1, count, file) }
-    }
-
     /// The names in a folder in the order of their bytes, without `.` and `..`.
     package static func list(_ path: String) throws -> [String] {
-        guard let folder = opendir(path) else { throw FileError.system(.inputOutput, "list", path) }
+        guard let folder = Path.withCString(path, { opendir($0) }) else {
+            throw FileError.system(.inputOutput, "list", path)
+        }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                $0.withMemoryRebound(to: UInt8.self, capacity: 256) { start in
+                    Path.text(of: UnsafeBufferPointer(start: start, count: strnlen(start, 256)))
+                }
             }
             if name != "." && name != ".." { names.append(name) }
         }
@@ -65,20 +98,26 @@ package enum FileSystem {
     }
 
     /// Makes a folder and those above it.
-    package static func makeDirectory(_ path: String) throws {
-        if kind(of: path) == .directory { return }
+    ///
+    /// - Returns: Those that were not there, the innermost last.
+    @discardableResult
+    package static func makeDirectory(_ path: String) throws -> [String] {
+        if kind(of: path) == .directory { return [] }
         let parent = Path.parent(of: path)
-        if parent != path, !parent.isEmpty { try makeDirectory(parent) }
-        guard mkdir(path, 0o777) == 0 || kind(of: path) == .directory else {
-            throw FileError.system(.cannotCreate, "make the folder", path)
+        let above = parent != path && !parent.isEmpty ? try makeDirectory(parent) : []
+        guard Path.withCString(path, { mkdir($0, 0o777) }) != 0 else { return above + [path] }
+        let reason = errno
+        guard kind(of: path) == .directory else {
+            throw FileError.system(.cannotCreate, "make the folder", path, code: reason)
         }
+        return above
     }
 
     /// Removes a file; nothing happens where there is none.
-    package static func remove(_ path: String) { unlink(path) }
+    package static func remove(_ path: String) { _ = Path.withCString(path) { unlink($0) } }
 
     /// Removes a folder; nothing happens where it holds anything.
-    package static func removeEmptyDirectory(_ path: String) { rmdir(path) }
+    package static func removeEmptyDirectory(_ path: String) { _ = Path.withCString(path) { rmdir($0) } }
 
     /// The path of this program's own file.
     package static var programPath: String {
@@ -86,8 +125,21 @@ package enum FileSystem {
             guard let start = buffer.baseAddress else { return }
             count = max(0, readlink("/proc/self/exe", start, buffer.count))
         }
-        return bytes.isEmpty
-            ? CommandLine.arguments[0] : String(decoding: bytes.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return bytes.isEmpty ? arguments[0] : Path.text(of: bytes.map { UInt8(bitPattern: $0) })
+    }
+
+    /// The words that this program was started with, its own name first, as paths are kept.
+    package static var arguments: [String] {
+        UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).compactMap { $0.map(text) }
+    }
+
+    /// A variable of the environment, as paths are kept; nil where it is not there or empty.
+    package static func variable(_ name: String) -> String? {
+        getenv(name).map(text).flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    private static func text(_ start: UnsafeMutablePointer<CChar>) -> String {
+        Path.text(of: UnsafeRawBufferPointer(start: start, count: strlen(start)))
     }
 }
 

@@ -150,7 +150,7 @@ extension JSON {
 
     private static func quote(_ text: String, to out: inout String) {
         out += "\""
-        for scalar in text.unicodeScalars {
+        for scalar in text.withoutStandIns.unicodeScalars {
             switch scalar {
             case "\"": out += "\\\""
             case "\\": out += "\\\\"

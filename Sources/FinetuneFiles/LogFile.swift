@@ -15,7 +15,8 @@ package final class LogFile: Sendable {
     /// - Throws: `FileError`, also where another process is writing to the file.
     package init(_ path: String, continuing: Bool) throws {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o666)
+        let flags = O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC
+        descriptor = Path.withCString(path) { open($0, flags, 0o666) }
         guard descriptor >= 0 else { throw FileError.system(.cannotCreate, "create", path) }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
             close(descriptor)
@@ -33,10 +34,15 @@ package final class LogFile: Sendable {
 
     package func append(_ line: String) { append(Array((line + "\n").utf8)) }
 
-    /// Appends bytes that end nothing and begin nothing.
+    /// Appends bytes, all or, on a full disk, none of them.
     func append(_ bytes: [UInt8]) {
-        let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
-        if written != bytes.count { problem.withLock { $0 = $0 ?? FileError.system(.inputOutput, "write", path) } }
+        problem.withLock { problem in
+            let start = lseek(descriptor, 0, SEEK_END)
+            let written = bytes.withUnsafeBytes { write(descriptor, $0.baseAddress, $0.count) }
+            guard written != bytes.count else { return }
+            problem = problem ?? FileError.system(.inputOutput, "write", path, code: written < 0 ? errno : ENOSPC)
+            if start >= 0 { ftruncate(descriptor, start) }
+        }
     }
 
     /// Why a line is missing, if one is.

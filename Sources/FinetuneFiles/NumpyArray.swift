@@ -62,22 +62,23 @@ package struct NumpyArray: Sendable {
         case .float32: numbers(UInt32.self).map { Float(bitPattern: $0) }
         case .float64: numbers(UInt64.self).map { Float(Double(bitPattern: $0)) }
         case .float16: numbers(UInt16.self).map { Float(Float16(bitPattern: $0)) }
-        default: integers.map { Float($0) }
+        default: integers.map { Float($0 ?? 0) }
         }
     }
 
-    /// The elements as integers; fractions are cut off, what does not fit is 0.
-    package var integers: [Int] {
+    /// The elements as integers; nil for a fraction, and for what does not fit.
+    package var integers: [Int?] {
         switch element {
         case .bool, .uint8: bytes.map { Int($0) }
         case .uint16: numbers(UInt16.self).map { Int($0) }
         case .uint32: numbers(UInt32.self).map { Int($0) }
-        case .uint64: numbers(UInt64.self).map { Int(exactly: $0) ?? 0 }
+        case .uint64: numbers(UInt64.self).map { Int(exactly: $0) }
         case .int8: bytes.map { Int(Int8(bitPattern: $0)) }
         case .int16: numbers(UInt16.self).map { Int(Int16(bitPattern: $0)) }
         case .int32: numbers(UInt32.self).map { Int(Int32(bitPattern: $0)) }
         case .int64: numbers(UInt64.self).map { Int(Int64(bitPattern: $0)) }
-        case .float16, .float32, .float64: floats.map { Int(exactly: $0.rounded(.towardZero)) ?? 0 }
+        case .float16, .float32: floats.map { Int(exactly: $0) }
+        case .float64: numbers(UInt64.self).map { Int(exactly: Double(bitPattern: $0)) }
         }
     }
 

@@ -13,12 +13,13 @@ package final class UpdatableFile: Sendable {
     /// - Throws: `FileError` also for a folder, a pipe or a device.
     package init(_ path: String, creating: Bool) throws {
         self.path = path
-        descriptor = open(path, O_RDWR | O_CLOEXEC | O_NONBLOCK | (creating ? O_CREAT : 0), 0o666)
+        let flags = O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW | (creating ? O_CREAT : 0)
+        descriptor = Path.withCString(path) { open($0, flags, 0o666) }
         guard descriptor >= 0 else { throw FileError.system(creating ? .cannotCreate : .inputOutput, "open", path) }
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
-            throw FileError(.malformed, "cannot open '\(path)': it is no regular file")
+            throw FileError.notRegular("open", path, isFolder: status.st_mode & S_IFMT == S_IFDIR)
         }
     }
 
@@ -41,7 +42,7 @@ package final class UpdatableFile: Sendable {
     /// Whether this file still stands at its path: another process may have removed or replaced it.
     package var isInPlace: Bool {
         var (mine, there) = (stat(), stat())
-        return fstat(descriptor, &mine) == 0 && stat(path, &there) == 0
+        return fstat(descriptor, &mine) == 0 && Path.withCString(path) { stat($0, &there) } == 0
             && mine.st_dev == there.st_dev && mine.st_ino == there.st_ino
     }
 

@@ -84,7 +84,7 @@ actor ExtractionLane {
             }
             missing.append(place)
         }
-        let network = try await compute(missing.map { images[$0] }, view) { index, values in
+        let network = try await compute(missing.map { images[$0] }, of: dataset, view) { index, values in
             _ = row(missing[index]).update(from: values)
         }
         return FeatureExtractor.Chunk(
@@ -97,8 +97,9 @@ actor ExtractionLane {
     ///
     /// - Parameter each: Is given the place of an image and its values, as they are kept.
     /// - Returns: What the network took, without its compilation.
+    /// - Throws: `PipelineError` that names an image for which the network gives numbers that are not finite.
     func compute(
-        _ images: [ImageLoader.Prepared], _ view: ImageView = .plain,
+        _ images: [ImageLoader.Prepared], of dataset: ImageDataset, _ view: ImageView = .plain,
         each: (Int, UnsafeMutableBufferPointer<Float>) -> Void = { _, _ in }
     ) async throws -> ProcessTime {
         guard !images.isEmpty else { return ProcessTime() }
@@ -120,22 +121,25 @@ actor ExtractionLane {
                 if let rounding = segment.rounding { values = values.rounded(to: rounding) }
             }
             cost += meter.time
-            keep(values, of: images[places], view, each)
+            try keep(values, of: images[places], dataset, view, each)
         }
         return cost
     }
 
     private func keep(
-        _ values: Tensor, of images: ArraySlice<ImageLoader.Prepared>, _ view: ImageView,
+        _ values: Tensor, of images: ArraySlice<ImageLoader.Prepared>, _ dataset: ImageDataset, _ view: ImageView,
         _ each: (Int, UnsafeMutableBufferPointer<Float>) -> Void
-    ) {
+    ) throws {
         let size = outputShape.reduce(1, *)
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { row in
-            values.withUnsafeBufferPointer { source in
+        try withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { row in
+            try values.withUnsafeBufferPointer { source in
                 for (index, place) in images.indices.enumerated() {
                     _ = row.update(from: source[index * size..<(index + 1) * size])
+                    if let store { FeatureStore.round(row, to: store.element) }
+                    guard UnsafeBufferPointer(row).areFinite else {
+                        throw PipelineError.notFinite(dataset.items[images[place].item].name)
+                    }
                     if let store {
-                        FeatureStore.round(row, to: store.element)
                         store.insert(view.key(for: images[place].hash), view: 0, UnsafeBufferPointer(row))
                     }
                     each(place, row)

@@ -264,7 +264,7 @@ package struct FeatureExtractor: Sendable {
                     let missing = images.filter { image in
                         !image.isKnown && extractor.store.map { !$0.contains(image.hash, view: 0) } == true
                     }
-                    networks.append(try await extractor.lanes[lane].compute(missing))
+                    networks.append(try await extractor.lanes[lane].compute(missing, of: dataset))
                 }
                 return Filled(images, skipped, FillCost(load: load, networks: networks))
             } consume: { _, piece in
@@ -316,6 +316,14 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
     package static let otherVersion = PipelineError(
         description: "cannot go on: what another process says of the images makes no sense here. "
             + "Run the same version of finetune on all machines.")
+
+    /// - Parameter image: The name of the one that showed it.
+    static func notFinite(_ image: String) -> PipelineError {
+        PipelineError(
+            description:
+                "cannot use the network: for '\(image)' it gives numbers that are not finite (NaN or infinity). Its weights are damaged or far too large. Try: finetune inspect --tensors"
+        )
+    }
 
     /// - Parameter reason: Why the cache is none, in words; nil where there is no cache.
     static func noSharedCache(_ reason: String?) -> PipelineError {

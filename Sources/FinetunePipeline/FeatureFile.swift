@@ -60,8 +60,16 @@ package enum FeatureFile {
     {
         try tensor.withUnsafeBufferPointer { values in
             if element == .float32 { return try body(UnsafeRawBufferPointer(values)) }
+            try checkRange(values)
             try values.map { Float16($0).bitPattern }.withUnsafeBytes(body)
         }
+    }
+
+    /// - Throws: `PipelineError` for a number that 16 bits cannot hold.
+    private static func checkRange(_ values: UnsafeBufferPointer<Float>) throws {
+        guard let large = values.first(where: { !Float16($0).isFinite }) else { return }
+        throw PipelineError(
+            description: "cannot keep the features as float16: \(large) is larger than 65504. Use --dtype float32.")
     }
 
     private static func writeNpz(
@@ -140,28 +148,22 @@ package enum FeatureFile {
         _ path: String, _ rowShape: [Int], _ element: Element, _ classes: [String], _ attributes: [(String, String)],
         _ row: @escaping Row, _ body: Body
     ) async throws {
-        let temporary = AtomicFile.temporaryPath(for: path)
-        do {
-            let file = try HDF5Writer(temporary, shownAs: path)
-            for (name, value) in attributes { try file.setText(name, value) }
-            var table = try file.makeTable("features", rowShape: rowShape, isHalf: element == .float16)
-            var items: [Int] = []
-            try await body { tensor, added in
-                items += added
-                try file.append(tensor, to: &table)
-            }
-            try file.write(integers: items.map { row($0).label }, as: "labels")
-            try file.write(texts: items.map { row($0).path }, as: "paths")
-            try file.write(texts: classes, as: "classes")
-            if items.contains(where: { row($0).split != nil }) {
-                try file.write(texts: items.map { row($0).split ?? "" }, as: "split")
-            }
-            _ = consume table
-            try file.finish()
-            try AtomicFile.move(temporary, to: path)
-        } catch {
-            FileSystem.remove(temporary)
-            throw error
+        let file = try HDF5Writer(path)
+        for (name, value) in attributes { try file.setText(name, value) }
+        var table = try file.makeTable("features", rowShape: rowShape, isHalf: element == .float16)
+        var items: [Int] = []
+        try await body { tensor, added in
+            items += added
+            if element == .float16 { try tensor.withUnsafeBufferPointer(checkRange) }
+            try file.append(tensor, to: &table)
         }
+        try file.write(integers: items.map { row($0).label }, as: "labels")
+        try file.write(texts: items.map { row($0).path }, as: "paths")
+        try file.write(texts: classes, as: "classes")
+        if items.contains(where: { row($0).split != nil }) {
+            try file.write(texts: items.map { row($0).split ?? "" }, as: "split")
+        }
+        _ = consume table
+        try file.finish()
     }
 }

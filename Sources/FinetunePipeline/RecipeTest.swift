@@ -137,7 +137,9 @@ extension InferenceProgram {
             sums.images = images.count
             for (place, candidate) in candidates.enumerated() {
                 let inputs = Tensor(shape: [images.count] + shape) { loader.write(images, into: $0, by: candidate) }
-                sums.moments[place].add(try run(inputs))
+                let outputs = try run(inputs)
+                guard outputs.isFinite else { throw PipelineError.notFinite(dataset.items[images[0].item].name) }
+                sums.moments[place].add(outputs)
             }
         }
         return (sums, skipped)

@@ -43,22 +43,10 @@ final class HDF5Reader {
     /// Bytes that all datasets of a file together may declare: networks hardly compress, so what does is a bomb.
     static func byteBudget(fileSize: Int) -> Int { min(maximumBytes, 64 << 20 + 20 * min(fileSize, 1 << 40)) }
 
-    /// Where the file is.
-    enum Source {
-        case path(String)
-        /// A file in memory.
-        case descriptor(Int32)
-    }
-
-    init(_ source: Source, fileSize: Int) throws {
+    /// - Parameter descriptor: That of the file, which is open for reading.
+    init(_ descriptor: Int32, fileSize: Int) throws {
         byteBudget = Self.byteBudget(fileSize: fileSize)
-        switch source {
-        case .path(let path): file = finetune_h5_open(path)
-        case .descriptor(let descriptor):
-            guard let image = mmap(nil, max(fileSize, 1), PROT_READ, MAP_PRIVATE, descriptor, 0), image != MAP_FAILED
-            else { throw ReadFailure(description: "there is no memory for its \(fileSize) bytes") }
-            file = finetune_h5_open_image(image, fileSize)
-        }
+        file = finetune_h5_open(descriptor)
         guard file >= 0 else {
             throw ReadFailure(
                 description:
@@ -97,15 +85,11 @@ final class HDF5Reader {
     /// Through one buffer: this process stays small however large the file, and to write whole pages of shared memory
     /// costs less than to touch them one by one.
     func readData(into descriptor: Int32) throws {
-        guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0 else {
-            throw ReadFailure(description: "there is no memory for its \(byteCount) bytes")
-        }
+        guard ftruncate(descriptor, off_t(max(byteCount, 1))) == 0 else { throw noMemory(byteCount) }
         let largest = datasets.map(\.count).max() ?? 0
         let size = largest * 4
         let buffer = mmap(nil, max(size, 1), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let buffer, buffer != MAP_FAILED else {
-            throw ReadFailure(description: "there is no memory for the \(size) bytes of its largest array")
-        }
+        guard let buffer, buffer != MAP_FAILED else { throw noMemory(size) }
         madvise(buffer, max(size, 1), MADV_HUGEPAGE)
         datasets = try datasets.filter { entry in
             let dataset = H5Dopen2(file, "/" + entry.path, 0)
@@ -124,9 +108,14 @@ final class HDF5Reader {
         var done = 0
         while done < count {
             let written = pwrite(descriptor, bytes + done, count - done, off_t(offset + done))
-            guard written > 0 else { throw ReadFailure(description: "there is no memory for its \(byteCount) bytes") }
+            guard written > 0 else { throw noMemory(byteCount) }
             done += written
         }
+    }
+
+    private func noMemory(_ bytes: Int) -> ReadFailure {
+        ReadFailure(
+            description: "there is no memory for \(bytes) bytes of it: \(FileError.reason(errno))", isOfSystem: true)
     }
 
     private func read(_ dataset: hid_t, _ entry: Dataset, into memory: UnsafeMutableRawPointer) -> Bool {

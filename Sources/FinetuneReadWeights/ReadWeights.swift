@@ -1,4 +1,4 @@
-// finetune-read-weights FILE | --descriptor N: the only process that lets libhdf5 read a file which somebody else made.
+// finetune-read-weights FILE: the only process that lets libhdf5 read a file which somebody else made.
 //
 // libhdf5 is not safe on hostile files, whatever its caller checks. So it runs here, under limits of memory, time and
 // system calls that are set before it sees the file; a crash or a hang ends this process and nothing else. What was
@@ -12,37 +12,30 @@ internal import Glibc
 @main
 struct ReadWeights {
     static func main() {
-        let arguments = CommandLine.arguments.dropFirst()
-        let image = arguments.count == 2 && arguments.first == "--descriptor" ? arguments.last.flatMap(Int32.init) : nil
-        guard let path = arguments.last, arguments.count == 1 || image != nil else {
-            finish(failure: "finetune-read-weights is run by finetune, on one file", code: 64)
+        let arguments = FileSystem.arguments.dropFirst()
+        guard let path = arguments.first, arguments.count == 1 else {
+            finish(ReadFailure(description: "finetune-read-weights is run by finetune, on one file"), code: 64)
         }
         do {
-            let size = try fileSize(path, image)
+            let (file, size) = try FileSystem.openRegular(path)
+            finetune_die_with_parent()  // It may be killed, and then nobody wants the answer.
             listenToSignals()
             try limitResources(fileSize: size)
-            finetune_h5_silence()
+            finetune_h5_begin()
             H5PLset_loading_state(0)
             guard LZFFilter.register() else { throw ReadFailure(description: "libhdf5 takes no filter") }
-            try confine(mayOpen: true)
-            let reader = try HDF5Reader(image.map { .descriptor($0) } ?? .path(path), fileSize: size)
-            try confine(mayOpen: false)
+            try confine()
+            let reader = try HDF5Reader(file, fileSize: size)
             try reader.walk()
             try reader.readData(into: 3)
             finish(printing: reader.index)
         } catch let failure as ReadFailure {
-            finish(failure: failure.description, code: 65)
+            finish(failure, code: 65)
+        } catch let error as FileError {
+            finish(ReadFailure(description: error.description, isOfSystem: true), code: 65)
         } catch {
             exit(1)
         }
-    }
-
-    private static func fileSize(_ path: String, _ image: Int32?) throws -> Int {
-        var status = stat()
-        guard (image.map { fstat($0, &status) } ?? stat(path, &status)) == 0 else {
-            throw ReadFailure(description: String(cString: strerror(errno)))
-        }
-        return Int(status.st_size)
     }
 
     /// Bounds memory, processor time and core files, for whatever the file makes the library do.
@@ -62,9 +55,11 @@ struct ReadWeights {
             let kind = __rlimit_resource_t(resource.rawValue)
             // Whoever started the program may have set tighter ones.
             let isKnown = getrlimit(kind, &limit) == 0
+            if resource == RLIMIT_AS, limit.rlim_cur < memory { ReadFailure.tightMemory = Int(limit.rlim_cur) }
             limit = rlimit(rlim_cur: min(soft, limit.rlim_max), rlim_max: min(hard, limit.rlim_max))
             guard isKnown, setrlimit(kind, &limit) == 0 else {
-                throw ReadFailure(description: "the system refuses to limit the process that reads it")
+                throw ReadFailure(
+                    description: "the system refuses to limit the process that reads it", isOfSystem: true)
             }
         }
     }
@@ -74,19 +69,22 @@ struct ReadWeights {
         var none = sigset_t()
         sigemptyset(&none)
         sigprocmask(SIG_SETMASK, &none, nil)
+        // Shared memory counts as a file; that it may not grow is an error then, with a reason.
+        signal(SIGXFSZ, SIG_IGN)
     }
 
-    private static func confine(mayOpen: Bool) throws {
-        guard finetune_confine(mayOpen ? 1 : 0) == 0 else {
+    private static func confine() throws {
+        guard finetune_confine() == 0 else {
             throw ReadFailure(
                 description:
-                    "the system refuses to confine the process that reads it (seccomp: \(String(cString: strerror(errno))))"
-            )
+                    "the system refuses to confine the process that reads it (seccomp: \(FileError.reason(errno)))",
+                isOfSystem: true)
         }
     }
 
-    private static func finish(failure: String, code: Int32) -> Never {
-        finish(printing: .object([.init("failure", .string(failure))]), code: code)
+    private static func finish(_ failure: ReadFailure, code: Int32) -> Never {
+        finish(
+            printing: ["failure": .string(failure.words), "system": .bool(failure.isOfSystem)], code: code)
     }
 
     /// Writes the index and ends at once: nothing is left to tidy, and libhdf5's own tidying may crash.
@@ -105,4 +103,15 @@ struct ReadWeights {
 /// Why nothing could be read.
 struct ReadFailure: Error, CustomStringConvertible {
     let description: String
+    /// Whether the system is in the way, and not the file.
+    var isOfSystem = false
+
+    /// Bytes of memory that this process may take where that is less than it wants; nil where it has what it wants.
+    nonisolated(unsafe) static var tightMemory: Int?  // This process has one thread.
+
+    /// What is said of it: a file that is damaged and one that found no memory may look the same to the library.
+    var words: String {
+        guard let memory = Self.tightMemory else { return description }
+        return "\(description); memory is limited to \(memory >> 20) MiB (ulimit -v), which may be the reason"
+    }
 }

@@ -33,6 +33,8 @@ struct BoundaryScorer {
     }
 
     /// Collective.
+    ///
+    /// - Throws: `TrainingError` of kind `diverged` where a score is not finite.
     func evaluate(on items: [Int], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async throws
         -> Evaluation
     {
@@ -47,7 +49,11 @@ struct BoundaryScorer {
             // The next images are read while these are computed.
             let following = number + 1 < pieces.count ? pieces[number + 1] : nil
             async let next = inputs(following)
-            if let images { numbers += Softmax.probabilities(try await program.run(images)).joined() }
+            if let images {
+                let logits = try await program.run(images)
+                guard logits.isFinite else { throw notFinite(pieces[number], logits) }
+                numbers += Softmax.probabilities(logits).joined()
+            }
             images = try await next
             progress(min((number + 1) * batch, own.count), own.count)
         }
@@ -56,6 +62,14 @@ struct BoundaryScorer {
         let probabilities = items.indices.map { Array(all[$0 * classes..<($0 + 1) * classes]) }
         return Evaluation(
             probabilities: probabilities, labels: items.map { dataset.items[$0].label ?? 0 }, classes: dataset.classes)
+    }
+
+    private func notFinite(_ items: [Int], _ logits: Tensor) -> TrainingError {
+        let row = items.indices.first { !logits.rows([$0]).isFinite } ?? 0
+        return TrainingError(
+            .diverged,
+            "the training diverged: the scores of '\(values.dataset.items[items[row]].name)' are not finite. Try a smaller --lr, or --train-precision fp32."
+        )
     }
 
     private func inputs(_ items: [Int]?) async throws -> Tensor? {

@@ -4,7 +4,7 @@
 internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneEvaluation
-internal import FinetuneFiles
+package import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
 package import FinetuneRanks
@@ -18,7 +18,7 @@ struct FineTuning {
     private let training: [Int]
     private let validation: [Int]
     private let context: TrainingContext
-    private let fingerprint: JSON
+    private let identity: RunIdentity
     private let report: EventHandler
     private let thread: EngineThread
     private let started = ContinuousClock.now
@@ -38,7 +38,7 @@ struct FineTuning {
     ///   - checkpoint: Where to go on; nil starts anew.
     init(
         _ model: Model, _ dataset: ImageDataset, training: [Int], validation: [Int], _ settings: TrainingSettings,
-        _ context: TrainingContext, fingerprint: JSON, from checkpoint: TrainingCheckpoint?, thread: EngineThread,
+        _ context: TrainingContext, identity: RunIdentity, from checkpoint: TrainingCheckpoint?, thread: EngineThread,
         report: @escaping EventHandler
     ) {
         self.model = model
@@ -47,7 +47,7 @@ struct FineTuning {
         self.validation = validation
         self.settings = settings
         self.context = context
-        self.fingerprint = fingerprint
+        self.identity = identity
         self.thread = thread
         self.report = report
         steps = settings.steps
@@ -74,7 +74,8 @@ struct FineTuning {
             pending = nil
         }
         if progress.rate == nil {
-            progress.rate = try await findRate(session)
+            let rate = try await findRate(session)
+            progress.rate = rate
             try await stopIfAsked(session)
         }
         while progress.epoch < phase.epochs.upperBound, !progress.isFinished {
@@ -143,6 +144,7 @@ struct FineTuning {
             async let next = read(step + 1)
             let number = UInt64(epoch * count + step)
             let result = try await session.evaluate(current, dropoutKey: settings.seed &+ number << 32)
+            if epoch == 0, step == 0 { try checkBase(result.loss, order) }
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
             let measures = (progress.step + 1) % measured == 0 || progress.step + 1 == count
@@ -177,6 +179,9 @@ struct FineTuning {
     ) async throws {
         let clock = ContinuousClock.now
         let weights = await session.program.weights(averaged: steps.averageKept != nil)
+        if let broken = weights.filter({ !$0.value.isFinite }).keys.min() {
+            throw diverged("'\(broken)' holds numbers that are not finite")
+        }
         let evaluation =
             validation.isEmpty ? nil : try await session.evaluate(weights, on: validation)
         let sums = progress.sums
@@ -232,12 +237,25 @@ struct FineTuning {
     private func checkLoss(_ loss: Double) throws {
         let chance = log(Double(dataset.classes.count))
         guard loss.isFinite, loss < 20 * chance + 20 else {
-            let rate = progress.rate.map { ", which was \($0)" } ?? ""
-            throw TrainingError(
-                .diverged,
-                "the training diverged in epoch \(progress.epoch + 1), step \(progress.step + 1): the loss is \(loss). Try a smaller --lr\(rate), or --train-precision fp32."
-            )
+            throw diverged("the loss is \(loss)")
         }
+    }
+
+    /// A loss that is no number before the first step is the base's fault, or the images'.
+    private func checkBase(_ loss: Double, _ items: [Int]) throws {
+        guard !loss.isFinite, let first = items.first else { return }
+        throw TrainingError(
+            .unusableData,
+            "cannot train this network: before the first step its loss on '\(dataset.items[first].name)' and the other images of a batch is \(loss). Its weights are damaged or far too large. Try: finetune inspect --tensors"
+        )
+    }
+
+    private func diverged(_ reason: String) -> TrainingError {
+        let rate = progress.rate.map { ", which was \($0)" } ?? ""
+        return TrainingError(
+            .diverged,
+            "the training diverged in epoch \(progress.epoch + 1), step \(progress.step + 1): \(reason). Try a smaller --lr\(rate), or --train-precision fp32."
+        )
     }
 
     private func hasPatienceEnded(_ phase: TrainingPhase) -> Bool {
@@ -286,7 +304,7 @@ struct FineTuning {
         guard let path = context.checkpointPath else { return }
         progress.seconds = ownSeconds
         let checkpoint = TrainingCheckpoint(
-            fingerprint: fingerprint, progress: progress, state: await session.program.state, best: best)
+            identity: identity, progress: progress, state: await session.program.state, best: best)
         try checkpoint.write(to: path)
     }
 
@@ -302,11 +320,16 @@ struct FineTuning {
         let rates = RateSearch.rates(for: steps.optimizer)
         let reader = BatchReader(session, dataset, settings)
         for (step, rate) in rates.enumerated() {
-            if context.shouldStop() { break }
+            if context.shouldStop() {
+                // A rate is found by all the steps of the test, or anew.
+                await session.program.restore(start)
+                try await stopIfAsked(session)
+            }
             let first = step % turn * batch
             let items = Array(order[first..<min(first + batch, order.count)])
             let result = try await session.evaluate(
                 try await reader.read(items, session.view(epoch: 0)), dropoutKey: settings.seed &- UInt64(step + 1))
+            if step == 0 { try checkBase(result.loss, items) }
             if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
             losses.append(result.loss)
             await session.program.update(rate: rate)
@@ -340,17 +363,26 @@ package struct TrainingContext: Sendable {
     package var helper: String
     /// Those that share the work.
     package var ranks: Ranks
-    /// Whether somebody wants the program to end.
+    /// Is given the content hashes of the images when all were read, in order; throws where they are not those of the
+    /// training that goes on.
+    package var settle: @Sendable ([ContentHash]) throws -> Void
+    /// Whether the program should end: a training that steps then writes a checkpoint and throws.
     package var shouldStop: @Sendable () -> Bool
+    /// Is told whether `shouldStop` is asked from now on: from a training's first step to its last.
+    package var looksForStop: @Sendable (Bool) -> Void
 
     package init(
         checkpointPath: String?, resumes: Bool = false, helper: String, ranks: Ranks = .alone,
-        shouldStop: @escaping @Sendable () -> Bool = { false }
+        settle: @escaping @Sendable ([ContentHash]) throws -> Void = { _ in },
+        shouldStop: @escaping @Sendable () -> Bool = { false },
+        looksForStop: @escaping @Sendable (Bool) -> Void = { _ in }
     ) {
         self.ranks = ranks
         self.checkpointPath = checkpointPath
         self.resumes = resumes
         self.helper = helper
+        self.settle = settle
         self.shouldStop = shouldStop
+        self.looksForStop = looksForStop
     }
 }

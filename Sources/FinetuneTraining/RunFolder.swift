@@ -1,71 +1,154 @@
 // The folder of one run: every file whole or not there, and nothing of an earlier run overwritten unasked.
 
 package import FinetuneEvaluation
-internal import FinetuneFiles
+package import FinetuneFiles
+internal import Synchronization
 
 /// A folder that a run fills.
-package struct RunFolder: Sendable {
+package final class RunFolder: Sendable {
     package let path: String
+    private let lock: RunLock?
+    private let resumes: Bool
+    private let record = Mutex(Record())
 
-    /// Where a run goes that was given no name: `runs/<base>-<data>-<n>`, the first number that is free.
-    package static func defaultPath(base: String, data: String) -> String { firstFree(stem(base, data)) }
-
-    /// Where the last run of that base and data stands; the first name where there is none.
-    package static func latestPath(base: String, data: String) -> String { latest(stem(base, data)) }
-
-    /// The same of a comparison: `runs/compare-<base>-<data>-<n>`.
-    ///
-    /// - Parameter resumes: Whether the last one goes on.
-    package static func comparisonPath(base: String, data: String, resumes: Bool) -> String {
-        let name = "runs/compare-" + stem(base, data).dropFirst("runs/".count)
-        return resumes ? latest(name) : firstFree(name)
+    /// What `run.json` says of what the run began with.
+    private struct Record {
+        var about: [JSON.Member] = []
+        /// Hash of the images' contents; nil before all were read.
+        var contents: String?
     }
 
-    private static func stem(_ base: String, _ data: String) -> String {
-        "runs/\(Path.stem(of: base))-\(Path.stem(of: data))"
+    /// Where a run goes that was given no name: `runs/<kind><base>-<data>-<n>`, the first number that is free.
+    ///
+    /// - Parameters:
+    ///   - kind: What stands before the names of base and data.
+    ///   - resumes: Whether the last such run goes on; where there is none, the first name.
+    package static func defaultPath(_ kind: String, base: String, data: String, resumes: Bool) -> String {
+        let name = "runs/\(kind)\(Path.stem(of: base))-\(Path.stem(of: data))"
+        return resumes ? latest(name) : firstFree(name)
     }
 
     private static func firstFree(_ name: String) -> String {
         var number = 1
-        while FileSystem.kind(of: "\(name)-\(number)") != nil { number += 1 }
+        while !RunLock.isFree("\(name)-\(number)") { number += 1 }
         return "\(name)-\(number)"
     }
 
     private static func latest(_ name: String) -> String {
-        let number = Int(firstFree(name).dropFirst(name.count + 1)) ?? 1
-        return "\(name)-\(max(1, number - 1))"
+        var number = 1
+        while FileSystem.kind(of: "\(name)-\(number + 1)") != nil { number += 1 }
+        return "\(name)-\(number)"
     }
 
-    /// Opens the folder, making it where there is none.
+    /// Takes the folder for this process alone, making it where there is none. What is in it stays as it is.
     ///
     /// - Parameters:
     ///   - isForced: Whether an earlier run there may be overwritten.
     ///   - resumes: Whether an earlier run there goes on.
-    /// - Throws: `TrainingError` where an earlier run is in the way, `FileError`.
+    /// - Throws: `TrainingError` where an earlier run is in the way, where there is none to go on with, or where another
+    ///   process is writing there; `FileError`.
     package init(_ path: String, isForced: Bool, resumes: Bool = false) throws {
-        self.path = path
-        guard let kind = FileSystem.kind(of: path) else {
-            try FileSystem.makeDirectory(path)
-            return
-        }
-        guard kind == .directory else {
+        (self.path, self.resumes) = (path, resumes)
+        let kind = FileSystem.kind(of: path)
+        guard kind == nil || kind == .directory else {
             throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': it is a file. Choose another --out.")
         }
-        let files = try FileSystem.list(path)
-        if !isForced, !resumes, !files.isEmpty {
+        let files = kind == nil ? [] : try FileSystem.list(path)
+        if resumes, !files.contains(where: { [Self.recordName, Self.checkpointName, RunLock.name].contains($0) }) {
+            throw TrainingError(
+                .missingRun, "cannot resume: there is no run in '\(path)'. Leave --resume out, or check --out.")
+        }
+        // A run that ended before it made anything is in nobody's way.
+        if !isForced, !resumes, !RunLock.holdsNothing(files) {
             throw TrainingError(
                 .cannotCreate,
                 "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --resume or --force."
             )
         }
-        // What a killed run left half written, and a checkpoint that nobody will go on from.
-        for name in files where name.hasSuffix(".tmp") || (!resumes && name == Self.checkpointName) {
-            FileSystem.remove(file(name))
+        lock = try RunLock(path)
+    }
+
+    /// Begins the run, when all that it needs was found: sees that it is the one that goes on, or clears away what an
+    /// earlier one left.
+    ///
+    /// - Parameters:
+    ///   - identity: What decides the result, but for what the images hold.
+    ///   - arguments: Those of the program, without its name.
+    /// - Throws: `TrainingError` where another run is to go on; `FileError`.
+    package func begin(_ identity: RunIdentity, command: String, arguments: [String]) throws {
+        try TemporaryFiles.removeLeftovers(in: path)
+        record.withLock {
+            $0.about = [
+                .init("command", .string(command)), .init("arguments", JSON(arguments)),
+                .init("identity", identity.json),
+            ]
         }
+        let recordPath = file(Self.recordName)
+        guard resumes, FileSystem.kind(of: recordPath) != nil || FileSystem.kind(of: file(Self.checkpointName)) != nil
+        else {
+            for name in Self.names { FileSystem.remove(file(name)) }
+            TensorBoardLog.remove(file(Self.curvesName))
+            StrategyComparison.removeFiles(in: path)
+            return try writeRecord("running")
+        }
+        let json: JSON?
+        do {
+            json = FileSystem.kind(of: recordPath) == nil ? nil : try JSON(parsing: FileSystem.read(recordPath))
+        } catch let error as JSON.SyntaxError {
+            throw TrainingError(
+                .contradiction, "cannot resume from '\(recordPath)': it is \(error). Start anew with --force.")
+        }
+        try identity.check(json?["identity"], in: recordPath)
+        record.withLock { $0.contents = json?["contents"]?.stringValue }
+    }
+
+    /// Says what the images hold, when all were read.
+    ///
+    /// - Parameter hashes: Their content hashes, in order.
+    /// - Throws: `TrainingError` where the run that goes on had other images.
+    package func settle(_ hashes: [ContentHash]) throws {
+        let contents = ContentHash(of: hashes.flatMap { $0.low.littleEndianBytes + $0.high.littleEndianBytes }).text
+        let known = record.withLock { record in
+            defer { record.contents = contents }
+            return record.contents
+        }
+        guard known == nil || known == contents else {
+            throw TrainingError(
+                .contradiction,
+                "cannot resume from '\(file(Self.recordName))': the images have the same names and other contents. Give the same images, or start anew with --force."
+            )
+        }
+        if known == nil { try writeRecord("running") }
+    }
+
+    /// Completes `run.json`.
+    ///
+    /// - Parameter members: What it says of what came out.
+    package func finish(_ members: [JSON.Member] = []) throws { try writeRecord("finished", members) }
+
+    private func writeRecord(_ state: String, _ members: [JSON.Member] = []) throws {
+        let (about, contents) = record.withLock { ($0.about, $0.contents) }
+        try write(
+            JSON.object(
+                [.init("state", .string(state))] + about + [.init("contents", contents.map { .string($0) } ?? .null)]
+                    + members
+            ).prettyText, as: Self.recordName)
     }
 
     /// The folder of a run that another rank opened.
-    package init(sharing path: String) { self.path = path }
+    package init(sharing path: String) { (self.path, lock, resumes) = (path, nil, false) }
+
+    /// What the run is, and what came of it.
+    package static let recordName = "run.json"
+    /// Every event as a line.
+    package static let eventsName = "events.jsonl"
+    /// Curves for TensorBoard.
+    package static let curvesName = "tensorboard"
+    /// All files that a run may write, so that a new one in their place leaves none of an old one.
+    private static let names = [
+        "model.h5", checkpointName, recordName, eventsName, "metrics.csv", "health.csv", "evaluation.json",
+        "predictions.csv", "confusion.csv", "split.csv", "skipped.csv", "report.html", "comparison.json",
+    ]
 
     /// Where a run that is stopped can go on from.
     package static let checkpointName = "last.checkpoint.h5"

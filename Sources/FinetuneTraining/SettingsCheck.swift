@@ -97,28 +97,34 @@ extension StepSettings {
         for (flag, value) in [("--epochs", epochs), ("--batch", batch), ("--views", views)] {
             try TrainingSettings.check(flag, value, "a number from 1 to 1000000") { (1...1_000_000).contains($0) }
         }
-        try TrainingSettings.check("--early-stop", patience, "not negative") { $0 >= 0 }
+        try TrainingSettings.check("--early-stop", patience, "a number from 0 to 1000000") {
+            (0...1_000_000).contains($0)
+        }
         try TrainingSettings.check("--start-size", startSize, "a number of pixels from 1 to 8192") {
             (1...8192).contains($0)
         }
-        try check("--lr", learningRate, "a positive number, or auto") { $0 > 0 }
-        try check("--stage-lr-decay", stageRateDecay, "a positive number") { $0 > 0 }
-        try check("--l1", l1, "not negative") { $0 >= 0 }
-        try check("--l2", l2, "not negative") { $0 >= 0 }
-        try check("--l2-sp", pull, "not negative") { $0 >= 0 }
+        try check("--lr", learningRate, "a number above 0 and up to 1000, or auto") { $0 >= 1e-30 && $0 <= 1000 }
+        try check("--stage-lr-decay", stageRateDecay, "a number from 0.0001 to 10") { (1e-4...10).contains($0) }
+        try check("--l1", l1, "a number from 0 to 1000") { (0...1000).contains($0) }
+        try check("--l2", l2, "a number from 0 to 1000") { (0...1000).contains($0) }
+        try check("--l2-sp", pull, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
         try check("--label-smoothing", labelSmoothing, "a share from 0 up to 1") { (0..<1).contains($0) }
-        try check("--mixup", mixing.mixup, "not negative") { $0 >= 0 }
-        try check("--cutmix", mixing.cutmix, "not negative") { $0 >= 0 }
+        try check("--mixup", mixing.mixup, "a number from 0 to 1000") { (0...1000).contains($0) }
+        try check("--cutmix", mixing.cutmix, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--ema", averageKept, "a fraction from 0 up to 1") { (0..<1).contains($0) }
-        try check("--time-budget", timeBudget, "a positive number of seconds") { $0 > 0 }
-        try check("--checkpoint-every", checkpointInterval, "not negative") { $0 >= 0 }
+        try check("--time-budget", timeBudget, "a time of at most ten years") { $0 > 0 && $0 <= 3.2e8 }
+        try check("--checkpoint-every", checkpointInterval, "a number of seconds from 0 to 320000000") {
+            (0...3.2e8).contains($0)
+        }
         let schedule = chosenSchedule
         try check("--warmup", schedule.warmUp, "not negative and less than the \(epochs) epochs") {
             $0 >= 0 && $0 < Double(epochs)
         }
         if case .step(let every, let factor) = schedule.decay {
-            try check("--step-every", every, "a positive number of epochs") { $0 > 0 }
+            try check("--step-every", every, "a number of epochs from 0.001 to 1000000") {
+                (1e-3...1e6).contains($0)
+            }
             try check("--step-factor", factor, "above 0 and at most 1") { $0 > 0 && $0 <= 1 }
         }
         for (name, value) in optimizer.numbers {

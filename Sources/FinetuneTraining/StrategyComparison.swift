@@ -91,15 +91,11 @@ package struct StrategyComparison: Sendable {
         let ranks = context.ranks
         if ranks.isFirst {
             try FileSystem.makeDirectory(folder.file(Self.partsFolder))
-            if !context.resumes {
-                cache.remove()
-                for name in try FileSystem.list(folder.file(Self.partsFolder)) {
-                    FileSystem.remove(folder.file(Path.join(Self.partsFolder, name)))
-                }
-            }
+            try TemporaryFiles.removeLeftovers(in: folder.file(Self.partsFolder))
         }
         ranks.meet()
         let (look, costs) = try await lookOnce(report)
+        if ranks.isFirst { try folder.settle(look.hashes) }
         let survey = Survey(
             look, TrainingSettings(), inputSize: contenders[0].base.recipe.map { ($0.width, $0.height) })
         try survey.check()
@@ -144,6 +140,38 @@ package struct StrategyComparison: Sendable {
     }
 
     private static let partsFolder = "parts"
+
+    /// Whether a comparison that was stopped can go on in a folder.
+    package static func hasBegun(in folder: String) -> Bool {
+        FileSystem.kind(of: Path.join(folder, partsFolder)) != nil
+    }
+
+    /// Removes what a comparison keeps in its folder beside its results.
+    static func removeFiles(in folder: String) {
+        FeatureCache(folder: Path.join(folder, "features")).remove()
+        let parts = Path.join(folder, partsFolder)
+        // A folder that cannot be read holds nothing of ours.
+        for name in (try? FileSystem.list(parts)) ?? []
+        where name.hasSuffix(".json") || name.hasSuffix(".checkpoint.h5") {
+            FileSystem.remove(Path.join(parts, name))
+        }
+        FileSystem.removeEmptyDirectory(parts)
+    }
+
+    /// Everything that decides the result.
+    package func identity() throws -> RunIdentity {
+        var members: [JSON.Member] = [
+            .init("strategies", JSON(contenders.map(\.name))), .init("seeds", .integer(settings.seeds)),
+            .init("folds", settings.folds.map { .integer($0) } ?? .null),
+            .init("learning-curve", .bool(settings.hasLearningCurve)), .init("val", .number(settings.validation)),
+            .init("test", .number(settings.test)), .init("seed", .string("\(settings.seed)")),
+        ]
+        for contender in contenders {
+            let own = try trainer(contender, nil, seed: 0, checkpoint: nil, context.ranks).identity().json.members ?? []
+            members += own.map { .init("\(contender.name): \($0.key)", $0.value) }
+        }
+        return RunIdentity(members)
+    }
 
     // MARK: What strategies share
 
@@ -198,7 +226,6 @@ package struct StrategyComparison: Sendable {
         let look = try await FirstLook(
             dataset, through: extractors, fingerprints, ranks: context.ranks
         ) { done, total in
-            try stopIfAsked()
             report(.progress(stage: "images", done: done, total: total))
         }
         for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
@@ -302,24 +329,18 @@ package struct StrategyComparison: Sendable {
 
     /// What a training gave that is in the folder, or else is done now, by this process alone.
     private func part(of task: PlannedTraining, _ report: @escaping EventHandler) async throws -> ComparisonPart {
-        try stopIfAsked()
         let stem = folder.file(Path.join(Self.partsFolder, task.name))
         let trainer = try trainer(
             task.contender, task.division, seed: task.seed, checkpoint: stem + ".checkpoint.h5", context.ranks.solo)
         let parts = zip(task.division.look.hashes, task.division.parts).map { "\($0.text) \($1.rawValue)" }
-        let key = ContentHash(of: try trainer.fingerprint().text + parts.joined(separator: "\n"))
+        let key = ContentHash(of: trainer.identity().text + parts.joined(separator: "\n"))
         if let known = ComparisonPart(stem + ".json", key: key, classes: dataset.classes.count) { return known }
         report(.note("Strategy \(task.contender.name), \(task.words).", [:]))
         ProcessMeter.forgetPeak()
         let meter = ProcessMeter()
-        let result: TrainingResult?
-        do {
-            result = try await trainer.run { event in
-                if case .note = event { return }
-                report(event)
-            }
-        } catch let error as TrainingError where error.kind == .interrupted {
-            throw stopped
+        let result = try await trainer.run { event in
+            if case .note = event { return }
+            report(event)
         }
         guard let result, let score = result.scores.first(where: { $0.part == .test }) else {
             throw TrainingError(.unusableData, "cannot compare on '\(dataset.path)': no image is left to score.")
@@ -333,15 +354,6 @@ package struct StrategyComparison: Sendable {
         try part.write(to: stem + ".json", key: key)
         FileSystem.remove(stem + ".checkpoint.h5")
         return part
-    }
-
-    private func stopIfAsked() throws { if context.shouldStop() { throw stopped } }
-
-    private var stopped: TrainingError {
-        TrainingError(
-            .stopped,
-            "stopped between two trainings; '\(folder.path)' has those that are over. Go on with the same command and --resume."
-        )
     }
 
     // MARK: Fewer images

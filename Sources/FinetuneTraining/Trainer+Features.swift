@@ -54,7 +54,6 @@ extension Trainer {
     ) async throws -> (features: Tensor, labels: [Int], folds: [Int]?) {
         let items = survey.items(.train)
         let features = try await values.rows(items, views) { done, total in
-            try stopBeforeSteps()
             report(.progress(stage: "views", done: done, total: total))
         }
         let labels = items.map { dataset.items[$0].label ?? 0 }
@@ -68,6 +67,12 @@ extension Trainer {
     func fitScaling(_ features: Tensor, _ report: EventHandler) throws -> FittedScaling {
         do {
             let scaling = try LinearAlgebra.withThreads(thread.count) { try settings.scaling.fit(features) }
+            guard scaling.apply(features).isFinite else {
+                throw TrainingError(
+                    .unusableData,
+                    "cannot scale the features: some are too large to be squared. The base's weights are damaged or far too large. Try: finetune inspect --tensors, or --feature-scaling none."
+                )
+            }
             if let summary = scaling.summary { report(.note(summary, ["feature_scaling": scaling.record])) }
             return scaling
         } catch let error as ScalingError {
@@ -121,6 +126,12 @@ extension Trainer {
         _ model: Model, _ values: BoundaryValues, _ survey: Survey, batch: Int, precision: Precision,
         _ report: EventHandler
     ) async throws -> [SplitScore] {
+        if let broken = model.weights.filter({ !$0.value.isFinite }).keys.min() {
+            throw TrainingError(
+                .diverged,
+                "the training diverged: '\(broken)' holds numbers that are not finite. Try a smaller --lr, or another --feature-scaling."
+            )
+        }
         let part = model.network.part(after: values.node, outputShape: values.extractor.outputShape)
         let scorer = try await BoundaryScorer(
             part, model.weights, values, batch: batch, precision: precision, thread: thread)

@@ -16,8 +16,8 @@ extension Trainer {
         let first = isFrozen ? Stage.head : try steps.unfreezing.firstStage(of: start.network)
         let phases = TrainingPhase.plan(
             settings.strategy, from: first, of: start.network, epochs: steps.epochs, sides: try sides())
-        let fingerprint = try fingerprint()
-        let checkpoint = try loadCheckpoint(fingerprint)
+        let identity = identity()
+        let checkpoint = try loadCheckpoint(identity)
 
         let looked = try await look(at: start, phases[0].first, report)
         let survey = looked.survey
@@ -28,7 +28,7 @@ extension Trainer {
         var headRecord: JSON?
         if isFrozen {
             let fitted = try fitScaling(
-                try await looked.values.rows(training) { _, _ in try stopBeforeSteps() }, report)
+                try await looked.values.rows(training) { _, _ in }, report)
             model = try withNewHead(inputs: fitted.outputs)
             scaling = fitted
         } else if settings.strategy == .headFirst {
@@ -40,10 +40,11 @@ extension Trainer {
 
         var tuning = FineTuning(
             model, dataset, training: training, validation: survey.items(.validation), settings, context,
-            fingerprint: fingerprint, from: checkpoint, thread: thread, report: report)
+            identity: identity, from: checkpoint, thread: thread, report: report)
         var plan = try self.plan()
         var values = looked.values
         var isUnderWay = true
+        context.looksForStop(true)
         while isUnderWay {
             do {
                 for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
@@ -68,6 +69,7 @@ extension Trainer {
                     ))
             }
         }
+        context.looksForStop(false)
         let trained = ContinuousClock.now
         values = try await self.values(before: first, model, survey, known: values)
         guard context.ranks.isFirst else { return nil }
@@ -158,7 +160,6 @@ extension Trainer {
         let training = survey.items(.train)
         let labels = training.map { dataset.items[$0].label ?? 0 }
         let features = try await values.rows(training) { done, total in
-            try stopBeforeSteps()
             report(.progress(stage: "features", done: done, total: total))
         }
         let scaling = try fitScaling(features, report)

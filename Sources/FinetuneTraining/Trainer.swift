@@ -129,13 +129,13 @@ package struct Trainer: Sendable {
         let look = try await FirstLook(
             dataset, through: [extractor], fingerprints, ranks: context.ranks
         ) { done, total in
-            try stopBeforeSteps()
             report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
         }
         forecast.finish(report)
         for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
         try PipelineError.check(look.skipped, of: dataset.items.count)
+        if context.ranks.isFirst { try context.settle(look.hashes) }
         let survey = Survey(look, settings, inputSize: model.recipe.map { ($0.width, $0.height) })
         try survey.check()
         Survey.report(survey.findings, report)
@@ -217,13 +217,6 @@ package struct Trainer: Sendable {
         zip(survey.items, survey.parts).map { (dataset.items[$0].name, $1, dataset.items[$0].group) }
     }
 
-    func stopBeforeSteps() throws {
-        guard context.shouldStop() else { return }
-        throw TrainingError(
-            .interrupted, "interrupted before the training began. What was computed of the images is kept in the cache."
-        )
-    }
-
     /// The model with the temperature that its validation images ask for, and its scores with it; unchanged where they
     /// are too few to tell, or where no temperature makes it better.
     func calibrated(_ model: Model, _ scores: [SplitScore], _ report: EventHandler) -> (
@@ -249,12 +242,12 @@ package struct Trainer: Sendable {
     // MARK: Going on
 
     /// Everything that decides the result.
-    func fingerprint() throws -> JSON {
+    package func identity() -> RunIdentity {
         let names = dataset.items.map { "\($0.name)\t\($0.label ?? -1)\t\($0.part?.rawValue ?? "")\t\($0.group ?? "")" }
         let weights = base.weights.sorted { $0.key < $1.key }.map { name, tensor in
             name + tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text }
         }
-        return .object(
+        return RunIdentity(
             [
                 .init("strategy", .string(settings.strategy.rawValue)), .init("head", settings.head.json),
                 .init("feature-scaling", .string(settings.scaling.text)),
@@ -268,9 +261,9 @@ package struct Trainer: Sendable {
             ] + (settings.steps.json.members ?? []))
     }
 
-    func loadCheckpoint(_ fingerprint: JSON) throws -> TrainingCheckpoint? {
-        guard context.resumes, let path = context.checkpointPath, FileSystem.kind(of: path) == .file else { return nil }
-        return try TrainingCheckpoint(path, fingerprint: fingerprint, helper: context.helper)
+    func loadCheckpoint(_ identity: RunIdentity) throws -> TrainingCheckpoint? {
+        guard context.resumes, let path = context.checkpointPath, FileSystem.kind(of: path) != nil else { return nil }
+        return try TrainingCheckpoint(path, identity: identity, helper: context.helper)
     }
 }
 

@@ -28,10 +28,10 @@ struct TrainingProgress: Sendable {
 
 /// What a training keeps on disk while it runs.
 struct TrainingCheckpoint: Sendable {
-    private static let marker = (name: "finetune_checkpoint", value: "1")
+    private static let marker = (name: "finetune_checkpoint", value: "2")
 
     /// What the training was told, on what, and by which program: all that must be the same.
-    var fingerprint: JSON
+    var identity: RunIdentity
     var progress: TrainingProgress
     var state: TrainingProgram.State
     /// What learned, as it was after the best epoch; nil where there is none or it is the same as `state`.
@@ -44,32 +44,25 @@ struct TrainingCheckpoint: Sendable {
         groups["average"] = state.average
         groups["best"] = best
         let steps = state.steps.sorted { $0.key < $1.key }.map { JSON.Member($0.key, .integer($0.value)) }
-        let document: JSON = ["fingerprint": fingerprint, "progress": progress.json, "steps": .object(steps)]
+        let document: JSON = ["identity": identity.json, "progress": progress.json, "steps": .object(steps)]
         try TensorFile(marker: Self.marker, documentName: "training", document: document, groups: groups)
             .write(to: path)
     }
 
-    init(fingerprint: JSON, progress: TrainingProgress, state: TrainingProgram.State, best: Weights?) {
-        (self.fingerprint, self.progress, self.state, self.best) = (fingerprint, progress, state, best)
+    init(identity: RunIdentity, progress: TrainingProgress, state: TrainingProgram.State, best: Weights?) {
+        (self.identity, self.progress, self.state, self.best) = (identity, progress, state, best)
     }
 
     /// - Throws: `CheckpointError` for a file that is damaged, `TrainingError` for one of another training.
-    init(_ path: String, fingerprint: JSON, helper: String) throws {
+    init(_ path: String, identity: RunIdentity, helper: String) throws {
         let file = try TensorFile(path, marker: Self.marker, documentName: "training", helper: helper)
-        let found = file.document["fingerprint"]
-        for member in fingerprint.members ?? [] where found?[member.key] != member.value {
-            let before = found?[member.key]?.text ?? "not there"
-            throw TrainingError(
-                .contradiction,
-                "cannot resume from '\(path)': \(member.key) was \(before), now it is \(member.value.text). Give the same arguments and images, or start anew with --force."
-            )
-        }
+        try identity.check(file.document["identity"], in: path)
         guard let progress = file.document["progress"].flatMap(TrainingProgress.init),
             let weights = file.groups["weights"]
         else {
             throw TrainingError(.unusableData, "cannot resume from '\(path)': it is damaged. Start anew with --force.")
         }
-        self.fingerprint = fingerprint
+        self.identity = identity
         self.progress = progress
         state = TrainingProgram.State(
             weights: weights,

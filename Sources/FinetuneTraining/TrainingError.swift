@@ -8,10 +8,10 @@ package struct TrainingError: Error, Sendable, CustomStringConvertible {
         case unusableData, cannotCreate, diverged
         /// What is asked does not fit what is there.
         case contradiction
-        /// Somebody asked, and a checkpoint was written.
+        /// There is no run to go on with.
+        case missingRun
+        /// The program was asked to end, and a checkpoint was written.
         case stopped
-        /// Somebody asked before there was anything to keep.
-        case interrupted
     }
 
     package let kind: Kind

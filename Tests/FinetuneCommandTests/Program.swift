@@ -35,6 +35,15 @@ final class Workspace: Sendable {
         try run(makeProcess(arguments, ranks: ranks), input: input)
     }
 
+    /// Runs a line of bash in this folder, in which `finetune` is the program.
+    func shell(_ script: String) throws -> Outcome {
+        let process = makeProcess([])
+        let program = Path.join(Fixtures.products, "finetune")
+        process.executableURL = URL(fileURLWithPath: "/bin/bash")
+        process.arguments = ["-c", "finetune() { '\(program)' \"$@\"; }; program='\(program)'; \(script)"]
+        return try run(process)
+    }
+
     /// Runs a process to its end.
     func run(_ process: Process, input: String? = nil) throws -> Outcome {
         let names = [file(".out"), file(".err")]

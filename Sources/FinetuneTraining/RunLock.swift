@@ -1,0 +1,57 @@
+// One run a folder: a lock that the system lets go of when the process ends, however it ends.
+
+internal import FinetuneFiles
+internal import Glibc
+
+/// A folder that one process writes to. The file that is locked names the process; it goes with this object.
+final class RunLock: Sendable {
+    static let name = ".finetune.lock"
+
+    private let file: UpdatableFile
+    /// Folders that were made for the run, the innermost last.
+    private let made: [String]
+
+    /// Takes a folder, making it where there is none.
+    ///
+    /// - Throws: `TrainingError` that names the process which has it; `FileError`.
+    init(_ folder: String) throws {
+        made = try FileSystem.makeDirectory(folder)
+        let path = Path.join(folder, Self.name)
+        while true {
+            let file = try UpdatableFile(path, creating: true)
+            guard try file.lock() else {
+                let process = String(decoding: try FileSystem.head(of: path, count: 20), as: UTF8.self)
+                throw TrainingError(
+                    .cannotCreate,
+                    "cannot write the run to '\(folder)': process \(process.isEmpty ? "(unknown)" : process) is writing there. Wait for it, or choose another --out."
+                )
+            }
+            // The process that had it may have removed it since it was opened.
+            guard file.isInPlace else { continue }
+            try file.clear()
+            try Array("\(getpid())".utf8).withUnsafeBytes { try file.write($0, at: 0) }
+            self.file = file
+            return
+        }
+    }
+
+    deinit {
+        FileSystem.remove(file.path)
+        // A run that never began leaves no folder.
+        for folder in made.reversed() { FileSystem.removeEmptyDirectory(folder) }
+    }
+
+    /// Whether a folder with these files holds nothing but what a run left that ended before it made anything.
+    static func holdsNothing(_ files: [String]) -> Bool {
+        files.allSatisfy { [name, RunFolder.recordName, RunFolder.eventsName].contains($0) }
+    }
+
+    /// Whether a run may go to a folder: there is none, or nothing is in it and nobody has it.
+    static func isFree(_ folder: String) -> Bool {
+        guard let kind = FileSystem.kind(of: folder) else { return true }
+        guard kind == .directory, let files = try? FileSystem.list(folder), holdsNothing(files) else { return false }
+        guard !files.isEmpty else { return true }
+        // A file that cannot be opened or locked is another's.
+        return (try? UpdatableFile(Path.join(folder, name), creating: false).lock()) ?? false
+    }
+}
