@@ -83,6 +83,7 @@ struct CompareCommand: SharedCommand {
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
         let loaded = try Installation.load(basePath, console)
+        let baseFile = try HashedFile(basePath)
         let base = try await recipe.resolve(loaded, dataset, ranks: ranks, thread, console).measured(
             for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,
             console.report)
@@ -118,7 +119,7 @@ struct CompareCommand: SharedCommand {
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
         guard let result = try await comparison.run(log.report) else { return }
         let record = ComparisonRecord(
-            result: result, classes: dataset.classes, basePath: basePath, seconds: seconds(.now - started))
+            result: result, classes: dataset.classes, baseFile: baseFile, seconds: seconds(.now - started))
         try record.write(to: folder)
         try ComparisonReport(
             record: record, dataset: dataset, recipe: base.recipe, dataPath: data.data,

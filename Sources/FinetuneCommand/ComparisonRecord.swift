@@ -11,7 +11,7 @@ internal import FinetuneTraining
 struct ComparisonRecord {
     let result: ComparisonResult
     let classes: [String]
-    let basePath: String
+    let baseFile: HashedFile
     let seconds: Double
 
     func write(to folder: RunFolder) throws {
@@ -76,10 +76,9 @@ struct ComparisonRecord {
     private func json(_ folder: RunFolder) throws -> JSON {
         .object(
             [
-                .init("arguments", JSON(Array(CommandLine.arguments.dropFirst()))),
+                .init("arguments", JSON(Array(FileSystem.arguments.dropFirst()))),
                 .init("version", .string(FinetuneCommand.configuration.version)),
-                .init("base", .string(basePath)),
-                .init("base_hash", .string(ContentHash(of: try FileSystem.read(basePath)).text)),
+                .init("base", .string(baseFile.path)), .init("base_hash", .string(baseFile.hash)),
                 .init("machine", .string(Machine.arithmetic)),
                 .init("findings", .array(result.findings.map(\.json))),
             ] + (summary(folder).members ?? []))

@@ -46,9 +46,7 @@ struct ComparisonReport {
                 curve,
                 result.findings.section(try PictureGallery(dataset, recipe).findings(result.findings)),
                 .repeating([
-                    ("Base", record.basePath),
-                    ("Hash of the base", ContentHash(of: try FileSystem.read(record.basePath)).text),
-                    ("Data", dataPath),
+                    ("Base", record.baseFile.path), ("Hash of the base", record.baseFile.hash), ("Data", dataPath),
                 ]),
             ])
     }

@@ -98,6 +98,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         let started = ContinuousClock.now
         let thread = try compute.makeThread(console)
         var loaded = try Installation.load(model.model, console)
+        let modelFile = report == nil ? nil : try HashedFile(model.model)
         let load = seconds(.now - started)
         var dataset = try split.selecting(data.load())
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
@@ -140,9 +141,9 @@ struct EvaluateCommand: AsyncParsableCommand {
                         .init("seconds", ["load": .number(load), "total": .number(total)]),
                         .init("peak_rss_mb", .number(ProcessMeter.peakMegabytes)),
                     ])))
-        if let report {
+        if let report, let modelFile {
             try await EvaluationReport(
-                modelPath: model.model, dataPath: data.data, model: loaded, dataset: dataset, score: score,
+                modelFile: modelFile, dataPath: data.data, model: loaded, dataset: dataset, score: score,
                 points: points, precision: precision, thread: thread
             ).page().write(to: report)
         }

@@ -11,7 +11,7 @@ internal import FinetuneTraining
 
 /// A scored model as a page.
 struct EvaluationReport {
-    let modelPath: String
+    let modelFile: HashedFile
     let dataPath: String
     let model: Model
     let dataset: ImageDataset
@@ -30,7 +30,7 @@ struct EvaluationReport {
         }
         if !score.skipped.isEmpty { notes.append("\(score.skipped.count) files could not be read.") }
         return Report(
-            title: "\(Path.name(of: modelPath)) on \(Path.name(of: dataPath))",
+            title: "\(Path.name(of: modelFile.path)) on \(Path.name(of: dataPath))",
             subtitle: model.network.name,
             sections: [
                 Report.Section("Result", [.figures(evaluation.figures), .text(notes.joined(separator: "\n\n"))]),
@@ -46,7 +46,7 @@ struct EvaluationReport {
                             })
                     ]),
                 .repeating([
-                    ("Model", modelPath), ("Hash of the model", ContentHash(of: try FileSystem.read(modelPath)).text),
+                    ("Model", modelFile.path), ("Hash of the model", modelFile.hash),
                     ("Data", dataPath),
                 ]),
             ])

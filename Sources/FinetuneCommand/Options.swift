@@ -108,7 +108,7 @@ struct RecipeOptions: ParsableArguments {
             if base == nil, model.inputSize != nil {
                 base = InputRecipe(height: size.height, width: size.width, pixels: .unit, fit: .squash)
             }
-            let text = try FileSystem.read(recipe)
+            let text = try FileSystem.read(recipe, atMost: 1 << 24)
             do {
                 result = try InputRecipe(json: JSON(parsing: text), base: base)
             } catch {
@@ -201,8 +201,17 @@ enum Installation {
     }
 }
 
+/// A file that a command read, with its content hash as it was then: it may have gone when the result is written.
+struct HashedFile {
+    let path: String
+    let hash: String
+
+    /// - Throws: `FileError`.
+    init(_ path: String) throws { (self.path, hash) = (path, ContentHash(of: try FileSystem.read(path)).text) }
+}
+
 /// The names in a file, one a line.
 func classNames(in path: String) throws -> [String] {
-    let text = String(decoding: try FileSystem.read(path), as: UTF8.self)
+    let text = String(decoding: try FileSystem.read(path, atMost: 1 << 26), as: UTF8.self)
     return text.split(whereSeparator: \.isNewline).map(String.init)
 }

@@ -22,7 +22,7 @@ struct RunRecord {
     let settings: TrainingSettings
     let base: Model
     /// Nil where a run has no base.
-    let basePath: String?
+    let baseFile: HashedFile?
     let threads: Int
 
     func writeTables(to folder: RunFolder) throws {
@@ -75,24 +75,17 @@ struct RunRecord {
         ]
     }
 
-    private var baseHash: String? {
-        get throws { try basePath.map { ContentHash(of: try FileSystem.read($0)).text } }
-    }
-
     /// What the run began with, for people.
-    var identity: [(String, String)] {
-        get throws {
-            guard let basePath, let hash = try baseHash else { return [("Architecture", base.network.name)] }
-            return [("Base", basePath), ("Hash of the base", hash)]
-        }
+    var origin: [(String, String)] {
+        baseFile.map { [("Base", $0.path), ("Hash of the base", $0.hash)] } ?? [("Architecture", base.network.name)]
     }
 
     /// What `run.json` says of what came out.
-    func members(_ summary: JSON, frozenTensors: Int) throws -> [JSON.Member] {
+    func members(_ summary: JSON, frozenTensors: Int) -> [JSON.Member] {
         let json: JSON = [
             "version": .string(FinetuneCommand.configuration.version),
-            "base": basePath.map { .string($0) } ?? .null,
-            "base_hash": try baseHash.map { .string($0) } ?? .null,
+            "base": baseFile.map { .string($0.path) } ?? .null,
+            "base_hash": baseFile.map { .string($0.hash) } ?? .null,
             "architecture": .string(base.network.name), "recipe": base.recipe.map(\.json) ?? .null,
             "recipe_source": base.recipeSource.map { .string($0) } ?? .null,
             "seed": .integer(Int(clamping: settings.seed)), "threads": .integer(threads),

@@ -58,6 +58,7 @@ struct TrainCommand: SharedCommand {
         try await Doctor.checkArithmetic(thread)
         let dataset = try job.load(data)
         let base = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
+        let baseFile = steps.architecture == nil ? try HashedFile(basePath) : nil
         let loaded = ContinuousClock.now
         var settings = settings
         // Ranks find in the cache what others computed; without one, in the run folder.
@@ -87,7 +88,7 @@ struct TrainCommand: SharedCommand {
         guard let result = try await trainer.run(log.report) else { return }
         shared?.remove()
         let record = RunRecord(
-            result: result, settings: settings, base: model, basePath: steps.architecture == nil ? basePath : nil,
+            result: result, settings: settings, base: model, baseFile: baseFile,
             threads: thread.count)
         try record.writeTables(to: folder)
         try ModelFile.write(result.model, to: folder.file("model.h5"))
@@ -101,7 +102,7 @@ struct TrainCommand: SharedCommand {
         }
         let times = RunTimes(load: seconds(loaded - started), total: seconds(.now - started))
         let summary = record.summary(folder, times)
-        try folder.finish(try record.members(summary, frozenTensors: frozen))
+        try folder.finish(record.members(summary, frozenTensors: frozen))
         try await TrainingReport(
             record: record, dataset: dataset, dataPath: data.data, thread: thread, times: times
         ).page().write(to: folder.file("report.html"))

@@ -34,7 +34,7 @@ struct TrainingReport {
         }
         sections.append(result.findings.section(try gallery.findings(result.findings)))
         sections.append(health)
-        sections.append(.repeating(try record.identity + [("Data", dataPath), ("Seed", "\(record.settings.seed)")]))
+        sections.append(.repeating(record.origin + [("Data", dataPath), ("Seed", "\(record.settings.seed)")]))
         return Report(
             title: "\(Path.stem(of: dataPath)): \(result.model.classes?.count ?? 0) classes",
             subtitle:

@@ -116,7 +116,8 @@ package struct ImageDataset: Sendable {
         let item = items[index]
         switch item.origin.source {
         case .files(let root, _):
-            return .encoded(try FileSystem.read(Path.join(root, item.origin.name(of: item.place))))
+            let path = Path.join(root, item.origin.name(of: item.place))
+            return .encoded(try FileSystem.read(path, atMost: Picture.byteLimit))
         case .pixels(let array, _): return .picture(array.picture(item.number))
         case .numbers(let array, _): return .numbers(array.numbers(item.number))
         }

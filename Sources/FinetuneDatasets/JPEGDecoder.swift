@@ -38,7 +38,7 @@ struct JPEGDecoder: ~Copyable {
         _ = tjDecompressHeader3(handle, bytes.address, UInt(bytes.count), &width, &height, &subsampling, &colors)
         guard width > 0, height > 0, colors >= 0 else { throw failure(bytes) }
         _ = try Picture.byteCount(width: Int(width), height: Int(height), pixelLimit: pixelLimit)
-        try Self.checkScans(bytes, pixels: Int(width) * Int(height))
+        try Self.checkScans(JPEGMarkers.scanCount(in: bytes), pixels: Int(width) * Int(height))
         let size = (width: Int(width), height: Int(height))
         let divisor = Int32(reduction(size.width, size.height))
         (width, height) = ((width + divisor - 1) / divisor, (height + divisor - 1) / divisor)
@@ -53,8 +53,9 @@ struct JPEGDecoder: ~Copyable {
     }
 
     /// Refuses a small file that takes minutes: every scan goes over all pixels, and may hold next to nothing.
-    private static func checkScans(_ bytes: PictureBytes, pixels: Int) throws {
-        let scans = JPEGMarkers.scanCount(in: bytes)
+    ///
+    /// - Parameter scans: Of the whole picture, or of each of its pieces.
+    static func checkScans(_ scans: Int, pixels: Int) throws {
         guard scans > fewScans, scans * pixels > mostScannedPixels else { return }
         throw PictureError.tooManyScans(scans, pixels: pixels)
     }
@@ -117,6 +118,16 @@ enum JPEGMarkers {
         walk(bytes) { marker, _ in
             if marker == startOfScan { count += 1 }
             return true
+        }
+        return count
+    }
+
+    /// How often a scan may begin in bytes that hold JPEGs among other things.
+    static func mostScans(in bytes: PictureBytes) -> Int {
+        var (count, position) = (0, 0)
+        while let place = bytes.firstIndex(of: 0xFF, from: position) {
+            if bytes[place + 1] == startOfScan { count += 1 }
+            position = place + 1
         }
         return count
     }

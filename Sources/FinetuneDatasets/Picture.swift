@@ -25,6 +25,8 @@ package struct Picture: Sendable, Equatable {
 
     /// The most pixels a picture may have: twice Pillow's `MAX_IMAGE_PIXELS`, where Pillow refuses, too.
     package static let pixelLimit = 178_956_970
+    /// The most bytes that a picture's file may have.
+    static let byteLimit = 1 << 30
     /// The most pixels a side may have.
     package static let sideLimit = 1_000_000
 

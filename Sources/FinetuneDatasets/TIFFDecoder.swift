@@ -31,6 +31,15 @@ struct TIFFDecoder: ~Copyable {
     static func decode(_ bytes: PictureBytes, pixelLimit: Int) throws -> DecodedPicture {
         let decoder = try TIFFDecoder(bytes)
         let layout = try decoder.layout(pixelLimit: pixelLimit)
+        if [COMPRESSION_JPEG, COMPRESSION_OJPEG].contains(
+            Int32(finetune_tiff_short(decoder.tiff, UInt32(TIFFTAG_COMPRESSION), 1)))
+        {
+            let pieces = max(
+                1,
+                Int(TIFFIsTiled(decoder.tiff) != 0 ? TIFFNumberOfTiles(decoder.tiff) : TIFFNumberOfStrips(decoder.tiff))
+            )
+            try JPEGDecoder.checkScans(JPEGMarkers.mostScans(in: bytes) / pieces, pixels: layout.width * layout.height)
+        }
         let orientation = Int(finetune_tiff_short(decoder.tiff, UInt32(TIFFTAG_ORIENTATION), 1))
         return DecodedPicture(
             picture: layout.isPlain ? try decoder.plainPicture(layout) : try decoder.convertedPicture(layout),

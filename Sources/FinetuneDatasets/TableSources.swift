@@ -5,7 +5,7 @@ internal import FinetuneFiles
 /// A CSV with the columns `path,label` and optionally `split,group`.
 enum CSVSource {
     static func read(_ path: String) throws -> ImageDataset {
-        let table = try CSV(parsing: FileSystem.read(path), name: path)
+        let table = try CSV(parsing: FileSystem.read(path, atMost: 4 << 30), name: path)
         func column(_ name: String) -> Int? { table.columns.firstIndex(of: name) }
         guard let pathColumn = column("path") else {
             throw DatasetError.unusable(
@@ -155,18 +155,31 @@ enum IDXSource {
         [name, name + ".gz"].map { Path.join(path, $0) }.first { FileSystem.kind(of: $0) == .file }
     }
 
+    /// The sizes in a header.
+    private static func shape(_ bytes: [UInt8], _ dimensions: Int) -> [Int] {
+        (0..<dimensions).map { dimension in
+            (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * dimension + $1]) }
+        }
+    }
+
     /// An array of bytes: two zeros, the type 8, the number of dimensions, their big-endian sizes, the values.
     private static func array(_ path: String, dimensions: Int) throws -> (shape: [Int], bytes: [UInt8], offset: Int) {
         var bytes = try FileSystem.read(path)
-        if path.hasSuffix(".gz") { bytes = try Gzip.inflated(bytes, name: path, limit: 4 << 30) }
         let offset = 4 + 4 * dimensions
+        if path.hasSuffix(".gz") {
+            bytes = try Gzip.inflated(bytes, name: path) { start in
+                // A little file may hold billions of zeros: no more is unpacked than its header promises.
+                guard start.count >= offset else { return offset }
+                // Sizes have 32 bits each, so that only the product of three may be too large for a number.
+                return min(
+                    4 << 30, Int(Self.shape(start, dimensions).reduce(Double(offset)) { $0 * Double(max(1, $1)) }))
+            }
+        }
         guard bytes.count >= offset, bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, Int(bytes[3]) == dimensions else {
             throw DatasetError.unusable(
                 path, "it does not begin like an IDX file of bytes in \(dimensions) dimensions.")
         }
-        let shape = (0..<dimensions).map { dimension in
-            (0..<4).reduce(0) { $0 << 8 | Int(bytes[4 + 4 * dimension + $1]) }
-        }
+        let shape = Self.shape(bytes, dimensions)
         var count = 1
         for size in shape {
             let (product, overflow) = count.multipliedReportingOverflow(by: size)

@@ -35,10 +35,21 @@ package enum FileSystem {
 
     /// The content of a regular file.
     ///
-    /// - Throws: `FileError` also for a folder, a pipe or a device.
-    package static func read(_ path: String) throws -> [UInt8] {
+    /// - Parameter limit: The most bytes that such a file has.
+    /// - Throws: `FileError` also for a folder, a pipe or a device, and for more than there is memory for.
+    package static func read(_ path: String, atMost limit: Int = .max) throws -> [UInt8] {
         let (descriptor, byteCount) = try openRegular(path)
         defer { close(descriptor) }
+        guard byteCount <= limit else {
+            throw FileError.malformed(
+                path, "it has \(byteCount.bytesText), more than such a file has (\(limit.bytesText))")
+        }
+        // Swift's arrays end the program where memory is refused.
+        let probe = malloc(byteCount)
+        guard probe != nil || byteCount == 0 else {
+            throw FileError(.inputOutput, "cannot read '\(path)': there is no memory for \(byteCount.bytesText).")
+        }
+        free(probe)
         return try bytes(of: descriptor, count: byteCount, path)
     }
 

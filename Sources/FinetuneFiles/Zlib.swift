@@ -16,6 +16,9 @@ enum Zlib {
         return UInt32(truncatingIfNeeded: checksum)
     }
 
+    /// Bytes that may follow what a header promises.
+    private static let slack = 1 << 20
+
     enum Format: Int32 {
         /// Without header: members of a zip archive.
         case raw = -15
@@ -23,7 +26,13 @@ enum Zlib {
     }
 
     /// Inflates `bytes`; nil where they are damaged or give more than `limit` bytes.
-    static func inflated(_ bytes: ArraySlice<UInt8>, _ format: Format, limit: Int, expected: Int? = nil) -> [UInt8]? {
+    ///
+    /// - Parameter limitAfter: Is given the first bytes and says how many there may be; nil for `limit`.
+    static func inflated(
+        _ bytes: ArraySlice<UInt8>, _ format: Format, limit: Int, expected: Int? = nil,
+        limitAfter: (([UInt8]) -> Int)? = nil
+    ) -> [UInt8]? {
+        var limit = limit
         var stream = z_stream()
         guard inflateInit2_(&stream, format.rawValue, ZLIB_VERSION, Int32(MemoryLayout<z_stream>.size)) == Z_OK else {
             return nil
@@ -47,6 +56,7 @@ enum Zlib {
                     let status = inflate(&stream, Z_NO_FLUSH)
                     return (status, buffer.count - Int(stream.avail_out))
                 }
+                if output.isEmpty, let limitAfter { limit = limitAfter(Array(chunk[..<produced])) + slack }
                 guard status == Z_OK || status == Z_STREAM_END, output.count + produced <= limit else { return nil }
                 output.append(contentsOf: chunk[..<produced])
                 if status == Z_STREAM_END { return output }
@@ -58,11 +68,11 @@ enum Zlib {
 
 /// Files compressed with gzip, as MNIST's are.
 package enum Gzip {
-    /// - Parameter limit: The most bytes that the content may have.
+    /// - Parameter limit: Is given the first bytes of the content and says how many it has; a few more may follow.
     /// - Throws: `FileError` of kind `malformed`.
-    package static func inflated(_ bytes: [UInt8], name: String, limit: Int) throws -> [UInt8] {
-        guard let content = Zlib.inflated(bytes[...], .gzip, limit: limit) else {
-            throw FileError.malformed(name, "its gzip data are damaged or larger than \(limit) bytes")
+    package static func inflated(_ bytes: [UInt8], name: String, limit: @escaping ([UInt8]) -> Int) throws -> [UInt8] {
+        guard let content = Zlib.inflated(bytes[...], .gzip, limit: .max, limitAfter: limit) else {
+            throw FileError.malformed(name, "its gzip data are damaged, or more than its header says")
         }
         return content
     }

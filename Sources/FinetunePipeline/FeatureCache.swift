@@ -47,13 +47,13 @@ package struct FeatureCache: Sendable {
     /// What was kept under a key by `keep`; nil where there is nothing, or nothing that can be read.
     func note(_ key: ContentHash) -> JSON? {
         guard let bytes = try? FileSystem.read(notePath(key)) else { return nil }
-        return try? JSON(parsing: bytes)
+        return (try? JSON(parsing: bytes))?.checked
     }
 
     /// Keeps a few words. A folder that takes none costs no more than the time to find them again.
     func keep(_ note: JSON, under key: ContentHash) {
         guard makeRoom(for: note.text.utf8.count, keeping: nil) else { return }
-        try? AtomicFile.write(note.text, to: notePath(key))
+        try? AtomicFile.write(note.withChecksum.text, to: notePath(key))
     }
 
     private func notePath(_ key: ContentHash) -> String { Path.join(folder, key.text + Self.noteEnding) }

@@ -33,7 +33,7 @@ struct ComparisonPart: Sendable {
             "trainable_parameters": .integer(trainableParameters), "train_images": .integer(trainImages),
             "epochs": .integer(epochs),
         ]
-        try AtomicFile.write(json.text, to: path)
+        try AtomicFile.write(json.withChecksum.text, to: path)
     }
 }
 
@@ -41,7 +41,7 @@ extension ComparisonPart {
     /// Reads what an earlier start of the same comparison left; nil where there is nothing, or nothing that fits.
     init?(_ path: String, key: ContentHash, classes: Int) {
         guard FileSystem.kind(of: path) == .file, let bytes = try? FileSystem.read(path),
-            let json = try? JSON(parsing: bytes), json["key"]?.stringValue == key.text,
+            let json = (try? JSON(parsing: bytes))?.checked, json["key"]?.stringValue == key.text,
             let images = json["images"]?.arrayValue?.compactMap(\.stringValue),
             let labels = json["labels"]?.arrayValue?.compactMap(\.intValue),
             let rows = json["probabilities"]?.arrayValue?.map({ $0.arrayValue?.compactMap(\.doubleValue) ?? [] }),

@@ -126,7 +126,8 @@ def main():
             if bit:
                 checkpoint.add(bit, len(content), ended, is_same, set(range(64, 76)), "", command(arguments))
             elif not is_same:
-                findings.add(f"train --resume from a sound checkpoint: {ended.words}, model.h5 differs or is missing: {ended.err}")
+                findings.add(
+                    f"train --resume from a sound checkpoint: {ended.words}, model.h5 differs or is missing: {ended.err}")
                 break
         table([["file", "bytes", "flips", "refused", "same", "WRONG"]] + [
             [tally.name, size, sum(tally.counts.values()), *(tally.counts[key] for key in ("refused", "same", "WRONG"))]

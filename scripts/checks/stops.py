@@ -165,13 +165,15 @@ class Life:
             return False
         return bool(int(mask.split()[1], 16) >> (number - 1) & 1)
 
-    def stop(self, number, after):
-        """Sends the signal after so many seconds; None where the run ended before that."""
+    def stop(self, number, begins, after):
+        """Sends the signal so many seconds after the start, or after a phase begins; None where the run ended before."""
         until = self.run.started + after
-        while time.monotonic() < until:
+        while begins or time.monotonic() < until:
+            if begins and self.phase() == begins:
+                begins, until = None, time.monotonic() + after
             if self.run.has_ended():
                 return None
-            time.sleep(min(0.01, max(0, until - time.monotonic())))
+            time.sleep(0.01 if begins else min(0.01, max(0, until - time.monotonic())))
         was_ready = self.handles(number)
         phase = self.phase()
         if self.run.has_ended():
@@ -233,17 +235,13 @@ class Check:
                 f"{self.job.name}: differs from the run that was never stopped: {', '.join(wrong)}\n"
                 f"    after {', '.join(self.story)}")
 
-    def kept_work(self):
-        """Checkpoints and finished trainings."""
-        return [name for name in sorted(names(self.path / "stopped/out")) if name.endswith(".checkpoint.h5")]
-
     def begin(self):
         for name in ("out", "cache"):
             empty(self.path / "stopped" / name)
 
     def lengths(self, whole, phases):
-        """How long lives last. A run's first one ends in a phase that is drawn, so that late ones have their turn; of
-        the others most are short, and some long enough for a phase of which nothing is kept."""
+        """When lives end. A run's first one ends in a phase that is drawn, so that late ones have their turn; of the
+        others most are short, and some long enough for a phase of which nothing is kept."""
         deck, count = [], 0
         while True:
             if count == 0:
@@ -251,10 +249,10 @@ class Check:
                     deck = sorted({kind(phase) for phase, _, _ in phases})
                     self.random.shuffle(deck)
                 chosen = deck.pop()
-                _, begin, end = self.random.choice([phase for phase in phases if kind(phase[0]) == chosen])
-                is_new = yield max(0.05, self.random.uniform(begin, end))
+                phase, begin, end = self.random.choice([phase for phase in phases if kind(phase[0]) == chosen])
+                is_new = yield phase, 0.9 * self.random.uniform(0, end - begin)
             else:
-                is_new = yield self.random.uniform(0.05, whole / (2 if count % 4 == 0 else 7))
+                is_new = yield None, self.random.uniform(0.05, whole / (2 if count % 4 == 0 else 7))
             count = 0 if is_new else count + 1
 
     def go(self, stops, turn):
@@ -267,13 +265,13 @@ class Check:
         place = self.path / "stopped"
         self.begin()
         lengths = self.lengths(whole, phases)
-        length = next(lengths)
-        resumes, may_renew, stopped, failures = False, False, 0, 0
+        moment = next(lengths)
+        resumes, has_kept, stopped, failures = False, False, 0, 0
         while True:
             number = SIGNALS[(turn + stopped) % 3]
             life = Life(self.job, place, resumes)
             is_last = stopped >= stops
-            hit = None if is_last else life.stop(number, length)
+            hit = None if is_last else life.stop(number, *moment)
             try:
                 ended = life.run.wait(900 if hit is None else 60)
             except TimeoutError as error:
@@ -284,7 +282,7 @@ class Check:
                 continue
             if hit is None or ended.code == 0:
                 # It came to its end by itself.
-                if ended.code == 66 and resumes and may_renew and "--resume" not in self.job.always:
+                if ended.code == 66 and resumes and not has_kept and "--resume" not in self.job.always:
                     self.renewed += 1
                     resumes = False
                     continue
@@ -299,8 +297,8 @@ class Check:
                     return
                 self.begin()
                 self.story = []
-                resumes = False
-                length = lengths.send(True)
+                resumes = has_kept = False
+                moment = lengths.send(True)
                 continue
             phase, was_ready, sent = hit
             took = time.monotonic() - sent
@@ -309,14 +307,15 @@ class Check:
             self.hits[kind(phase), number.name] += 1
             if number != signal.SIGKILL:
                 self.slowest = max(self.slowest, took)
-            kept = self.kept_work()
-            if ended.code == 130 and kept:
-                findings.add(f"{self.job.name}: {number.name} ({phase}): exit code 130, though {kept[0]} is there")
-            print(f"{self.job.name}: {number.name} after {length:.2f} s ({phase}): {ended.words} {took:.2f} s later", flush=True)
+            if ended.code == 130 and has_kept:
+                findings.add(f"{self.job.name}: {number.name} ({phase}): exit code 130 (nothing kept), after an earlier stop "
+                             f"of this run kept its work (75)\n    after {', '.join(self.story)}")
+            has_kept = has_kept or ended.code == 75
+            print(f"{self.job.name}: {number.name} after {sent - life.run.started:.2f} s ({phase}): {ended.words} "
+                  f"{took:.2f} s later", flush=True)
             self.judge(ended, number, phase, was_ready, life)
-            may_renew = ended.code != 75
             resumes = True
-            length = lengths.send(False)
+            moment = lengths.send(False)
 
     def judge(self, ended, number, phase, was_ready, life):
         """A stopped run says 75 or 130; before it is ready for signals they end it as usual."""
