@@ -104,12 +104,12 @@ static inline herr_t finetune_h5_descriptor_truncate(H5FD_t *base, hid_t transfe
     return 0;
 }
 
-/// The number of the driver, registered at its first use; negative where the library refuses.
+/// The number of the driver, registered at its first use; negative if the library refuses.
 static inline hid_t finetune_h5_descriptor_driver(void) {
     static const H5FD_class_t driver = {
 #if H5_VERSION_GE(1, 14, 0)
         .version = H5FD_CLASS_VERSION,
-        .value = (H5FD_class_value_t)1023,  // The last of those that The HDF Group leaves to anybody.
+        .value = (H5FD_class_value_t)1023,  // In the range that The HDF Group leaves for private use.
 #endif
         .name = "descriptor",
         .maxaddr = ((haddr_t)1 << 62) - 1,
@@ -137,7 +137,7 @@ static inline hid_t finetune_h5_descriptor_access(int descriptor, int *failure) 
     return access >= 0 && H5Pset_driver(access, finetune_h5_descriptor_driver(), &target) >= 0 ? access : -1;
 }
 
-/// Makes an HDF5 file of the empty file that a descriptor leads to; negative where the library refuses.
+/// Makes an HDF5 file of the empty file that a descriptor leads to; negative if the library refuses.
 static inline hid_t finetune_h5_create(int descriptor, int *failure, hid_t creation) {
     hid_t access = finetune_h5_descriptor_access(descriptor, failure);
     hid_t file = access < 0 ? -1 : H5Fcreate("descriptor", H5F_ACC_TRUNC, creation, access);
@@ -145,7 +145,7 @@ static inline hid_t finetune_h5_create(int descriptor, int *failure, hid_t creat
     return file;
 }
 
-/// Opens the HDF5 file that a descriptor leads to, for reading; negative where the library refuses.
+/// Opens the HDF5 file that a descriptor leads to, for reading; negative if the library refuses.
 static inline hid_t finetune_h5_open(int descriptor) {
     hid_t access = finetune_h5_descriptor_access(descriptor, NULL);
     hid_t file = access < 0 ? -1 : H5Fopen("descriptor", H5F_ACC_RDONLY, access);

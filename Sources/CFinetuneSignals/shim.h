@@ -36,7 +36,7 @@ static inline void finetune_crashed(int number) {
     _exit(1);
 }
 
-/// Says one sentence and ends with 1 where the program would crash, on a stack of its own.
+/// If the program crashes, says one sentence and ends with 1. The handler has a stack of its own.
 static inline void finetune_watch_crashes(void) {
     static char memory[1 << 16];
     stack_t stack = {.ss_sp = memory, .ss_size = sizeof memory};
@@ -59,7 +59,7 @@ static inline void finetune_pass_on(int number) {
     (void)written;
 }
 
-/// Writes the number of each such signal to a pipe from now on, where the signal is not ignored.
+/// Writes the number of each such signal to a pipe from now on, unless the signal is ignored.
 static inline void finetune_pass_on_signals(int pipe, const int *numbers, int count) {
     *finetune_signal_pipe() = pipe;
     for (int index = 0; index < count; index++) {

@@ -33,7 +33,7 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
         CheckpointError(.system, "cannot load '\(path)': \(reason)")
     }
 
-    /// The same where the system refuses something, with the number of `errno`.
+    /// The same if the system refuses something, with the number of `errno`.
     static func system(_ path: String, _ thing: String, _ code: Int32) -> CheckpointError {
         system(path, "the system gives no \(thing): \(FileError.reason(code))")
     }

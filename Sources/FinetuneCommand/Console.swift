@@ -26,8 +26,8 @@ final class Console: Sendable {
     private let finishes: Bool
     private let problem = Mutex<OutputError?>(nil)
 
-    /// - Parameter finishes: Whether a command that standard output fails does its work all the same, for it has files
-    ///   to write, and then asks for it with `finish()`; else the program ends at once.
+    /// - Parameter finishes: Whether the command completes its work if standard output fails, because it writes files, and
+    ///   calls `finish()` at its end; otherwise the program ends at once.
     init(_ options: OutputOptions, isMute: Bool = false, finishes: Bool = false) {
         self.isMute = isMute
         self.finishes = finishes
@@ -57,7 +57,7 @@ final class Console: Sendable {
         }
     }
 
-    /// Says what was passed over where images were looked for, for commands that do not examine them.
+    /// Reports files and folders that the listing of a data set passed over, for commands that do not examine images.
     func report(remarksOf dataset: ImageDataset) {
         for remark in dataset.remarks where !remark.kind.isMild { report(.warning(remark.detail)) }
     }
@@ -74,8 +74,8 @@ final class Console: Sendable {
     /// Writes a line of the result to standard output.
     ///
     /// - Parameters:
-    ///   - isSentence: Whether it is broken where the terminal is narrower.
-    ///   - isExact: Whether it is for programs, which get control characters as they are.
+    ///   - isSentence: Whether it is broken into lines that fit the terminal.
+    ///   - isExact: Whether control characters are written as they are, for programs.
     func writeOut(_ line: String, isSentence: Bool = false, isExact: Bool = false) {
         guard !isMute, problem.withLock({ $0 == nil }) else { return }
         clearBar()
@@ -88,7 +88,7 @@ final class Console: Sendable {
         ProgramEnd.now(.inputOutput)
     }
 
-    /// - Throws: `OutputError` where a line of the result was not written.
+    /// - Throws: `OutputError` if a line of the result was not written.
     func finish() throws {
         if let failure = problem.withLock({ $0 }) { throw failure }
     }

@@ -42,6 +42,7 @@ struct ConvertCommand: AsyncParsableCommand {
 
     func run() async throws {
         let console = Console(output, finishes: true)
+        TemporaryFiles.removeLeftovers(in: Path.parent(of: out))
         guard let format = to ?? ModelFile.Format(fileName: out) else { return }
         var model = try recipe.resolve(try Installation.load(input, console))
         if let classes {

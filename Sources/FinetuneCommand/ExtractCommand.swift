@@ -55,6 +55,8 @@ struct ExtractCommand: SharedCommand {
     func run(_ ranks: Ranks) async throws {
         let console = Console(output, isMute: !ranks.isFirst, finishes: true)
         let started = ContinuousClock.now
+        if ranks.isFirst { TemporaryFiles.removeLeftovers(in: Path.parent(of: out)) }
+        Interruption.resumes { [resume, folder = out + ".features"] in resume && FileSystem.kind(of: folder) != nil }
         let basePath = try base ?? Installation.defaultBase()
         let thread = try compute.makeThread(console)
         // First of all: what listing many images leaves is gone before the network takes its place.
@@ -79,8 +81,6 @@ struct ExtractCommand: SharedCommand {
             ranks.count > 1 || resume
             ? FeatureKeeping.writing(kept, rows: dataset.items.count, element: .float32, ranks: ranks)
             : FeatureKeeping.reading(Installation.cache(nil), element: .float32)
-        let resumes = resume
-        Interruption.resumes { [folder = kept.folder] in resumes && FileSystem.kind(of: folder) != nil }
         let extractor = try await FeatureExtractor(
             model, node: node, inputShape: dataset.inputShape, precision: precision, imageCount: dataset.items.count,
             keeping: keeping, thread: thread)

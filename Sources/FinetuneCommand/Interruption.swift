@@ -10,7 +10,7 @@ internal import Synchronization
 enum Interruption {
     private struct State {
         var isWished = false
-        /// Whether the wish is looked for, so that the first signal need not end the program.
+        /// Whether the command asks for `isWished` itself, so that the first signal need not end the program.
         var isAwaited = false
         /// Whether `--resume` would find something to continue.
         var canResume: @Sendable () -> Bool = { false }
@@ -22,7 +22,7 @@ enum Interruption {
     static func watch() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
-        // Whoever asks for Swift's own traces of crashes gets them.
+        // Swift's own traces of crashes stay available on request.
         if FileSystem.variable("SWIFT_BACKTRACE")?.contains("enable=yes") != true { finetune_watch_crashes() }
         var ends: [Int32] = [0, 0]
         guard pipe(&ends) == 0 else { return }
@@ -44,7 +44,7 @@ enum Interruption {
                 return state.isAwaited && !state.isWished ? nil : state.canResume()
             }
             guard let canResume else { continue }
-            // A launcher ends all processes where one fails, and that one has said why.
+            // If one process of several fails, the launcher ends the others, and the first has said why.
             if Launcher.ofThisProcess == nil {
                 StandardStream.error.write(
                     canResume ? "finetune: stopped. Add --resume to continue.\n" : "finetune: interrupted.\n")

@@ -7,7 +7,8 @@ enum StandardStream: Int32 {
     case output = 1
     case error = 2
 
-    /// Opens what was closed when the program was started, or the next file that it opens would take its place.
+    /// Opens the three standard streams that were closed at the start: otherwise the next file takes such a number, and
+    /// output for people would go into it.
     static func openClosed() {
         for descriptor in STDIN_FILENO...STDERR_FILENO where fcntl(descriptor, F_GETFD) < 0 {
             // For reading alone: a write to standard output stays an error.
@@ -40,7 +41,7 @@ enum StandardStream: Int32 {
 
     /// Writes the text.
     ///
-    /// - Returns: Why it could not be written, all of it; nil where it was.
+    /// - Returns: Why not all of it was written; nil if it was.
     @discardableResult
     func write(_ text: String) -> OutputError? {
         var text = text
@@ -76,12 +77,12 @@ enum StandardStream: Int32 {
     }
 }
 
-/// Why standard output did not take the result.
+/// Why the result could not be written to standard output.
 struct OutputError: Error, CustomStringConvertible {
     /// That of `errno`.
     let code: Int32
 
-    /// Whether the reader wanted no more, as `head` does: nothing to tell anybody.
+    /// Whether the reader closed the pipe, as `head` does: no error message is needed.
     var isReaderGone: Bool { code == EPIPE }
 
     var description: String { "cannot write to standard output: \(FileError.reason(code))" }

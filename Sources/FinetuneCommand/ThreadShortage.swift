@@ -1,17 +1,17 @@
-// Where the system gives no more threads, Swift's runtime waits for better times, for ever. This ends such a wait.
+// If the system refuses a thread, Swift's runtime tries again for ever. This ends such a wait with a sentence.
 
 internal import FinetuneFiles
 internal import Glibc
 
 enum ThreadShortage {
-    /// Seconds between two looks.
+    /// Seconds between two checks.
     private static let interval: UInt32 = 2
-    /// Looks in a row that find the program waiting and no thread to be had, before it ends.
+    /// Checks in a row that find the program idle and a thread refused, before the program ends.
     private static let patience = 3
-    /// Seconds of processor time between two looks below which the program waits.
+    /// Seconds of processor time between two checks below which the program counts as idle.
     private static let idle = 0.01
 
-    /// Ends the program with a sentence as soon as it waits for a thread that it will not get.
+    /// Ends the program if it waits for a thread that the system keeps refusing.
     static func watch() {
         let isWatched = BackgroundThread.start {
             var misses = 0

@@ -282,7 +282,7 @@ final class NumberArray: Sendable {
         self.count = count
     }
 
-    /// The first element that holds a number that is not finite; nil where none does.
+    /// The first element with a number that is not finite; nil if there is none.
     var firstNotFinite: Int? { values.firstIndex { !$0.isFinite }.map { $0 / count } }
 
     func numbers(_ index: Int) -> [Float] { Array(values[index * count..<(index + 1) * count]) }

@@ -30,7 +30,7 @@ struct PictureBytes {
         PictureBytes(UnsafeRawBufferPointer(rebasing: buffer[min(max(offset, 0), buffer.count)...]))
     }
 
-    /// Where a byte stands next, from `offset` on; nil where it does not.
+    /// The offset of the next such byte from `offset` on; nil if there is none.
     func firstIndex(of byte: UInt8, from offset: Int) -> Int? {
         guard offset >= 0, offset < buffer.count, let start = buffer.baseAddress,
             let found = memchr(start + offset, Int32(byte), buffer.count - offset)

@@ -13,8 +13,8 @@ package struct AtomicFile: ~Copyable {
     /// Bytes written so far.
     package private(set) var position = 0
 
-    /// - Throws: `FileError` of kind `cannotCreate`, also where something stands at the path that is no regular file;
-    ///   of kind `inputOutput` where the disk is full.
+    /// - Throws: `FileError` of kind `cannotCreate`, also if a folder, pipe or device is at the path; of kind `inputOutput` if
+    ///   the disk is full.
     package init(_ path: String) throws {
         self.path = path
         // A rename would put the file in the place of a device, and fails on a folder when all is written.

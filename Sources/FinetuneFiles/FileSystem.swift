@@ -16,13 +16,13 @@ package enum FileSystem {
         }
     }
 
-    /// What the system says of a path, links followed; nil where there is nothing.
+    /// The system's record of a file, links followed; nil if there is none.
     private static func status(of path: String) -> stat? {
         var status = stat()
         return Path.withCString(path) { stat($0, &status) } == 0 ? status : nil
     }
 
-    /// What tells a file or folder from all others, whatever its paths.
+    /// Identifies a file or folder, whatever path leads to it.
     package struct Identity: Hashable, Sendable {
         private let device: dev_t
         private let number: ino_t
@@ -30,7 +30,7 @@ package enum FileSystem {
         fileprivate init(_ status: stat) { (device, number) = (status.st_dev, status.st_ino) }
     }
 
-    /// Which file or folder a path leads to, links followed; nil where there is nothing.
+    /// The identity of the file or folder at a path, links followed; nil if there is none.
     package static func identity(of path: String) -> Identity? { status(of: path).map { Identity($0) } }
 
     /// The content of a regular file.
@@ -44,7 +44,7 @@ package enum FileSystem {
             throw FileError.malformed(
                 path, "it has \(byteCount.bytesText), more than such a file has (\(limit.bytesText))")
         }
-        // Swift's arrays end the program where memory is refused.
+        // Swift's arrays end the program if memory is refused.
         let probe = malloc(byteCount)
         guard probe != nil || byteCount == 0 else {
             throw FileError(.inputOutput, "cannot read '\(path)': there is no memory for \(byteCount.bytesText).")
@@ -53,7 +53,7 @@ package enum FileSystem {
         return try bytes(of: descriptor, count: byteCount, path)
     }
 
-    /// The first bytes of a regular file, fewer where it is shorter. Files of the system that say no size are read, too.
+    /// The first bytes of a regular file, or all if it is shorter. Files of /proc, which have no size, can be read, too.
     ///
     /// - Throws: `FileError` also for a folder, a pipe or a device.
     package static func head(of path: String, count: Int) throws -> [UInt8] {
@@ -62,7 +62,7 @@ package enum FileSystem {
         return try bytes(of: descriptor, count: count, path)
     }
 
-    /// Opens a regular file for reading. Without waiting: a pipe would wait for somebody to write to it.
+    /// Opens a regular file for reading, without waiting: opening a pipe would wait for a writer.
     package static func openRegular(_ path: String) throws -> (descriptor: Int32, byteCount: Int) {
         let descriptor = Path.withCString(path) { open($0, O_RDONLY | O_CLOEXEC | O_NONBLOCK) }
         guard descriptor >= 0 else { throw FileError.system(.inputOutput, "read", path) }
@@ -139,12 +139,12 @@ package enum FileSystem {
         return bytes.isEmpty ? arguments[0] : Path.text(of: bytes.map { UInt8(bitPattern: $0) })
     }
 
-    /// The words that this program was started with, its own name first, as paths are kept.
+    /// The arguments of this program as paths, its own name first.
     package static var arguments: [String] {
         UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).compactMap { $0.map(text) }
     }
 
-    /// A variable of the environment, as paths are kept; nil where it is not there or empty.
+    /// A variable of the environment as a path; nil if it is missing or empty.
     package static func variable(_ name: String) -> String? {
         getenv(name).map(text).flatMap { $0.isEmpty ? nil : $0 }
     }

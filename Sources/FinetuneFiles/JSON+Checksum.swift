@@ -1,4 +1,4 @@
-// Documents that the program writes for itself, with a checksum: a damaged one is as if it were not there.
+// Documents that the program writes for itself, with a checksum: a damaged one counts as missing.
 
 extension JSON {
     private static let checksumKey = "checksum"
@@ -8,7 +8,7 @@ extension JSON {
         .object((members ?? []) + [.init(Self.checksumKey, .string(ContentHash(of: text).text))])
     }
 
-    /// What `withChecksum` was made of; nil where the hash does not fit.
+    /// The object without its checksum; nil if the checksum does not match.
     package var checked: JSON? {
         guard let members, let last = members.last, last.key == Self.checksumKey else { return nil }
         let document = JSON.object(Array(members.dropLast()))

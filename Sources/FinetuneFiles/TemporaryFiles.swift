@@ -10,7 +10,9 @@ package enum TemporaryFiles {
     private static let ending = ".tmp"
     private static let digits = 16
 
-    /// Makes a new file in a folder, under a name that nobody can foresee, and opens it for reading and writing.
+    /// Makes a new file in a folder under an unpredictable name, and opens it for reading and writing.
+    ///
+    /// It is locked as long as it is open: a file that is not was left by a process that was killed.
     ///
     /// - Parameter path: What it will be, for messages.
     /// - Throws: `FileError` of kind `cannotCreate`.
@@ -26,8 +28,16 @@ package enum TemporaryFiles {
                 if descriptor >= 0 { paths.insert(temporary) }
                 return descriptor
             }
-            if descriptor >= 0 { return (temporary, descriptor) }
-            guard errno == EEXIST else { throw FileError.system(.cannotCreate, "create", path) }
+            guard descriptor >= 0 else {
+                if errno == EEXIST { continue }
+                throw FileError.system(.cannotCreate, "create", path)
+            }
+            // Between the two calls another process may have taken it for one that was left.
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK, isThere(temporary) {
+                return (temporary, descriptor)
+            }
+            close(descriptor)
+            remove(temporary)
         }
     }
 
@@ -48,9 +58,19 @@ package enum TemporaryFiles {
         }
     }
 
-    /// Removes those in a folder that a process left which was killed. Nobody else may be writing there.
-    package static func removeLeftovers(in folder: String) throws {
-        for name in try FileSystem.list(folder) where isOurs(name) { FileSystem.remove(Path.join(folder, name)) }
+    private static func isThere(_ path: String) -> Bool { FileSystem.usage(of: path) != nil }
+
+    /// Removes those in a folder that a killed process left: the ones that no process has locked.
+    ///
+    /// A folder that cannot be listed is left as it is.
+    package static func removeLeftovers(in folder: String) {
+        for name in (try? FileSystem.list(folder)) ?? [] where isOurs(name) {
+            let path = Path.join(folder, name)
+            let descriptor = Path.withCString(path) { open($0, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC) }
+            guard descriptor >= 0 else { continue }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { FileSystem.remove(path) }
+            close(descriptor)
+        }
     }
 
     private static func isOurs(_ name: String) -> Bool {

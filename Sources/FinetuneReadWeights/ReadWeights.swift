@@ -18,7 +18,7 @@ struct ReadWeights {
         }
         do {
             let (file, size) = try FileSystem.openRegular(path)
-            finetune_die_with_parent()  // It may be killed, and then nobody wants the answer.
+            finetune_die_with_parent()  // If the parent is killed, the answer is of no use.
             listenToSignals()
             try limitResources(fileSize: size)
             finetune_h5_begin()
@@ -106,7 +106,7 @@ struct ReadFailure: Error, CustomStringConvertible {
     /// Whether the system is in the way, and not the file.
     var isOfSystem = false
 
-    /// Bytes of memory that this process may take where that is less than it wants; nil where it has what it wants.
+    /// The limit of memory in bytes, if it is lower than this process needs; nil if it is not.
     nonisolated(unsafe) static var tightMemory: Int?  // This process has one thread.
 
     /// What is said of it: a file that is damaged and one that found no memory may look the same to the library.

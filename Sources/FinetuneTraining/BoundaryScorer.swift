@@ -34,7 +34,7 @@ struct BoundaryScorer {
 
     /// Collective.
     ///
-    /// - Throws: `TrainingError` of kind `diverged` where a score is not finite.
+    /// - Throws: `TrainingError` of kind `diverged` if a score is not finite.
     func evaluate(on items: [Int], progress: (_ done: Int, _ total: Int) -> Void = { _, _ in }) async throws
         -> Evaluation
     {

@@ -363,12 +363,12 @@ package struct TrainingContext: Sendable {
     package var helper: String
     /// Those that share the work.
     package var ranks: Ranks
-    /// Is given the content hashes of the images when all were read, in order; throws where they are not those of the
-    /// training that goes on.
+    /// Receives the content hashes of the images in order, after all were read; throws if the training that is continued
+    /// had other images.
     package var settle: @Sendable ([ContentHash]) throws -> Void
     /// Whether the program should end: a training that steps then writes a checkpoint and throws.
     package var shouldStop: @Sendable () -> Bool
-    /// Is told whether `shouldStop` is asked from now on: from a training's first step to its last.
+    /// Receives true before the first step of a training, in which `shouldStop` is asked, and false after the last.
     package var looksForStop: @Sendable (Bool) -> Void
 
     package init(

@@ -11,7 +11,7 @@ package final class RunFolder: Sendable {
     private let resumes: Bool
     private let record = Mutex(Record())
 
-    /// What `run.json` says of what the run began with.
+    /// What `run.json` says about the start of the run.
     private struct Record {
         var about: [JSON.Member] = []
         /// Hash of the images' contents; nil before all were read.
@@ -22,7 +22,7 @@ package final class RunFolder: Sendable {
     ///
     /// - Parameters:
     ///   - kind: What stands before the names of base and data.
-    ///   - resumes: Whether the last such run goes on; where there is none, the first name.
+    ///   - resumes: Whether the last such run is continued; the first name if there is none.
     package static func defaultPath(_ kind: String, base: String, data: String, resumes: Bool) -> String {
         let name = "runs/\(kind)\(Path.stem(of: base))-\(Path.stem(of: data))"
         return resumes ? latest(name) : firstFree(name)
@@ -40,13 +40,13 @@ package final class RunFolder: Sendable {
         return "\(name)-\(number)"
     }
 
-    /// Takes the folder for this process alone, making it where there is none. What is in it stays as it is.
+    /// Locks the folder for this process, and creates it if necessary. Its files stay as they are.
     ///
     /// - Parameters:
     ///   - isForced: Whether an earlier run there may be overwritten.
     ///   - resumes: Whether an earlier run there goes on.
-    /// - Throws: `TrainingError` where an earlier run is in the way, where there is none to go on with, or where another
-    ///   process is writing there; `FileError`.
+    /// - Throws: `TrainingError` if an earlier run is in the way, if there is none to continue, or if another process is
+    ///   writing there; `FileError`.
     package init(_ path: String, isForced: Bool, resumes: Bool = false) throws {
         (self.path, self.resumes) = (path, resumes)
         let kind = FileSystem.kind(of: path)
@@ -58,7 +58,7 @@ package final class RunFolder: Sendable {
             throw TrainingError(
                 .missingRun, "cannot resume: there is no run in '\(path)'. Leave --resume out, or check --out.")
         }
-        // A run that ended before it made anything is in nobody's way.
+        // The files of a run that ended before it produced anything may be overwritten.
         if !isForced, !resumes, !RunLock.holdsNothing(files) {
             throw TrainingError(
                 .cannotCreate,
@@ -68,15 +68,15 @@ package final class RunFolder: Sendable {
         lock = try RunLock(path)
     }
 
-    /// Begins the run, when all that it needs was found: sees that it is the one that goes on, or clears away what an
-    /// earlier one left.
+    /// Begins the run after its inputs were loaded: checks that it is the run to be continued, or removes the files of an
+    /// earlier run.
     ///
     /// - Parameters:
     ///   - identity: What decides the result, but for what the images hold.
     ///   - arguments: Those of the program, without its name.
-    /// - Throws: `TrainingError` where another run is to go on; `FileError`.
+    /// - Throws: `TrainingError` if the folder holds a different run; `FileError`.
     package func begin(_ identity: RunIdentity, command: String, arguments: [String]) throws {
-        try TemporaryFiles.removeLeftovers(in: path)
+        TemporaryFiles.removeLeftovers(in: path)
         record.withLock {
             $0.about = [
                 .init("command", .string(command)), .init("arguments", JSON(arguments)),
@@ -102,10 +102,10 @@ package final class RunFolder: Sendable {
         record.withLock { $0.contents = json?["contents"]?.stringValue }
     }
 
-    /// Says what the images hold, when all were read.
+    /// Records the contents of the images after all were read.
     ///
     /// - Parameter hashes: Their content hashes, in order.
-    /// - Throws: `TrainingError` where the run that goes on had other images.
+    /// - Throws: `TrainingError` if the run that is continued had other images.
     package func settle(_ hashes: [ContentHash]) throws {
         let contents = ContentHash(of: hashes.flatMap { $0.low.littleEndianBytes + $0.high.littleEndianBytes }).text
         let known = record.withLock { record in
@@ -123,7 +123,7 @@ package final class RunFolder: Sendable {
 
     /// Completes `run.json`.
     ///
-    /// - Parameter members: What it says of what came out.
+    /// - Parameter members: The results.
     package func finish(_ members: [JSON.Member] = []) throws { try writeRecord("finished", members) }
 
     private func writeRecord(_ state: String, _ members: [JSON.Member] = []) throws {

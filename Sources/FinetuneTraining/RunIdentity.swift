@@ -1,9 +1,8 @@
-// What decides the result of a run, so that only the same run goes on in its folder.
+// Everything that decides the result of a run, so that `--resume` continues no other run.
 
 internal import FinetuneFiles
 
-/// Everything that a run was told and given, by name: settings, hashes of the base and of the list of images, the
-/// program's arithmetic.
+/// Settings, the hashes of the base and of the list of images, and the arithmetic of the program, by name.
 package struct RunIdentity: Sendable {
     let json: JSON
 
@@ -12,10 +11,10 @@ package struct RunIdentity: Sendable {
     /// The hash that stands for it.
     var text: String { json.text }
 
-    /// Compares what a file says of a run with this one.
+    /// Compares the identity in a file with this one.
     ///
     /// - Parameters:
-    ///   - found: What the file says; nil where it says nothing.
+    ///   - found: The identity in the file; nil if it has none.
     ///   - path: The file.
     /// - Throws: `TrainingError` that names the first difference.
     func check(_ found: JSON?, in path: String) throws {

@@ -1,19 +1,19 @@
-// One run a folder: a lock that the system lets go of when the process ends, however it ends.
+// One run a folder: a lock that the system releases when the process ends, in whatever way.
 
 internal import FinetuneFiles
 internal import Glibc
 
-/// A folder that one process writes to. The file that is locked names the process; it goes with this object.
+/// The lock of a folder that one process writes to. The locked file names the process; it is removed with this object.
 final class RunLock: Sendable {
     static let name = ".finetune.lock"
 
     private let file: UpdatableFile
-    /// Folders that were made for the run, the innermost last.
+    /// Folders that were created for the run, the innermost last.
     private let made: [String]
 
-    /// Takes a folder, making it where there is none.
+    /// Locks a folder, and creates it if necessary.
     ///
-    /// - Throws: `TrainingError` that names the process which has it; `FileError`.
+    /// - Throws: `TrainingError` that names the process that holds the lock; `FileError`.
     init(_ folder: String) throws {
         made = try FileSystem.makeDirectory(folder)
         let path = Path.join(folder, Self.name)
@@ -37,16 +37,16 @@ final class RunLock: Sendable {
 
     deinit {
         FileSystem.remove(file.path)
-        // A run that never began leaves no folder.
+        // A run that never began leaves no folder behind.
         for folder in made.reversed() { FileSystem.removeEmptyDirectory(folder) }
     }
 
-    /// Whether a folder with these files holds nothing but what a run left that ended before it made anything.
+    /// Whether these files are those of a run that ended before it produced anything, or none.
     static func holdsNothing(_ files: [String]) -> Bool {
         files.allSatisfy { [name, RunFolder.recordName, RunFolder.eventsName].contains($0) }
     }
 
-    /// Whether a run may go to a folder: there is none, or nothing is in it and nobody has it.
+    /// Whether a new run may use a folder: it does not exist, or has no results and no lock.
     static func isFree(_ folder: String) -> Bool {
         guard let kind = FileSystem.kind(of: folder) else { return true }
         guard kind == .directory, let files = try? FileSystem.list(folder), holdsNothing(files) else { return false }

@@ -91,7 +91,7 @@ package struct StrategyComparison: Sendable {
         let ranks = context.ranks
         if ranks.isFirst {
             try FileSystem.makeDirectory(folder.file(Self.partsFolder))
-            try TemporaryFiles.removeLeftovers(in: folder.file(Self.partsFolder))
+            TemporaryFiles.removeLeftovers(in: folder.file(Self.partsFolder))
         }
         ranks.meet()
         let (look, costs) = try await lookOnce(report)

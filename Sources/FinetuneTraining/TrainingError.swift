@@ -6,9 +6,9 @@ package import FinetunePipeline
 package struct TrainingError: Error, Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
         case unusableData, cannotCreate, diverged
-        /// What is asked does not fit what is there.
+        /// The request does not fit the files that are there.
         case contradiction
-        /// There is no run to go on with.
+        /// There is no run to continue.
         case missingRun
         /// The program was asked to end, and a checkpoint was written.
         case stopped
