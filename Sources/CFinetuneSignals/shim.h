@@ -25,14 +25,17 @@ static inline void finetune_crashed(int number) {
     static int crashed = 0;
     if (__sync_lock_test_and_set(&crashed, 1)) for (;;) pause();
     char digits[3] = {(char)('0' + number / 10), (char)('0' + number % 10), 0};
-    finetune_say("finetune: ended by a fault of its own (signal ");
-    finetune_say(number < 10 ? digits + 1 : digits);
     if (finetune_is_scarce(RLIMIT_AS, (rlim_t)4 << 30))
-        finetune_say("). Memory is limited and has probably run out: raise it with ulimit -v.\n");
+        finetune_say("finetune: out of memory, which is limited by ulimit -v. Raise the limit, or use fewer --threads or a smaller --batch");
+    else if (finetune_is_scarce(RLIMIT_NPROC, 64))
+        finetune_say("finetune: too few processes and threads may run, which is limited by ulimit -u. Raise the limit");
     else if (finetune_is_scarce(RLIMIT_NOFILE, 64))
-        finetune_say("). Few files may be open at once, probably too few: raise it with ulimit -n.\n");
+        finetune_say("finetune: too few files may be open at once, which is limited by ulimit -n. Raise the limit to 64 or more");
     else
-        finetune_say("). If memory has run out, use fewer --threads or a smaller --batch; else please report it with the command.\n");
+        finetune_say("finetune: ended by a fault of the program, or out of memory. If memory was short, use fewer --threads or a smaller --batch; otherwise please report the command");
+    finetune_say(" (signal ");
+    finetune_say(number < 10 ? digits + 1 : digits);
+    finetune_say(").\n");
     _exit(1);
 }
 

@@ -29,6 +29,11 @@ enum NativeDialect {
         case version: try TensorFile.verify(arrays, path: path)
         case olderVersion: break
         default:
+            guard arrays.attribute(TensorFile.checkpointMarker, of: "") == nil else {
+                throw fail(
+                    "it is the checkpoint of a training, not a model. Use the model.h5 beside it, or finish the run with --resume."
+                )
+            }
             throw fail(
                 "it is of a newer format than this program knows, or damaged. Install a newer finetune, or copy it again."
             )

@@ -42,7 +42,7 @@ enum ReadingHelper {
         }
         guard let index else { throw CheckpointError.cannotLoad(path, ending.words) }
         do {
-            return try NamedArrays(index: index, memory: try SharedMemory(memory))
+            return try NamedArrays(index: index, memory: try SharedMemory(memory, path))
         } catch is NamedArrays.Malformed {
             throw CheckpointError.cannotLoad(path, "the reading helper failed without a message. Try: h5dump -H")
         }
@@ -149,12 +149,14 @@ final class SharedMemory: @unchecked Sendable {
     private let address: UnsafeMutableRawPointer
     private let byteCount: Int
 
-    init(_ descriptor: Int32) throws {
+    /// - Parameter path: The file that was read, for messages.
+    init(_ descriptor: Int32, _ path: String) throws {
         var status = stat()
-        guard fstat(descriptor, &status) == 0, status.st_size > 0,
-            let address = mmap(nil, Int(status.st_size), PROT_READ, MAP_SHARED | MAP_POPULATE, descriptor, 0),
-            address != MAP_FAILED
-        else { throw NamedArrays.Malformed() }
+        guard fstat(descriptor, &status) == 0, status.st_size > 0 else { throw NamedArrays.Malformed() }
+        let address = mmap(nil, Int(status.st_size), PROT_READ, MAP_SHARED | MAP_POPULATE, descriptor, 0)
+        guard let address, address != MAP_FAILED else {
+            throw CheckpointError.system(path, "memory for \(Int(status.st_size).bytesText)", errno)
+        }
         self.address = address
         byteCount = Int(status.st_size)
     }

@@ -10,6 +10,9 @@ internal import Synchronization
 
 /// What one of our files holds.
 package struct TensorFile: Sendable {
+    /// The attribute that tells a training's checkpoints.
+    package static let checkpointMarker = "finetune_checkpoint"
+
     /// The attribute of the root that tells our files apart, and its value.
     package let marker: (name: String, value: String)
     package let documentName: String
@@ -87,10 +90,11 @@ package struct TensorFile: Sendable {
     /// - Throws: `CheckpointError` that names one that is damaged, missing or not of the file.
     static func verify(_ arrays: NamedArrays, path: String) throws {
         func damaged(_ name: String, _ fault: String) -> CheckpointError {
-            .cannotLoad(
-                path, "the file is damaged: '\(name)' \(fault). Copy it again, or use a sound one.")
+            .cannotLoad(path, "the file is damaged: '\(name)' \(fault). Copy it again, or train again.")
         }
-        let expected = try document(checksums, in: arrays, path: path)
+        guard let expected = try? document(checksums, in: arrays, path: path) else {
+            throw damaged(checksums, "cannot be read")
+        }
         var tensors: [(member: JSON.Member, tensor: Tensor)] = []
         for member in expected.members ?? [] {
             guard let tensor = arrays.arrays[member.key]?.tensor else {
@@ -104,7 +108,7 @@ package struct TensorFile: Sendable {
             guard checksum(of: tensor) != member.value else { return }
             wrong.withLock { $0 = min($0 ?? member.key, member.key) }
         }
-        if let wrong = wrong.withLock({ $0 }) { throw damaged(wrong, "does not fit its checksum") }
+        if let wrong = wrong.withLock({ $0 }) { throw damaged(wrong, "does not match its checksum") }
         let known = Set(tensors.map(\.member.key)).union([checksums])
         if let stranger = arrays.arrays.keys.filter({ !known.contains($0) }).min() {
             throw damaged(stranger, "has no checksum")

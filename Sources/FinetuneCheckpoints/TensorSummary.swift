@@ -65,6 +65,11 @@ package struct TensorSummary: Sendable {
             let count = tensor.infinite
             warnings.append("'\(tensor.name)' holds \(count) infinite value\(count == 1 ? "" : "s").")
         }
+        for tensor in tensors where max(abs(tensor.minimum), abs(tensor.maximum)) > 1e10 {
+            warnings.append(
+                "'\(tensor.name)' holds values up to \(max(abs(tensor.minimum), abs(tensor.maximum))); features will probably overflow."
+            )
+        }
         let zeros = tensors.filter { tensor in
             tensor.isZero
                 && (tensor.shape.count > 1 || ["running_var", "moving_variance"].contains { tensor.name.contains($0) })

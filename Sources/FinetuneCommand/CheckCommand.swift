@@ -68,7 +68,9 @@ struct CheckCommand: AsyncParsableCommand {
         for (kind, count) in check.findings.counts {
             console.writeOut("\n\(count) \(kind.words)")
             let ofKind = check.findings.filter { $0.kind == kind }
-            for finding in ofKind.prefix(Self.shown) { console.writeOut("  \(finding.detail)", isSentence: true) }
+            for finding in ofKind.prefix(Self.shown) {
+                console.writeOut("  \(finding.detail.printable())", isSentence: true)
+            }
             if ofKind.count > Self.shown {
                 console.writeOut("  … and \(ofKind.count - Self.shown) more: --fix-list or --json has all.")
             }

@@ -41,12 +41,13 @@ final class Console: Sendable {
 
     /// Shows an event.
     func report(_ event: Event) {
+        ThreadShortage.noteNews()
         if isJSON, let line = event.json { writeOut(line.text, isExact: true) }
         switch event {
         case .note(let text, _): if !isJSON { say(text, from: .info) }
-        case .warning(let text): say(text, labelled: "warning: ", from: .warning)
+        case .warning(let text): say(text.printable(), labelled: "warning: ", from: .warning)
         case .skipped(let name, let reason):
-            say("'\(name.printable())': \(reason)", labelled: "skipped: ", from: .warning)
+            say("'\(name.printable())': \(reason.printable())", labelled: "skipped: ", from: .warning)
         case .progress(let stage, let done, let total) where total > 0:
             showBar(stage, Double(done) / Double(total)) {
                 "\(done)/\(total)  \((Double(done) / $0).rounded(toPlaces: 1))/s"

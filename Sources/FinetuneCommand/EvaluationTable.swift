@@ -46,7 +46,7 @@ struct EvaluationTable {
                     + (area.map { $0.rounded(toPlaces: 3) } ?? "–").aligned(right: 8) + "\(images)".aligned(right: 8))
         }
         for (row, area) in zip(evaluation.perClass, evaluation.rocAUC) {
-            line(row.name, row.precision, row.recall, row.f1, area, row.support)
+            line(row.name.printable(), row.precision, row.recall, row.f1, area, row.support)
         }
         let (macro, weighted) = (evaluation.macro, evaluation.weighted)
         line("mean of classes", macro.precision, macro.recall, macro.f1, evaluation.macroROCAUC, evaluation.count)
@@ -77,7 +77,7 @@ struct EvaluationTable {
         console.writeOut("\nsurest mistakes")
         for mistake in mistakes {
             console.writeOut(
-                "  \(mistake.probability.percent) \(evaluation.classes[mistake.prediction]), is \(evaluation.classes[mistake.label]): \(images[mistake.index])"
+                "  \(mistake.probability.percent) \(evaluation.classes[mistake.prediction].printable()), is \(evaluation.classes[mistake.label].printable()): \(images[mistake.index].printable())"
             )
         }
     }

@@ -55,7 +55,11 @@ struct ExtractCommand: SharedCommand {
     func run(_ ranks: Ranks) async throws {
         let console = Console(output, isMute: !ranks.isFirst, finishes: true)
         let started = ContinuousClock.now
-        if ranks.isFirst { TemporaryFiles.removeLeftovers(in: Path.parent(of: out)) }
+        if ranks.isFirst {
+            TemporaryFiles.removeLeftovers(in: Path.parent(of: out))
+            // What cannot be written costs no time then.
+            _ = try AtomicFile(out)
+        }
         Interruption.resumes { [resume, folder = out + ".features"] in resume && FileSystem.kind(of: folder) != nil }
         let basePath = try base ?? Installation.defaultBase()
         let thread = try compute.makeThread(console)
@@ -117,6 +121,7 @@ struct ExtractCommand: SharedCommand {
             try PipelineError.check(skipped, of: dataset.items.count)
         }
         extractor.store?.removeFiles()
+        if resume { kept.remove() }
         let features = seconds(.now - compiled)
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
         console.report(

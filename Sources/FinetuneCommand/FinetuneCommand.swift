@@ -44,6 +44,8 @@ struct FinetuneCommand: AsyncParsableCommand {
             ranks = joined
             try await run(command, joined)
             joined.leave()
+            // At once: what libraries do at the end may wait for threads that never come.
+            _exit(0)
         } catch {
             fail(error, ranks)
         }
@@ -69,7 +71,7 @@ struct FinetuneCommand: AsyncParsableCommand {
         // What is wrong everywhere the first says, and then ends all.
         if rank > 0 { sleep(1) }
         guard let status = ExitStatus(error) else {
-            if rank > 0 { Glibc.exit(exitCode(for: error).rawValue) }
+            if rank > 0 { _exit(exitCode(for: error).rawValue) }
             endParsing(error)
         }
         let isQuiet = (error as? OutputError)?.isReaderGone == true
@@ -88,9 +90,9 @@ struct FinetuneCommand: AsyncParsableCommand {
         let text = fullMessage(for: error).printable(keepsLines: true)
         let stream = code.isSuccess ? StandardStream.output : .error
         let failure = text.isEmpty ? nil : stream.write(text + "\n")
-        guard let failure, code.isSuccess else { Glibc.exit(code.rawValue) }
+        guard let failure, code.isSuccess else { _exit(code.rawValue) }
         if !failure.isReaderGone { StandardStream.error.write("finetune: \(failure)\n") }
-        Glibc.exit(ExitStatus.inputOutput.rawValue)
+        _exit(ExitStatus.inputOutput.rawValue)
     }
 }
 

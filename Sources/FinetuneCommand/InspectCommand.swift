@@ -95,7 +95,8 @@ struct InspectCommand: AsyncParsableCommand {
             let middle = "\(tensor.mean.rounded(toPlaces: 4)) ± \(tensor.standardDeviation.rounded(toPlaces: 4))"
             let shape = tensor.shape.isEmpty ? "scalar" : tensor.shape.map { String($0) }.joined(separator: "×")
             console.writeOut(
-                "\(pad(tensor.name, width))  \(pad(tensor.type, 8))  \(pad(shape, 20))  \(range), \(middle)")
+                "\(pad(tensor.name.printable(), width))  \(pad(tensor.type, 8))  \(pad(shape, 20))  \(range), \(middle)"
+            )
         }
         console.writeOut("")
     }
@@ -132,7 +133,7 @@ struct InspectCommand: AsyncParsableCommand {
         guard let names = model.classes else { return model.headOutputs.map { "\($0), unnamed" } ?? "no head" }
         var text = "\(names.count): "
         for (index, name) in names.enumerated() {
-            let more = (index == 0 ? "" : ", ") + name
+            let more = (index == 0 ? "" : ", ") + name.printable()
             guard index == 0 || text.count + more.count <= 60 else { return text + " …" }
             text += more
         }

@@ -1,4 +1,4 @@
-// SIGINT, SIGTERM and SIGHUP. A training that steps is asked to end and writes a checkpoint; everything else ends at
+// SIGINT, SIGTERM, SIGHUP, SIGXCPU and SIGQUIT. A training that steps is asked to end and writes a checkpoint; everything else ends at
 // once, and leaves nothing half-written.
 
 internal import CFinetuneSignals
@@ -13,12 +13,12 @@ enum Interruption {
         /// Whether the command asks for `isWished` itself, so that the first signal need not end the program.
         var isAwaited = false
         /// Whether `--resume` would find something to continue.
-        var canResume: @Sendable () -> Bool = { false }
+        var canResume: @Sendable () -> Bool = { FileSystem.arguments.contains("--resume") }
     }
 
     private static let state = Mutex(State())
 
-    /// Takes the three signals over, and those of crashes; a file that may not grow is an error of writing.
+    /// Takes these signals over, and those of crashes; a file that may not grow is an error of writing.
     static func watch() {
         signal(SIGPIPE, SIG_IGN)
         signal(SIGXFSZ, SIG_IGN)
@@ -29,7 +29,7 @@ enum Interruption {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         let reading = ends[0]
         guard BackgroundThread.start({ listen(reading) }) else { return }
-        let numbers = [SIGINT, SIGTERM, SIGHUP]
+        let numbers = [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGXCPU]
         finetune_pass_on_signals(ends[1], numbers, Int32(numbers.count))
     }
 
@@ -41,13 +41,16 @@ enum Interruption {
             guard count == 1 else { return }
             let canResume: Bool? = state.withLock { state in
                 defer { state.isWished = true }
-                return state.isAwaited && !state.isWished ? nil : state.canResume()
+                let waits = state.isAwaited && !state.isWished && Int32(number) != SIGQUIT
+                return waits ? nil : state.canResume()
             }
             guard let canResume else { continue }
             // If one process of several fails, the launcher ends the others, and the first has said why.
             if Launcher.ofThisProcess == nil {
                 StandardStream.error.write(
-                    canResume ? "finetune: stopped. Add --resume to continue.\n" : "finetune: interrupted.\n")
+                    canResume
+                        ? "finetune: stopped. Add --resume to continue.\n"
+                        : "finetune: interrupted before there was anything to resume. Start the same command again.\n")
             }
             ProgramEnd.now(canResume ? .stopped : .interrupted)
         }
@@ -60,7 +63,10 @@ enum Interruption {
 
     /// Says how to tell whether `--resume` would find something to continue.
     static func resumes(where canResume: @escaping @Sendable () -> Bool) {
-        state.withLock { $0.canResume = canResume }
+        state.withLock { state in
+            let before = state.canResume
+            state.canResume = { before() || canResume() }
+        }
     }
 }
 

@@ -42,7 +42,15 @@ struct JobOptions: ParsableArguments {
     /// The data set with the images that `--val` and `--test` add to it.
     func load(_ data: DataOptions) throws -> ImageDataset {
         var dataset = try data.load()
-        for (value, part) in [(val, Split.Part.validation), (test ?? "0", .test)] where Double(value) == nil {
+        for (flag, value, part) in [("--val", val, Split.Part.validation), ("--test", test ?? "0", .test)]
+        where Double(value) == nil {
+            guard FileSystem.kind(of: value) != nil else {
+                throw FileSystem.obstacle(to: value)
+                    ?? FileError(
+                        .missing,
+                        "cannot use \(flag) '\(value)': it is neither a fraction, such as 0.2, nor the path of a file or folder."
+                    )
+            }
             dataset = try dataset.adding(ImageDataset(value), as: part)
         }
         return dataset

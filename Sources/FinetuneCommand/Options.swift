@@ -48,7 +48,14 @@ struct ComputeOptions: ParsableArguments {
         do { try Machine.checkMatrixKernels() } catch let error as EngineError {
             throw UnavailableError(description: error.description)
         }
-        return EngineThread(threads: threads ?? Machine.availableProcessors) {
+        let count = threads ?? Machine.availableProcessors
+        guard Machine.hasMatrixMemory(threads: count) else {
+            throw UnavailableError(
+                description:
+                    "cannot compute with \(count) threads: each needs 128 MiB of memory, and \(ThreadShortage.reason). Raise the limit, or use fewer --threads."
+            )
+        }
+        return EngineThread(threads: count) {
             console.report(.unknownKernel($0))
         }
     }

@@ -121,7 +121,8 @@ struct PredictCommand: AsyncParsableCommand {
                 entered = []
                 files += try filesBelow(path, &entered, console)
             } else if FileSystem.kind(of: path) == nil {
-                throw FileError(.missing, "cannot read '\(path)': there is nothing at that path.")
+                throw FileSystem.obstacle(to: path)
+                    ?? FileError(.missing, "cannot read '\(path)': there is nothing at that path.")
             } else {
                 files.append(path)
             }

@@ -85,5 +85,7 @@ struct OutputError: Error, CustomStringConvertible {
     /// Whether the reader closed the pipe, as `head` does: no error message is needed.
     var isReaderGone: Bool { code == EPIPE }
 
-    var description: String { "cannot write to standard output: \(FileError.reason(code))" }
+    var description: String {
+        code == EBADF ? "standard output is closed" : "cannot write to standard output: \(FileError.reason(code))"
+    }
 }

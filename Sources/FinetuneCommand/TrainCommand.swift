@@ -90,8 +90,9 @@ struct TrainCommand: SharedCommand {
         let record = RunRecord(
             result: result, settings: settings, base: model, baseFile: baseFile,
             threads: thread.count)
-        try record.writeTables(to: folder)
         try ModelFile.write(result.model, to: folder.file("model.h5"))
+        folder.removeOldResults(except: "model.h5")
+        try record.writeTables(to: folder)
         let frozen = try FrozenCheck.count(
             folder.file("model.h5"), against: model, result.plan, helper: Installation.helper)
         if frozen > 0 {

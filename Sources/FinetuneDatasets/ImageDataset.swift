@@ -88,7 +88,15 @@ package struct ImageDataset: Sendable {
     ///
     /// - Throws: `DatasetError` or `FileError`.
     package init(_ path: String) throws {
-        guard let kind = FileSystem.kind(of: path) else { throw DatasetError.missing(path) }
+        guard let kind = FileSystem.kind(of: path) else {
+            if let obstacle = FileSystem.obstacle(to: path) { throw obstacle }
+            throw DatasetError.missing(path)
+        }
+        guard kind != .other else {
+            throw DatasetError.unusable(
+                path,
+                "it is a pipe or a device; a folder of images, a CSV, an .npz or a folder of IDX files was expected.")
+        }
         if kind == .directory {
             self = try IDXSource.matches(path) ? IDXSource.read(path) : FolderSource.read(path)
         } else {
@@ -97,6 +105,11 @@ package struct ImageDataset: Sendable {
             case "npz": self = try NpzSource.read(path)
             default: self.init(files: [path], at: path)
             }
+        }
+        // Swift compares texts by the characters that they show, so that one class would take the images of both.
+        if let name = Dictionary(grouping: classes, by: { $0 }).first(where: { $0.value.count > 1 })?.key {
+            throw DatasetError.unusable(
+                path, "two of its classes are called '\(name)', in two Unicode forms. Rename one of the folders.")
         }
         guard !items.isEmpty else {
             throw DatasetError.unusable(path, "it holds no images. Expected a folder of pictures for each class.")

@@ -18,7 +18,9 @@ final class AlignedBytes {
         }
         mapping = byteCount >= Self.hugePage ? Self.map(byteCount + Self.hugePage) : nil
         guard let mapping else {
-            address = .allocate(byteCount: max(byteCount, 64), alignment: 64)
+            // Swift's own allocation prints a stack trace if memory is refused.
+            guard let start = aligned_alloc(64, (max(byteCount, 64) + 63) / 64 * 64) else { abort() }
+            address = start
             return
         }
         address = mapping.start.alignedUp(toMultipleOf: Self.hugePage)
@@ -50,6 +52,6 @@ final class AlignedBytes {
     }
 
     deinit {
-        if let mapping { munmap(mapping.start, mapping.byteCount) } else { address.deallocate() }
+        if let mapping { munmap(mapping.start, mapping.byteCount) } else { free(address) }
     }
 }

@@ -61,6 +61,7 @@ struct KernelName: Sendable, Equatable {
         "jit": .other, "jit_1x1": .other, "jit_dw": .other, "jit_bf16": .other, "jit_bf16_1x1": .other,
         "jit_int8": .other, "jit_int8_1x1": .other, "jit_uni_int8": .other, "jit_uni_int8_1x1": .other,
         "jit_wino_4x3": .other, "jit_fp32_wino_2x3": .other, "jit_int8_wino": .other, "wino_reorder": .other,
+        "brgemm_matmul_copy_reorder_t": .other,
         "jit_uni_ncsp_convolution": .other, "conv": .other, "matmul": .other,
         "brgconv": .other, "brgconv_1x1": .other, "brgconv_strided": .other, "brgconv_bwd_w": .other,
         "brg_conv_fwd": .other, "brg_conv_bwd": .other, "brdgmm_dw": .other,
@@ -75,7 +76,7 @@ struct KernelName: Sendable, Equatable {
     ]
 
     /// Names without a word for instructions.
-    private static let singleWords: Set = ["wino_reorder"]
+    private static let singleWords: Set = ["wino_reorder", "brgemm_matmul_copy_reorder_t"]
 
     private enum Instructions {
         case vectors, tiles

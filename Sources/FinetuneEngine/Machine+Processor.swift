@@ -75,6 +75,19 @@ extension Machine {
         throw EngineError.matrixKernels(missing.kernels, lacking: missing.instructions)
     }
 
+    /// Bytes that OpenBLAS takes for each thread that multiplies matrices, when it does so first. If the system refuses
+    /// them, the library asks again for ever.
+    private static let matrixBufferByteCount = (128 << 20) + 4096
+
+    /// Whether the system would give OpenBLAS the memory for so many threads.
+    package static func hasMatrixMemory(threads: Int) -> Bool {
+        let byteCount = threads * matrixBufferByteCount
+        let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else { return false }
+        munmap(memory, byteCount)
+        return true
+    }
+
     private static func cpuinfo(_ name: String) -> String? {
         guard let bytes = try? FileSystem.head(of: "/proc/cpuinfo", count: 1 << 16) else { return nil }
         let line = String(decoding: bytes, as: UTF8.self).split(separator: "\n").first { $0.hasPrefix(name) }

@@ -22,6 +22,19 @@ package enum FileSystem {
         return Path.withCString(path) { stat($0, &status) } == 0 ? status : nil
     }
 
+    /// Whether a folder itself is at a path, and not a link to one.
+    package static func isOwnDirectory(_ path: String) -> Bool {
+        var status = stat()
+        return Path.withCString(path) { lstat($0, &status) } == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Why `kind(of:)` found nothing at a path, if that is something else than that there is nothing; nil otherwise.
+    package static func obstacle(to path: String) -> FileError? {
+        var status = stat()
+        guard Path.withCString(path, { stat($0, &status) }) != 0, errno != ENOENT else { return nil }
+        return FileError.system(.inputOutput, "read", path)
+    }
+
     /// Identifies a file or folder, whatever path leads to it.
     package struct Identity: Hashable, Sendable {
         private let device: dev_t

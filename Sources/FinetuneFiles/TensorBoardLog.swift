@@ -16,19 +16,23 @@ package final class TensorBoardLog: Sendable {
         if !continuing { Self.remove(folder) }
         try FileSystem.makeDirectory(folder)
         continues = try FileSystem.list(folder).contains { $0.hasPrefix(Self.prefix) }
-        let name = "\(Self.prefix)\(Int(Self.now)).finetune.\(getpid())"
+        let name = "\(Self.prefix)\(Int(Self.now))\(Self.mark)\(getpid())"
         file = try LogFile(Path.join(folder, name), continuing: false)
         append(step: 0) { $0.set(3, "brain.Event:2") }
     }
 
-    /// Removes the event files in a folder, and the folder where nothing else is in it.
+    /// Removes this program's event files in a folder, and the folder if nothing else is in it. A link is not followed.
     package static func remove(_ folder: String) {
-        guard FileSystem.kind(of: folder) == .directory, let names = try? FileSystem.list(folder) else { return }
-        for name in names where name.hasPrefix(prefix) { FileSystem.remove(Path.join(folder, name)) }
+        guard FileSystem.isOwnDirectory(folder), let names = try? FileSystem.list(folder) else { return }
+        for name in names where name.hasPrefix(prefix) && name.contains(mark) {
+            FileSystem.remove(Path.join(folder, name))
+        }
         FileSystem.removeEmptyDirectory(folder)
     }
 
     private static let prefix = "events.out.tfevents."
+    /// Tells this program's files from those of others.
+    private static let mark = ".finetune."
 
     /// Appends what is known of one step.
     ///

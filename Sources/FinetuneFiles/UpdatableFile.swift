@@ -32,9 +32,14 @@ package final class UpdatableFile: Sendable {
     /// - Returns: False where another object has it, of this process or another.
     /// - Throws: `FileError` where the file system knows no locks.
     package func lock() throws -> Bool {
+        var attempts = 5
         while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            if errno == EWOULDBLOCK { return false }
-            guard errno == EINTR else { throw FileError.system(.inputOutput, "lock", path) }
+            guard errno == EINTR || errno == EWOULDBLOCK else { throw FileError.system(.inputOutput, "lock", path) }
+            guard errno == EWOULDBLOCK else { continue }
+            // A process that another one has just started holds its files open until it is a program of its own.
+            attempts -= 1
+            if attempts == 0 { return false }
+            usleep(10_000)
         }
         return true
     }

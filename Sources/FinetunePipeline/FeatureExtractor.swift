@@ -321,7 +321,7 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
     static func notFinite(_ image: String) -> PipelineError {
         PipelineError(
             description:
-                "cannot use the network: for '\(image)' it gives numbers that are not finite (NaN or infinity). Its weights are damaged or far too large. Try: finetune inspect --tensors"
+                "cannot use the network: for '\(image)' it gives numbers that are not finite (NaN or infinity). The weights, or the numbers of this image, are damaged or far too large. To see the weights: finetune inspect --tensors FILE"
         )
     }
 
@@ -336,7 +336,7 @@ package struct PipelineError: Error, Sendable, CustomStringConvertible {
     /// Throws where more than a tenth of a data set's images cannot be read.
     package static func check(_ skipped: [FeatureExtractor.Skipped], of count: Int) throws {
         guard skipped.count * 10 > count else { return }
-        let first = skipped.first.map { " '\($0.name)': \($0.reason)." } ?? ""
+        let first = skipped.first.map { " '\($0.name)': \($0.reason)\($0.reason.hasSuffix(".") ? "" : ".")" } ?? ""
         throw PipelineError(
             description:
                 "cannot use the images: \(skipped.count) of \(count) cannot be read, at most a tenth may be.\(first)")

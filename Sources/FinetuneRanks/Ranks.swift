@@ -84,7 +84,8 @@ package final class Ranks: Sendable {
         #if MPI
             if count > 1 { MPI_Abort(finetune_mpi_world(), status) }
         #endif
-        Glibc.exit(status)
+        // At once: what libraries do at the end may wait for threads that never come.
+        _exit(status)
     }
 
     // MARK: Exchanging

@@ -115,7 +115,9 @@ final class HDF5Reader {
 
     private func noMemory(_ bytes: Int) -> ReadFailure {
         ReadFailure(
-            description: "there is no memory for \(bytes) bytes of it: \(FileError.reason(errno))", isOfSystem: true)
+            description:
+                "reading it takes \(bytes) bytes of shared memory, which the system refuses: \(FileError.reason(errno))",
+            isOfSystem: true)
     }
 
     private func read(_ dataset: hid_t, _ entry: Dataset, into memory: UnsafeMutableRawPointer) -> Bool {

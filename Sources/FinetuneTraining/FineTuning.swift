@@ -237,7 +237,7 @@ struct FineTuning {
     private func checkLoss(_ loss: Double) throws {
         let chance = log(Double(dataset.classes.count))
         guard loss.isFinite, loss < 20 * chance + 20 else {
-            throw diverged("the loss is \(loss)")
+            throw diverged("the loss is \(loss.isNaN ? "no number" : "\(loss)")")
         }
     }
 
@@ -246,7 +246,7 @@ struct FineTuning {
         guard !loss.isFinite, let first = items.first else { return }
         throw TrainingError(
             .unusableData,
-            "cannot train this network: before the first step its loss on '\(dataset.items[first].name)' and the other images of a batch is \(loss). Its weights are damaged or far too large. Try: finetune inspect --tensors"
+            "cannot train this network: before the first step its loss on '\(dataset.items[first].name)' and the other images of a batch is \(loss). Its weights are damaged or far too large. To see them: finetune inspect --tensors FILE"
         )
     }
 
@@ -293,11 +293,19 @@ struct FineTuning {
 
     private mutating func stopIfAsked(_ session: TrainingSession) async throws {
         guard context.shouldStop(), let path = context.checkpointPath else { return }
-        try await write(session)
-        throw TrainingError(
-            .stopped,
-            "stopped after epoch \(progress.epoch), step \(progress.step) of the next; '\(path)' has it all. Go on with the same command and --resume."
-        )
+        do {
+            try await write(session)
+        } catch let error as FileError {
+            throw FileError(
+                error.kind,
+                "stopped, but the progress could not be saved: \(error). Free some space; --resume then continues from the last checkpoint, or starts anew."
+            )
+        }
+        let place =
+            progress.rate == nil
+            ? "during the search for a learning rate, which begins again"
+            : "after epoch \(progress.epoch), step \(progress.step) of the next; progress is saved in '\(path)'"
+        throw TrainingError(.stopped, "stopped \(place). Add --resume to continue.")
     }
 
     private mutating func write(_ session: TrainingSession) async throws {

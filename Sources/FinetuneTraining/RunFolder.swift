@@ -53,19 +53,28 @@ package final class RunFolder: Sendable {
         guard kind == nil || kind == .directory else {
             throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': it is a file. Choose another --out.")
         }
-        let files = kind == nil ? [] : try FileSystem.list(path)
+        // First of all: what another process is writing says nothing yet.
+        lock = try RunLock(path)
+        let files = try FileSystem.list(path).filter { $0 != RunLock.name || lock?.wasThere == true }
         if resumes, !files.contains(where: { [Self.recordName, Self.checkpointName, RunLock.name].contains($0) }) {
             throw TrainingError(
                 .missingRun, "cannot resume: there is no run in '\(path)'. Leave --resume out, or check --out.")
         }
+        let hasRun = files.contains { [Self.recordName, Self.checkpointName, Self.comparisonName].contains($0) }
         // The files of a run that ended before it produced anything may be overwritten.
         if !isForced, !resumes, !RunLock.holdsNothing(files) {
+            let found =
+                hasRun
+                ? "there is an earlier run in the folder. Choose another --out, or add --resume to continue it or --force to replace it."
+                : "the folder holds other files, such as '\(files[0])'. Choose another --out."
+            throw TrainingError(.cannotCreate, "cannot write the run to '\(path)': \(found)")
+        }
+        if isForced, !hasRun, let other = files.first(where: Self.results.contains) {
             throw TrainingError(
                 .cannotCreate,
-                "cannot write the run to '\(path)': the folder is not empty. Choose another --out, or add --resume or --force."
+                "cannot write the run to '\(path)': '\(other)' is not from an earlier run of finetune, so --force does not replace it. Choose another --out."
             )
         }
-        lock = try RunLock(path)
     }
 
     /// Begins the run after its inputs were loaded: checks that it is the run to be continued, or removes the files of an
@@ -86,7 +95,8 @@ package final class RunFolder: Sendable {
         let recordPath = file(Self.recordName)
         guard resumes, FileSystem.kind(of: recordPath) != nil || FileSystem.kind(of: file(Self.checkpointName)) != nil
         else {
-            for name in Self.names { FileSystem.remove(file(name)) }
+            // What an earlier run could be continued from goes now; its results stay until there are new ones.
+            for name in [Self.checkpointName, Self.recordName, Self.eventsName] { FileSystem.remove(file(name)) }
             TensorBoardLog.remove(file(Self.curvesName))
             StrategyComparison.removeFiles(in: path)
             return try writeRecord("running")
@@ -97,6 +107,11 @@ package final class RunFolder: Sendable {
         } catch let error as JSON.SyntaxError {
             throw TrainingError(
                 .contradiction, "cannot resume from '\(recordPath)': it is \(error). Start anew with --force.")
+        }
+        if let other = json?["command"]?.stringValue, other != command {
+            throw TrainingError(
+                .contradiction,
+                "cannot resume: '\(path)' holds a run of '\(other)', not of '\(command)'. Choose another --out.")
         }
         try identity.check(json?["identity"], in: recordPath)
         record.withLock { $0.contents = json?["contents"]?.stringValue }
@@ -144,11 +159,19 @@ package final class RunFolder: Sendable {
     package static let eventsName = "events.jsonl"
     /// Curves for TensorBoard.
     package static let curvesName = "tensorboard"
-    /// All files that a run may write, so that a new one in their place leaves none of an old one.
-    private static let names = [
-        "model.h5", checkpointName, recordName, eventsName, "metrics.csv", "health.csv", "evaluation.json",
-        "predictions.csv", "confusion.csv", "split.csv", "skipped.csv", "report.html", "comparison.json",
+    private static let comparisonName = "comparison.json"
+    /// All files in which a run may leave its results.
+    private static let results = [
+        "model.h5", "metrics.csv", "health.csv", "evaluation.json", "predictions.csv", "confusion.csv", "split.csv",
+        "skipped.csv", "report.html", comparisonName,
     ]
+
+    /// Removes the results of an earlier run that this one replaces, after the first file of this one was written.
+    ///
+    /// - Parameter written: The name of that file; nil if there is none yet.
+    package func removeOldResults(except written: String? = nil) {
+        for name in Self.results where name != written { FileSystem.remove(file(name)) }
+    }
 
     /// Where a run that is stopped can go on from.
     package static let checkpointName = "last.checkpoint.h5"

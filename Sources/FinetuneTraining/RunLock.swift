@@ -8,6 +8,8 @@ final class RunLock: Sendable {
     static let name = ".finetune.lock"
 
     private let file: UpdatableFile
+    /// Whether a process that was killed left its lock in the folder.
+    let wasThere: Bool
     /// Folders that were created for the run, the innermost last.
     private let made: [String]
 
@@ -17,6 +19,7 @@ final class RunLock: Sendable {
     init(_ folder: String) throws {
         made = try FileSystem.makeDirectory(folder)
         let path = Path.join(folder, Self.name)
+        wasThere = FileSystem.kind(of: path) != nil
         while true {
             let file = try UpdatableFile(path, creating: true)
             guard try file.lock() else {

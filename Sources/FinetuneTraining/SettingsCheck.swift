@@ -24,12 +24,12 @@ extension TrainingSettings {
                     "--train-precision \(steps.precision.rawValue) has no gradients. Use fp32 or bf16; --precision int8 is for the frozen part."
             )
         }
-        try Self.check("--val", validation, "a fraction from 0 up to 1") { (0..<1).contains($0) }
-        try Self.check("--test", test, "a fraction from 0 up to 1") { (0..<1).contains($0) }
+        try Self.check("--val", validation, "a fraction from 0 to below 1") { (0..<1).contains($0) }
+        try Self.check("--test", test, "a fraction from 0 to below 1") { (0..<1).contains($0) }
         try checkHead()
         switch scaling {
         case .pca(let count), .whiten(let count?):
-            try Self.check("--feature-scaling", count, "given a number of components from 1 on") { $0 >= 1 }
+            try Self.check("--feature-scaling", count, "a number of components from 1 on") { $0 >= 1 }
         case .none, .standardize, .l2, .whiten(nil): break
         }
         if scaling != .standardize, strategy != .frozen, strategy != .headFirst {
@@ -63,7 +63,7 @@ extension TrainingSettings {
             if strategy != .frozen { throw unused("--head \(convex.rawValue)") }
         case .layers(let design):
             for units in design.hidden {
-                try Self.check("--head", units, "given hidden layers of 1 to 65536 units") { (1...65536).contains($0) }
+                try Self.check("--head", units, "a number of units from 1 to 65536") { (1...65536).contains($0) }
             }
             if !design.hidden.isEmpty, design.initialization == .zero {
                 throw SettingsError(
@@ -84,7 +84,9 @@ extension TrainingSettings {
     fileprivate static func check<Value>(
         _ flag: String, _ value: Value?, _ expected: String, _ isRight: (Value) -> Bool
     ) throws {
-        if let value, !isRight(value) { throw SettingsError(reason: "\(flag) is \(expected).") }
+        if let value, !isRight(value) {
+            throw SettingsError(reason: "\(flag) is \(value); \(expected) was expected.")
+        }
     }
 }
 
@@ -108,28 +110,28 @@ extension StepSettings {
         try check("--l1", l1, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--l2", l2, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--l2-sp", pull, "a number from 0 to 1000") { (0...1000).contains($0) }
-        try check("--dropout", dropout, "a share from 0 up to 1") { (0..<1).contains($0) }
-        try check("--label-smoothing", labelSmoothing, "a share from 0 up to 1") { (0..<1).contains($0) }
+        try check("--dropout", dropout, "a fraction from 0 to below 1") { (0..<1).contains($0) }
+        try check("--label-smoothing", labelSmoothing, "a fraction from 0 to below 1") { (0..<1).contains($0) }
         try check("--mixup", mixing.mixup, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--cutmix", mixing.cutmix, "a number from 0 to 1000") { (0...1000).contains($0) }
-        try check("--ema", averageKept, "a fraction from 0 up to 1") { (0..<1).contains($0) }
+        try check("--ema", averageKept, "a fraction from 0 to below 1") { (0..<1).contains($0) }
         try check("--time-budget", timeBudget, "a time of at most ten years") { $0 > 0 && $0 <= 3.2e8 }
         try check("--checkpoint-every", checkpointInterval, "a number of seconds from 0 to 320000000") {
             (0...3.2e8).contains($0)
         }
         let schedule = chosenSchedule
-        try check("--warmup", schedule.warmUp, "not negative and less than the \(epochs) epochs") {
+        try check("--warmup", schedule.warmUp, "a number from 0 to below the \(epochs) epochs") {
             $0 >= 0 && $0 < Double(epochs)
         }
         if case .step(let every, let factor) = schedule.decay {
             try check("--step-every", every, "a number of epochs from 0.001 to 1000000") {
                 (1e-3...1e6).contains($0)
             }
-            try check("--step-factor", factor, "above 0 and at most 1") { $0 > 0 && $0 <= 1 }
+            try check("--step-factor", factor, "a number above 0 and at most 1") { $0 > 0 && $0 <= 1 }
         }
         for (name, value) in optimizer.numbers {
             let isShare = name != "epsilon"
-            try check("--optimizer", value, "given a \(name) \(isShare ? "from 0 up to 1" : "above 0")") {
+            try check("--optimizer", value, "a \(name) \(isShare ? "from 0 to below 1" : "above 0")") {
                 isShare ? (0..<1).contains($0) : $0 > 0
             }
         }

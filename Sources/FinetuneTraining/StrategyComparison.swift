@@ -148,12 +148,17 @@ package struct StrategyComparison: Sendable {
 
     /// Removes what a comparison keeps in its folder beside its results.
     static func removeFiles(in folder: String) {
-        FeatureCache(folder: Path.join(folder, "features")).remove()
-        let parts = Path.join(folder, partsFolder)
-        // A folder that cannot be read holds nothing of ours.
-        for name in (try? FileSystem.list(parts)) ?? []
-        where name.hasSuffix(".json") || name.hasSuffix(".checkpoint.h5") {
-            FileSystem.remove(Path.join(parts, name))
+        let (features, parts) = (Path.join(folder, "features"), Path.join(folder, partsFolder))
+        if FileSystem.isOwnDirectory(features) { FeatureCache(folder: features).remove() }
+        guard FileSystem.isOwnDirectory(parts) else { return }
+        // A folder that cannot be read holds nothing of ours, nor does a document without its checksum.
+        for name in (try? FileSystem.list(parts)) ?? [] {
+            let path = Path.join(parts, name)
+            let isOurs =
+                name.hasSuffix(".checkpoint.h5")
+                || name.hasSuffix(".json")
+                    && (try? JSON(parsing: FileSystem.read(path, atMost: 1 << 30)))?.checked != nil
+            if isOurs { FileSystem.remove(path) }
         }
         FileSystem.removeEmptyDirectory(parts)
     }
@@ -235,13 +240,13 @@ package struct StrategyComparison: Sendable {
         for (extractor, time) in zip(extractors, look.cost.networks) { costs.networks[key(extractor)] = time }
         // What was there already was paid for by an earlier start.
         let path = folder.file(Path.join(Self.partsFolder, "shared.json"))
-        if context.resumes, let bytes = try? FileSystem.read(path), let json = try? JSON(parsing: bytes),
+        if context.resumes, let bytes = try? FileSystem.read(path), let json = (try? JSON(parsing: bytes))?.checked,
             let earlier = SharedCosts(json)
         {
             costs.load = earlier.load
             costs.networks.merge(earlier.networks) { _, first in first }
         }
-        if context.ranks.isFirst { try AtomicFile.write(costs.json.text, to: path) }
+        if context.ranks.isFirst { try AtomicFile.write(costs.json.withChecksum.text, to: path) }
         return (look, costs)
     }
 

@@ -70,7 +70,7 @@ extension Trainer {
             guard scaling.apply(features).isFinite else {
                 throw TrainingError(
                     .unusableData,
-                    "cannot scale the features: some are too large to be squared. The base's weights are damaged or far too large. Try: finetune inspect --tensors, or --feature-scaling none."
+                    "cannot scale the features: some are too large to be squared. The base's weights are damaged or far too large. Try --feature-scaling none, or look at them: finetune inspect --tensors FILE"
                 )
             }
             if let summary = scaling.summary { report(.note(summary, ["feature_scaling": scaling.record])) }

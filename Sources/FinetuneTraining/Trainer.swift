@@ -1,5 +1,6 @@
 // Adapts a base to a data set: one path for every strategy, which part ways only at what learns.
 
+internal import FinetuneCheckpoints
 package import FinetuneDatasets
 package import FinetuneEngine
 package import FinetuneEvaluation
@@ -254,7 +255,7 @@ package struct Trainer: Sendable {
                 .init("class-weights", .string(settings.classWeights.rawValue)),
                 .init("base", .string(ContentHash(of: weights.joined(separator: "\n")).text)),
                 .init("data", .string(ContentHash(of: names.joined(separator: "\n")).text)),
-                .init("recipe", base.recipe.map { .string("\($0)") } ?? .null),
+                .init("preprocessing", base.recipe.map(\.json) ?? .null),
                 .init("seed", .string("\(settings.seed)")), .init("val", .number(settings.validation)),
                 .init("test", .number(settings.test)), .init("precision", .string(settings.precision.rawValue)),
                 .init("threads", .integer(thread.count)), .init("arithmetic", .string(Machine.arithmetic)),

@@ -28,7 +28,7 @@ struct TrainingProgress: Sendable {
 
 /// What a training keeps on disk while it runs.
 struct TrainingCheckpoint: Sendable {
-    private static let marker = (name: "finetune_checkpoint", value: "2")
+    private static let marker = (name: TensorFile.checkpointMarker, value: "2")
 
     /// What the training was told, on what, and by which program: all that must be the same.
     var identity: RunIdentity
@@ -55,7 +55,14 @@ struct TrainingCheckpoint: Sendable {
 
     /// - Throws: `CheckpointError` for a file that is damaged, `TrainingError` for one of another training.
     init(_ path: String, identity: RunIdentity, helper: String) throws {
-        let file = try TensorFile(path, marker: Self.marker, documentName: "training", helper: helper)
+        let file: TensorFile
+        do {
+            file = try TensorFile(path, marker: Self.marker, documentName: "training", helper: helper)
+        } catch let error as CheckpointError where error.kind == .malformed {
+            throw TrainingError(
+                .unusableData,
+                "cannot continue the run: \(error) Choose another --out, or replace the run by --force.")
+        }
         try identity.check(file.document["identity"], in: path)
         guard let progress = file.document["progress"].flatMap(TrainingProgress.init),
             let weights = file.groups["weights"]

@@ -68,7 +68,7 @@ private var model: String { trained?.path ?? "no model" }
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 2)
         let outcome = try workspace.shell("finetune predict --model \(model) images >&-")
-        #expect(outcome.code == 74 && outcome.errors.contains("Bad file descriptor"), "\(outcome.errors)")
+        #expect(outcome.code == 74 && outcome.errors.contains("is closed"), "\(outcome.errors)")
     }
 
     @Test(
@@ -119,6 +119,7 @@ private var model: String { trained?.path ?? "no model" }
         let missing = try workspace.shell("finetune convert \(model) nowhere/m.onnx")
         #expect(missing.code == 73 && missing.errors.contains("No such file or directory"), "\(missing.errors)")
         // The system's own reason, not one of a later call.
+        guard FileSystem.kind(of: "/sys/kernel") != nil else { return }
         let system = try workspace.shell("finetune --base \(model) --data images --out /sys/run")
         #expect(system.code == 73 && !system.errors.contains("No such file"), "\(system.errors)")
     }

@@ -5,7 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-private let isBuiltForRanks: Bool = {
+let isBuiltForRanks: Bool = {
     #if MPI
         true
     #else

@@ -51,7 +51,7 @@ import Testing
     func continuing() throws {
         let folder = try Fixtures.temporaryFolder()
         defer { Fixtures.remove(folder) }
-        let name = "events.out.tfevents.1.other"
+        let name = "events.out.tfevents.1.finetune.4711"
         try AtomicFile.write("old", to: Path.join(folder, name))
         do {
             let log = try TensorBoardLog(folder, continuing: true)
@@ -63,6 +63,12 @@ import Testing
         let newer = try #require(files.first { $0 != name })
         let found = records(try FileSystem.read(Path.join(folder, newer)))
         #expect(found.count == 4 && found[1].dropFirst(9) == [0x10, 7, 0x3A, 2, 0x08, 1])
+        // What another program wrote stays, and so does what a link leads to.
+        let other = "events.out.tfevents.1.other"
+        try AtomicFile.write("theirs", to: Path.join(folder, other))
+        TensorBoardLog.remove(folder)
+        #expect(try FileSystem.list(folder) == [other])
+        FileSystem.remove(Path.join(folder, other))
         TensorBoardLog.remove(folder)
         #expect(FileSystem.kind(of: folder) == nil)
     }
