@@ -120,6 +120,7 @@ struct CompareCommand: SharedCommand {
         guard let result = try await comparison.run(log.report) else { return }
         let record = ComparisonRecord(
             result: result, classes: dataset.classes, baseFile: baseFile, seconds: seconds(.now - started))
+        try folder.prepareForResults()
         folder.removeOldResults()
         try record.write(to: folder)
         try ComparisonReport(

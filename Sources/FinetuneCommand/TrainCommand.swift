@@ -90,6 +90,7 @@ struct TrainCommand: SharedCommand {
         let record = RunRecord(
             result: result, settings: settings, base: model, baseFile: baseFile,
             threads: thread.count)
+        try folder.prepareForResults()
         try ModelFile.write(result.model, to: folder.file("model.h5"))
         folder.removeOldResults(except: "model.h5")
         try record.writeTables(to: folder)

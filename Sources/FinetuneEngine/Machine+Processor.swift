@@ -82,7 +82,8 @@ extension Machine {
     /// Whether the system would give OpenBLAS the memory for so many threads.
     package static func hasMatrixMemory(threads: Int) -> Bool {
         let byteCount = threads * matrixBufferByteCount
-        let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        // Address space alone: how much of it is ever used depends on the matrices.
+        let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0)
         guard let memory, memory != MAP_FAILED else { return false }
         munmap(memory, byteCount)
         return true

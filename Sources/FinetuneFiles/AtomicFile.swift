@@ -52,10 +52,15 @@ package struct AtomicFile: ~Copyable {
         guard written == bytes.count else { throw failure() }
     }
 
-    /// Puts the complete file in its place, on disk.
-    package consuming func commit() throws {
+    /// Writes everything to the disk, so that `commit` no longer needs room there.
+    package mutating func synchronize() throws {
         try flush()
         guard fsync(descriptor) == 0 else { throw failure() }
+    }
+
+    /// Puts the complete file in its place, on disk.
+    package consuming func commit() throws {
+        try synchronize()
         let isMoved = Path.withCString(temporary) { from in Path.withCString(path) { to in rename(from, to) == 0 } }
         guard isMoved else { throw FileError.system(.cannotCreate, "create", path) }
         TemporaryFiles.forget(temporary)

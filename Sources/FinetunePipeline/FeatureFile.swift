@@ -124,6 +124,8 @@ package enum FeatureFile {
             }
         }
         try file.patch(at: 0, header(element, rows, rowShape))
+        // Both or none.
+        try file.synchronize()
         try index.commit()
         try file.commit()
     }

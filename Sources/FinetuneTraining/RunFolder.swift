@@ -166,6 +166,9 @@ package final class RunFolder: Sendable {
         "skipped.csv", "report.html", comparisonName,
     ]
 
+    /// Creates the folder again if it was removed during the run: that must not cost the results.
+    package func prepareForResults() throws { try FileSystem.makeDirectory(path) }
+
     /// Removes the results of an earlier run that this one replaces, after the first file of this one was written.
     ///
     /// - Parameter written: The name of that file; nil if there is none yet.
