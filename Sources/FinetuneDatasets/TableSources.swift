@@ -170,9 +170,9 @@ enum IDXSource {
             bytes = try Gzip.inflated(bytes, name: path) { start in
                 // A little file may hold billions of zeros: no more is unpacked than its header promises.
                 guard start.count >= offset else { return offset }
-                // Sizes have 32 bits each, so that only the product of three may be too large for a number.
-                return min(
-                    4 << 30, Int(Self.shape(start, dimensions).reduce(Double(offset)) { $0 * Double(max(1, $1)) }))
+                // Sizes have 32 bits each, so that the product of three may be too large for a whole number.
+                let byteCount = Self.shape(start, dimensions).reduce(Double(offset)) { $0 * Double(max(1, $1)) }
+                return Int(min(byteCount, Double(4 << 30)))
             }
         }
         guard bytes.count >= offset, bytes[0] == 0, bytes[1] == 0, bytes[2] == 8, Int(bytes[3]) == dimensions else {

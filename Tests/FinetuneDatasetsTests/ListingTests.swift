@@ -89,6 +89,33 @@ import Testing
         #expect(error?.description.contains("'labels[2]'") == true)
     }
 
+    /// A gzip file that stores its content as it is.
+    private func gzip(_ content: [UInt8]) -> [UInt8] {
+        let count = UInt16(content.count)
+        let checksum = content.withUnsafeBytes { ZipWriter.checksum($0, continuing: 0) }
+        return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1] + count.littleEndianBytes + (~count).littleEndianBytes + content
+            + checksum.littleEndianBytes + UInt32(content.count).littleEndianBytes
+    }
+
+    @Test(
+        "refuses compressed IDX files whose header promises other sizes than they have",
+        arguments: [[.max, .max, .max], [1 << 31, 1 << 31, 1], [0, 3, 3], [2, 3, 3], [4, 3, 3]] as [[UInt32]])
+    func compressedSizes(_ sizes: [UInt32]) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        func write(_ name: String, _ header: [UInt8], _ count: Int) throws {
+            var file = try AtomicFile(Path.join(folder, name))
+            try file.write(gzip(header + [UInt8](repeating: 1, count: count)))
+            try file.commit()
+        }
+        let shape = sizes.flatMap { $0.littleEndianBytes.reversed() }
+        try write("train-images-idx3-ubyte.gz", [0, 0, 8, 3] + shape, 27)
+        try write("train-labels-idx1-ubyte.gz", [0, 0, 8, 1, 0, 0, 0, 3], 3)
+        #expect(throws: (any Error).self) { try ImageDataset(folder) }
+        try write("train-images-idx3-ubyte.gz", [0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 3, 0, 0, 0, 3], 27)
+        #expect(try ImageDataset(folder).items.count == 3)
+    }
+
     @Test("takes whole numbers for labels, whatever their type")
     func wholeLabels() throws {
         let values = [Float](repeating: 0.5, count: 2 * 3 * 3 * 3)
