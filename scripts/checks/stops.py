@@ -84,7 +84,8 @@ def same_bytes(*files):
     return differing, files
 
 
-TIMES = {"seconds", "cpu_seconds", "peak_rss_mb"}
+# The checksum of a part is that of its times, too.
+TIMES = {"seconds", "cpu_seconds", "peak_rss_mb", "checksum"}
 # The recommendation may follow the costs; the arguments have --resume.
 OTHERS = {"advice", "recommended", "p_value", "arguments"}
 
