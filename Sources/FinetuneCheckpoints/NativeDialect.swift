@@ -25,9 +25,12 @@ enum NativeDialect {
 
     static func read(_ arrays: NamedArrays, path: String) throws -> Model {
         func fail(_ reason: String) -> CheckpointError { .cannotLoad(path, reason) }
+        let areVerified: Bool
         switch arrays.text(marker, of: "") {
-        case version: try TensorFile.verify(arrays, path: path)
-        case olderVersion: break
+        case version:
+            try TensorFile.verify(arrays, path: path)
+            areVerified = true
+        case olderVersion: areVerified = false
         default:
             guard arrays.attribute(TensorFile.checkpointMarker, of: "") == nil else {
                 throw fail(
@@ -65,7 +68,7 @@ enum NativeDialect {
         }
         let classes = text["classes"]?.arrayValue?.compactMap(\.stringValue)
         let model = Model(
-            network: network, weights: try table.weights(for: network, path: path),
+            network: network, weights: try table.weights(for: network, path: path, areVerified: areVerified),
             recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
             quantization: text["quantization"].flatMap(QuantizationRecord.init),

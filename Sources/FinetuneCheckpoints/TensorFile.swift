@@ -40,13 +40,13 @@ package struct TensorFile: Sendable {
         for (name, bytes) in [(documentName, Array(document.text.utf8))] + bytes.sorted(by: { $0.key < $1.key }) {
             try file.write(bytes: bytes, as: name)
             // What holds nothing is read as nothing.
-            if !bytes.isEmpty { checksums.append(.init(name, Self.checksum(of: bytes))) }
+            if !bytes.isEmpty { checksums.append(.init(name, .string(Self.checksum(of: bytes).text))) }
         }
         for (group, tensors) in groups.sorted(by: { $0.key < $1.key }) {
             try file.makeGroup(group)
             for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
                 try file.write(tensor, as: "\(group)/\(name)")
-                checksums.append(.init("\(group)/\(name)", Self.checksum(of: tensor)))
+                checksums.append(.init("\(group)/\(name)", .string(Self.checksum(of: tensor).text)))
             }
         }
         try file.write(bytes: Array(JSON.object(checksums).text.utf8), as: Self.checksums)
@@ -105,7 +105,7 @@ package struct TensorFile: Sendable {
         let wrong = Mutex<String?>(nil)
         DispatchQueue.concurrentPerform(iterations: tensors.count) { [tensors] index in
             let (member, tensor) = tensors[index]
-            guard checksum(of: tensor) != member.value else { return }
+            guard member.value.stringValue.flatMap(ContentHash.init(text:)) != checksum(of: tensor) else { return }
             wrong.withLock { $0 = min($0 ?? member.key, member.key) }
         }
         if let wrong = wrong.withLock({ $0 }) { throw damaged(wrong, "does not match its checksum") }
@@ -115,14 +115,14 @@ package struct TensorFile: Sendable {
         }
     }
 
-    private static func checksum(of tensor: Tensor) -> JSON {
-        let shape = ContentHash(of: tensor.shape.map { String($0) }.joined(separator: "×")).low
-        return .string(
-            tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0), key: shape).text })
+    /// The hash of the values, keyed by the shape (as FNV-1a mixes numbers).
+    private static func checksum(of tensor: Tensor) -> ContentHash {
+        let shape = tensor.shape.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
+        return tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0), key: shape) }
     }
 
     /// The checksum of bytes as they are read: as numbers.
-    private static func checksum(of bytes: [UInt8]) -> JSON {
+    private static func checksum(of bytes: [UInt8]) -> ContentHash {
         checksum(of: Tensor(shape: [bytes.count], values: bytes.map { Float($0) }))
     }
 
