@@ -1,4 +1,4 @@
-// finetune-read-weights FILE: the only process that lets libhdf5 read a file which somebody else made.
+// finetune-read-weights FILE: the only process in which libhdf5 reads files.
 //
 // libhdf5 is not safe on hostile files, whatever its caller checks. So it runs here, under limits of memory, time and
 // system calls that are set before it sees the file; a crash or a hang ends this process and nothing else. What was
