@@ -33,14 +33,8 @@ enum ReadingHelper {
             throw index?["system"]?.boolValue == true
                 ? CheckpointError.system(path, "\(failure).") : CheckpointError.cannotLoad(path, "\(failure).")
         }
-        switch ending {
-        case .stopped(let signal):
-            throw CheckpointError.system(
-                path, "the program that reads it was ended by signal \(signal) from outside. Try again.")
-        case .failed, .crashed, .tooSlow: throw CheckpointError.cannotLoad(path, ending.words)
-        case .done: break
-        }
-        guard let index else { throw CheckpointError.cannotLoad(path, ending.words) }
+        if case .stopped = ending { throw CheckpointError.system(path, ending.words) }
+        guard ending == .done, let index else { throw CheckpointError.cannotLoad(path, ending.words) }
         do {
             return try NamedArrays(index: index, memory: try SharedMemory(memory, path))
         } catch is NamedArrays.Malformed {
@@ -74,7 +68,8 @@ enum ReadingHelper {
             case .done: "it was read, yet its index makes no sense."
             case .failed(let code): "the HDF5 library gave up on it (exit \(code)). It is damaged or hostile."
             case .crashed(let signal): "it made the HDF5 library crash (signal \(signal)). It is damaged or hostile."
-            case .stopped(let signal): "reading it was ended by signal \(signal)."
+            case .stopped(let signal):
+                "the program that reads it was ended by signal \(signal) from outside. Try again."
             case .tooSlow: "reading it took more time than such a file needs. It is damaged or hostile."
             }
         }

@@ -111,7 +111,7 @@ struct CompareCommand: SharedCommand {
             return
         }
         try folder.begin(
-            try comparison.identity(), command: "compare", arguments: Array(FileSystem.arguments.dropFirst()))
+            try comparison.identity(), command: "compare", arguments: FileSystem.arguments)
         let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
             .note(

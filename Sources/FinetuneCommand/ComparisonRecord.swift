@@ -76,7 +76,7 @@ struct ComparisonRecord {
     private func json(_ folder: RunFolder) throws -> JSON {
         .object(
             [
-                .init("arguments", JSON(Array(FileSystem.arguments.dropFirst()))),
+                .init("arguments", JSON(FileSystem.arguments)),
                 .init("version", .string(FinetuneCommand.configuration.version)),
                 .init("base", .string(baseFile.path)), .init("base_hash", .string(baseFile.hash)),
                 .init("machine", .string(Machine.arithmetic)),

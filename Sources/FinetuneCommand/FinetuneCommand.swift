@@ -39,7 +39,7 @@ struct FinetuneCommand: AsyncParsableCommand {
         ThreadShortage.watch()
         var ranks: Ranks?
         do {
-            let command = try parseAsRoot(Array(FileSystem.arguments.dropFirst()))
+            let command = try parseAsRoot(FileSystem.arguments)
             let joined = try Ranks.join()
             ranks = joined
             try await run(command, joined)

@@ -123,7 +123,7 @@ extension [Finding] {
 extension Report.Section {
     /// The command and everything that another run of it depends on.
     static func repeating(_ values: [(String, String)]) -> Report.Section {
-        let arguments = CommandLine.arguments.dropFirst().map(shellWord)
+        let arguments = FileSystem.arguments.map(shellWord)
         return Report.Section(
             "How to repeat it",
             [

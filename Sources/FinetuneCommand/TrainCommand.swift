@@ -83,7 +83,7 @@ struct TrainCommand: SharedCommand {
             return
         }
         try folder.begin(
-            trainer.identity(), command: "train", arguments: Array(FileSystem.arguments.dropFirst()))
+            trainer.identity(), command: "train", arguments: FileSystem.arguments)
         let log = try EventLog(folder, console, continuing: job.resume, draws: true)
         guard let result = try await trainer.run(log.report) else { return }
         shared?.remove()

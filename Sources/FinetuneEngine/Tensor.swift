@@ -200,3 +200,8 @@ extension Tensor {
 ///
 /// A tensor's name is its node's name, a dot, and its role: `weight`, `bias`, `running_mean`, `running_var`.
 package typealias Weights = [String: Tensor]
+
+extension Weights {
+    /// The name of the first tensor, in the order of names, with a number that is not finite; nil if there is none.
+    package var firstNotFinite: String? { filter { !$0.value.isFinite }.keys.min() }
+}

@@ -149,12 +149,14 @@ package enum FileSystem {
             guard let start = buffer.baseAddress else { return }
             count = max(0, readlink("/proc/self/exe", start, buffer.count))
         }
-        return bytes.isEmpty ? arguments[0] : Path.text(of: bytes.map { UInt8(bitPattern: $0) })
+        return bytes.isEmpty ? CommandLine.arguments[0] : Path.text(of: bytes.map { UInt8(bitPattern: $0) })
     }
 
-    /// The arguments of this program as paths, its own name first.
+    /// The arguments of this program as paths, without its own name.
     package static var arguments: [String] {
-        UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).compactMap { $0.map(text) }
+        UnsafeBufferPointer(start: CommandLine.unsafeArgv, count: Int(CommandLine.argc)).dropFirst().compactMap {
+            $0.map(text)
+        }
     }
 
     /// A variable of the environment as a path; nil if it is missing or empty.

@@ -25,7 +25,8 @@ final class FeatureRecords: FeatureRows {
     /// The file may grow up to this size without asking the cache again.
     private let grantedByteCount = Mutex(0)
 
-    private static let version: UInt32 = 1
+    /// 2: rows hold finite numbers alone.
+    private static let version: UInt32 = 2
     private static let fileHeaderByteCount = 64
     private static let recordHeaderByteCount = 32
     /// The file grows by as much before the cache's folder is looked at again.

@@ -1,6 +1,5 @@
 // What the frozen part of a network made of images, kept so that it is computed once for all epochs and runs.
 
-internal import FinetuneEngine
 package import FinetuneFiles
 package import FinetuneRanks
 internal import Synchronization
@@ -127,7 +126,7 @@ package final class FeatureStore: Sendable {
         precondition(row.count == valuesPerRow, "a row of \(row.count) numbers is read, \(valuesPerRow) are kept")
         let name = FeatureName(image, view)
         guard let slot = state.withLock({ $0.slots[name] }) else { return false }
-        if rows.read(name, at: slot, into: row), UnsafeBufferPointer(row).areFinite { return true }
+        if rows.read(name, at: slot, into: row) { return true }
         state.withLock {
             // Another task may have forgotten it first, and a third have written it again elsewhere.
             guard $0.slots[name] == slot else { return }

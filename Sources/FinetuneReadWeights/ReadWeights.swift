@@ -12,7 +12,7 @@ internal import Glibc
 @main
 struct ReadWeights {
     static func main() {
-        let arguments = FileSystem.arguments.dropFirst()
+        let arguments = FileSystem.arguments
         guard let path = arguments.first, arguments.count == 1 else {
             finish(ReadFailure(description: "finetune-read-weights is run by finetune, on one file"), code: 64)
         }

@@ -179,7 +179,7 @@ struct FineTuning {
     ) async throws {
         let clock = ContinuousClock.now
         let weights = await session.program.weights(averaged: steps.averageKept != nil)
-        if let broken = weights.filter({ !$0.value.isFinite }).keys.min() {
+        if let broken = weights.firstNotFinite {
             throw diverged("'\(broken)' holds numbers that are not finite")
         }
         let evaluation =

@@ -126,7 +126,7 @@ extension Trainer {
         _ model: Model, _ values: BoundaryValues, _ survey: Survey, batch: Int, precision: Precision,
         _ report: EventHandler
     ) async throws -> [SplitScore] {
-        if let broken = model.weights.filter({ !$0.value.isFinite }).keys.min() {
+        if let broken = model.weights.firstNotFinite {
             throw TrainingError(
                 .diverged,
                 "the training diverged: '\(broken)' holds numbers that are not finite. Try a smaller --lr, or another --feature-scaling."

@@ -5,17 +5,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// A model that the program trained on stripes, and the folder that it is in.
-private let trained: (workspace: Workspace, path: String)? = try? {
-    let workspace = try Workspace()
-    try workspace.makeImages("images", perClass: 12)
-    _ = try workspace.finetune(
-        "--strategy", "scratch", "--architecture", "resnet20,width=4", "--data", "@images", "--out", "@run", "--epochs",
-        "2", "--lr", "0.05", "--quiet")
-    return (workspace, workspace.file("run/model.h5"))
-}()
-
-private var model: String { trained?.path ?? "no model" }
+private var model: String { SmallModel.path }
 
 @Suite("Results that cannot be written") struct OutputTests {
     static let commands = [

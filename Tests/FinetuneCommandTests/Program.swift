@@ -157,3 +157,17 @@ final class Workspace: Sendable {
             + four(pixels.count) + four(2835) + four(2835) + four(0) + four(0) + pixels
     }
 }
+
+/// A ResNet-20 of width 4 that the program trained on stripes: small enough for a debug build. Made when first asked for.
+enum SmallModel {
+    private static let made: (workspace: Workspace, path: String)? = try? {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 8)
+        _ = try workspace.finetune(
+            "--strategy", "scratch", "--architecture", "resnet20,width=4", "--data", "@images", "--out", "@run",
+            "--epochs", "2", "--lr", "0.05", "--quiet")
+        return (workspace, workspace.file("run/model.h5"))
+    }()
+
+    static var path: String { made?.path ?? "no model" }
+}

@@ -5,17 +5,7 @@ import Glibc
 import TestSupport
 import Testing
 
-/// A ResNet-20 of width 4 that the program made itself: small enough for a debug build.
-private let narrow: (workspace: Workspace, path: String)? = try? {
-    let workspace = try Workspace()
-    try workspace.makeImages("images", perClass: 8)
-    _ = try workspace.finetune(
-        "--strategy", "scratch", "--architecture", "resnet20,width=4", "--data", "@images", "--out", "@run", "--epochs",
-        "2", "--lr", "0.05", "--quiet")
-    return (workspace, workspace.file("run/model.h5"))
-}()
-
-private var base: String { narrow?.path ?? "no base" }
+private var base: String { SmallModel.path }
 
 @Suite("Unfreezing", .serialized) struct UnfreezeTests {
     /// What is asked for, and how many tensors stay frozen. A convolution is one tensor, its batch norm four; the stem
