@@ -198,12 +198,23 @@ extension Edges {
 
 extension InputRecipe {
     package var json: JSON {
-        [
+        let members: JSON = [
             "size": JSON([height, width]), "channels": .integer(channels), "order": .string(order.rawValue),
             "scale": .number(scale), "mean": JSON(mean), "std": JSON(standardDeviation),
             "interpolation": .string(interpolation.rawValue), "fit": .string(fit.rawValue),
             "crop": .number(1 / resizeRatio), "exif": .string(exif.rawValue),
         ]
+        return .object((members.members ?? []) + rareMembers)
+    }
+
+    /// What most recipes have the default of, which is not written.
+    package var rareMembers: [JSON.Member] {
+        let levels = fill.map { Int($0) }
+        return [
+            antialias ? nil : JSON.Member("antialias", .bool(false)),
+            rules == .standard ? nil : JSON.Member("rules", .string(rules.rawValue)),
+            fill == [0] ? nil : JSON.Member("fill", levels.count == 1 ? .integer(levels[0]) : JSON(levels)),
+        ].compactMap { $0 }
     }
 
     /// Reads a recipe; what a hand-written one leaves out is taken from `base`, or from the simplest there is.
@@ -211,7 +222,10 @@ extension InputRecipe {
     /// - Throws: An error that names the key which does not fit.
     package init(json: JSON, base: InputRecipe? = nil) throws {
         guard json.members != nil else { throw JSONDecodingError(description: "a recipe is a JSON object") }
-        let known: Set = ["size", "channels", "order", "scale", "mean", "std", "interpolation", "fit", "crop", "exif"]
+        let known: Set = [
+            "size", "channels", "order", "scale", "mean", "std", "interpolation", "fit", "crop", "exif", "antialias",
+            "rules", "fill",
+        ]
         for member in json.members ?? [] where !known.contains(member.key) {
             throw JSONDecodingError(
                 description: "'\(member.key)' is no key of a recipe; they are \(known.sorted().joined(separator: ", "))"
@@ -257,12 +271,31 @@ extension InputRecipe {
         if json["fit"] != nil { recipe.fit = try json.choice("fit") }
         if json["crop"] != nil {
             let crop = try json.number("crop")
-            guard crop > 0.05, crop <= 1 else {
-                throw JSONDecodingError(description: "'crop' is a fraction of the resized image, 0.05 to 1")
+            guard crop > 0.05, crop <= 4 else {
+                throw JSONDecodingError(
+                    description: "'crop' is \(crop), the input as a fraction of the resized image was expected, 0.05 to 4")
             }
             recipe.resizeRatio = 1 / crop
         }
         if json["exif"] != nil { recipe.exif = try json.choice("exif") }
+        if let antialias = json["antialias"] {
+            guard let value = antialias.boolValue else {
+                throw JSONDecodingError(description: "'antialias' is true or false")
+            }
+            recipe.antialias = value
+        }
+        if json["rules"] != nil { recipe.rules = try json.choice("rules") }
+        if let fill = json["fill"] {
+            let values = fill.arrayValue ?? [fill]
+            let levels = values.compactMap { value in value.intValue.flatMap { UInt8(exactly: $0) } }
+            guard levels.count == values.count, levels.count == 1 || levels.count == recipe.channels else {
+                throw JSONDecodingError(
+                    description: "'fill' is a level from 0 to 255, or a list of one for each channel, red first")
+            }
+            recipe.fill = levels
+        } else if recipe.fill.count != recipe.channels {
+            recipe.fill = [recipe.fill[0]]
+        }
         self = recipe
     }
 }

@@ -69,13 +69,14 @@ struct InspectCommand: AsyncParsableCommand {
                 "source": .null,
             ]
         }
-        return [
+        let members: JSON = [
             "height": .integer(recipe.height), "width": .integer(recipe.width), "channels": .integer(recipe.channels),
             "order": .string(recipe.order.rawValue), "mean": JSON(recipe.mean), "std": JSON(recipe.standardDeviation),
             "scale": .number(recipe.scale), "fit": .string(recipe.fit.rawValue),
             "interpolation": .string(recipe.interpolation.rawValue), "crop": .number(1 / recipe.resizeRatio),
             "source": model.recipeSource.map { .string($0) } ?? .null,
         ]
+        return .object((members.members ?? []) + recipe.rareMembers)
     }
 
     private func stages(_ model: Model) -> [String] {
@@ -115,7 +116,7 @@ struct InspectCommand: AsyncParsableCommand {
         }
         if let recipe = model.recipe {
             console.writeOut(
-                "input          \(recipe.height)×\(recipe.width), \(recipe.order.rawValue), \(recipe.fit.rawValue), \(recipe.interpolation.rawValue)"
+                "input          \(recipe.height)×\(recipe.width), \(recipe.order.rawValue), \(recipe.fit.rawValue), \(recipe.interpolation.rawValue)\(rare(recipe))"
             )
             console.writeOut(
                 "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(recipe.mean), / \(recipe.standardDeviation)"
@@ -126,6 +127,14 @@ struct InspectCommand: AsyncParsableCommand {
                 "input          the file does not say how pixels become numbers; your images will, or --recipe")
         }
         console.writeOut("classes        \(classes(model))")
+    }
+
+    /// The settings of a recipe that most recipes have the default of.
+    private func rare(_ recipe: InputRecipe) -> String {
+        var text = recipe.antialias ? "" : ", no antialias"
+        if recipe.rules != .standard { text += ", rules of \(recipe.rules.rawValue)" }
+        if recipe.fill != [0] { text += ", border \(recipe.fill.count == 1 ? "\(recipe.fill[0])" : "\(recipe.fill)")" }
+        return text
     }
 
     /// How many classes there are, and the names of as many as fit into a line.

@@ -68,7 +68,7 @@ struct RecipeOptions: ParsableArguments {
             "How pixels become numbers: auto (as the base says, or as its statistics do), torch, caffe, tf, unit, raw, or a JSON file.",
             valueName: "recipe"))
     var recipe = "auto"
-    @Option(help: "How an image fits the network's input: crop, squash or pad. (default: as the base says)")
+    @Option(help: "How an image fits the network's input: crop, squash, pad or unscaled. (default: as the base says)")
     var fit: InputRecipe.Fit?
     @Option(help: "Pixels of the network's square input. (default: as the base says)") var size: Int?
     @Option(help: "Whether photographs are turned as their EXIF data say: upright or ignore. (default: upright)")
@@ -124,7 +124,7 @@ struct RecipeOptions: ParsableArguments {
             model.recipeSource = "--recipe \(recipe)"
         }
         model.recipe = result
-        if let fit { model.recipe?.fit = fit }
+        if let fit { model.recipe = model.recipe?.with(fit) }
         if let size = self.size {
             model.recipe?.height = size
             model.recipe?.width = size

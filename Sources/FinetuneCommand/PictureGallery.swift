@@ -76,9 +76,10 @@ struct PictureGallery {
 
     /// An image as the network sees it, but larger; nil where it cannot be read any more.
     private func seen(_ item: Int) -> Picture? {
-        guard let recipe, let preprocessor = try? Preprocessor(recipe.resized(shortSide: Self.side)),
-            let picture = picture(item)
-        else { return nil }
+        guard let recipe, let picture = picture(item) else { return nil }
+        // A larger input would see more of an image that is not resized.
+        let shown = recipe.fit == .unscaled ? recipe : recipe.resized(shortSide: Self.side)
+        guard let preprocessor = try? Preprocessor(shown) else { return nil }
         return preprocessor.crop(picture)
     }
 

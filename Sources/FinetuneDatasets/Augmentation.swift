@@ -73,9 +73,12 @@ extension Augmentation {
         _ random: inout RandomNumbers
     ) -> Parameters {
         let aspect = aspect(width, height, recipe)
-        let seen = (
+        var seen = (
             width: min(Double(width), Double(height) * aspect), height: min(Double(height), Double(width) / aspect)
         )
+        if recipe.fit == .unscaled, recipe.width <= width, recipe.height <= height {
+            seen = (Double(recipe.width), Double(recipe.height))
+        }
         let (left, top) = ((width - Int(seen.width)) / 2, (height - Int(seen.height)) / 2)
         var part = (columns: left..<left + max(1, Int(seen.width)), rows: top..<top + max(1, Int(seen.height)))
         // As torchvision: ten tries to fit a part of the drawn area and shape, then the middle.
@@ -92,10 +95,10 @@ extension Augmentation {
         return Parameters(columns: part.columns, rows: part.rows, isMirrored: random.nextUnit() < 0.5)
     }
 
-    /// Width by height of what is seen without augmentation: the input's where the picture's middle is cut out, the
-    /// picture's own where it is squashed or padded.
+    /// Width by height of what is seen without augmentation: the input's if the picture's middle is cut out, the
+    /// picture's own if it is squashed or padded.
     private static func aspect(_ width: Int, _ height: Int, _ recipe: InputRecipe) -> Double {
-        recipe.fit == .crop ? Double(recipe.width) / Double(recipe.height) : Double(width) / Double(height)
+        recipe.fit == .crop || recipe.fit == .unscaled ? Double(recipe.width) / Double(recipe.height) : Double(width) / Double(height)
     }
 
     /// `ColorJitter`: the four adjustments in any order, which matters where levels are cut off at black and white.

@@ -12,7 +12,9 @@ extension Preprocessor {
     package func crop(_ picture: Picture, _ parameters: Augmentation.Parameters) -> Picture {
         let source = recipe.channels == 1 ? picture.gray : picture
         let part = source.cropped(columns: parameters.columns, rows: parameters.rows)
-            .resized(width: recipe.width, height: recipe.height, interpolation: recipe.interpolation)
+            .resized(
+                width: recipe.width, height: recipe.height, interpolation: recipe.interpolation,
+                antialias: recipe.antialias)
         let turned = parameters.isMirrored ? part.mirrored : part
         let changed = parameters.operations.reduce(turned) { $0.applying($1) }
         let whole = recipe.channels == 3 ? changed.color : changed

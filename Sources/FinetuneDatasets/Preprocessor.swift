@@ -1,5 +1,5 @@
-// From a decoded picture to a network's input: the geometry of torchvision, timm, Keras and Pillow's `ImageOps.pad`,
-// then one table look-up a number.
+// From a decoded picture to a network's input: the geometry that `Placement.swift` computes, then one table look-up a
+// number.
 
 package import FinetuneModels
 
@@ -42,6 +42,9 @@ package struct Preprocessor: Sendable {
         guard recipe.resizeRatio > 0, recipe.resizeRatio <= 64 else {
             throw PictureError.badRecipe("a resize ratio of \(recipe.resizeRatio)", expected: "up to 64")
         }
+        guard recipe.fill.count == 1 || recipe.fill.count == recipe.channels else {
+            throw PictureError.badRecipe("\(recipe.fill.count) levels of the border", expected: "one, or one a channel")
+        }
     }
 
     /// Brings a picture to the network's size and channels; levels stay 0…255.
@@ -62,11 +65,14 @@ package struct Preprocessor: Sendable {
     }
 
     /// By how much a picture may be smaller in each direction and still hold `margin` times what the network is shown.
+    ///
+    /// Always 1 where single pixels count: those that the filter takes, or those at the edge of a window.
     private func reduction(width: Int, height: Int) -> Int {
-        guard recipe.interpolation != .nearest else { return 1 }
+        guard recipe.interpolation != .nearest, recipe.antialias else { return 1 }
         let placement = Placement(width, height, in: recipe)
-        let room = min(
-            Double(width) / Double(placement.horizontal.resized), Double(height) / Double(placement.vertical.resized))
+        let (horizontal, vertical) = (placement.horizontal.resize, placement.vertical.resize)
+        guard horizontal.window == nil, vertical.window == nil else { return 1 }
+        let room = min(Double(width) / Double(horizontal.length), Double(height) / Double(vertical.length))
         return [8, 4, 2].first { room >= Double($0) * Self.margin } ?? 1
     }
 
@@ -77,14 +83,15 @@ package struct Preprocessor: Sendable {
     /// - Parameter size: Of the picture in its file, where it was decoded at a fraction of it.
     private func crop(_ picture: Picture, of size: (width: Int, height: Int)) -> Picture {
         let placement = Placement(size.width, size.height, in: recipe)
-        let source = recipe.channels == 1 ? picture.gray : picture
-        let (horizontal, vertical) = (placement.horizontal, placement.vertical)
+        // Gray stays gray for as long as it can: it costs a third.
+        let source = recipe.channels == 1 ? picture.gray : recipe.fill.count == 1 ? picture : picture.color
         let part = source.resized(
-            width: horizontal.resized, height: vertical.resized, interpolation: recipe.interpolation,
-            columns: horizontal.kept, rows: vertical.kept)
-        let filled = part.onBlack(
-            width: recipe.width, height: recipe.height, left: horizontal.offset, top: vertical.offset)
-        return recipe.channels == 3 ? filled.color : filled
+            placement.horizontal.resize, placement.vertical.resize, interpolation: recipe.interpolation,
+            antialias: recipe.antialias, fill: recipe.fill, rules: recipe.rules)
+        let whole = part.framed(
+            width: recipe.width, height: recipe.height, left: placement.horizontal.offset,
+            top: placement.vertical.offset, fill: recipe.fill)
+        return recipe.channels == 3 ? whole.color : whole
     }
 
     /// Scales a picture that `crop` made into a network's input.
@@ -113,66 +120,12 @@ package struct Preprocessor: Sendable {
     }
 }
 
-/// Where a resized picture goes in the network's input.
-private struct Placement {
-    /// One axis: the whole picture becomes `resized` long, the pixels `kept` of it start at `offset` of the input.
-    struct Axis {
-        var resized: Int
-        var kept: Range<Int>
-        var offset = 0
-    }
-
-    let horizontal: Axis
-    let vertical: Axis
-
-    init(_ width: Int, _ height: Int, in recipe: InputRecipe) {
-        switch recipe.fit {
-        case .squash:
-            horizontal = Axis(resized: recipe.width, kept: 0..<recipe.width)
-            vertical = Axis(resized: recipe.height, kept: 0..<recipe.height)
-        case .crop:
-            // Both sides must cover; the one that only just does is exact and the other truncated, as in torchvision.
-            let (wide, high) = (Self.target(recipe.width, recipe), Self.target(recipe.height, recipe))
-            let isWidthTight = wide * height >= high * width
-            horizontal = Self.centered(isWidthTight ? wide : high * width / height, in: recipe.width)
-            vertical = Self.centered(isWidthTight ? wide * height / width : high, in: recipe.height)
-        case .pad:
-            let isWidthTight = width * recipe.height >= height * recipe.width
-            let fittedWidth = Double(width) / Double(height) * Double(recipe.height)
-            let fittedHeight = Double(height) / Double(width) * Double(recipe.width)
-            horizontal = Self.padded(isWidthTight ? recipe.width : Self.side(fittedWidth), in: recipe.width)
-            vertical = Self.padded(isWidthTight ? Self.side(fittedHeight) : recipe.height, in: recipe.height)
-        }
-    }
-
-    /// What a side of the input is before the crop. A ratio such as 256/224 is not exact in binary; nothing else
-    /// comes within a millionth of the next whole number.
-    private static func target(_ side: Int, _ recipe: InputRecipe) -> Int {
-        max(1, Int(recipe.resizeRatio * Double(side) + 1e-6))
-    }
-
-    private static func side(_ length: Double) -> Int { max(1, Int(length.rounded(.toNearestOrEven))) }
-
-    /// torchvision's `CenterCrop`: halves are rounded to even; what is smaller than the crop is set on black, whose
-    /// odd pixel goes last.
-    private static func centered(_ resized: Int, in side: Int) -> Axis {
-        guard resized >= side else { return Axis(resized: resized, kept: 0..<resized, offset: (side - resized) / 2) }
-        let start = Int((Double(resized - side) / 2).rounded(.toNearestOrEven))
-        return Axis(resized: resized, kept: start..<start + side)
-    }
-
-    /// Pillow's `ImageOps.pad`.
-    private static func padded(_ resized: Int, in side: Int) -> Axis {
-        let offset = Int((Double(side - resized) / 2).rounded(.toNearestOrEven))
-        return Axis(resized: resized, kept: 0..<resized, offset: offset)
-    }
-}
-
 extension Picture {
-    /// The picture on a black one of the given size.
-    fileprivate func onBlack(width: Int, height: Int, left: Int, top: Int) -> Picture {
+    /// The picture on one of the given size and the levels `fill`.
+    fileprivate func framed(width: Int, height: Int, left: Int, top: Int, fill: [UInt8]) -> Picture {
         if width == self.width, height == self.height { return self }
-        var canvas = [UInt8](repeating: 0, count: width * height * channels)
+        var canvas = [UInt8](repeating: fill[0], count: width * height * channels)
+        if fill.count > 1 { for index in canvas.indices { canvas[index] = fill[index % channels] } }
         for y in 0..<self.height {
             let source = y * self.width * channels
             let target = ((y + top) * width + left) * channels

@@ -5,10 +5,31 @@
 /// A pixel `v` of channel `c` becomes `(v · scale − mean[c]) / standardDeviation[c]`, channels in `order`.
 package struct InputRecipe: Sendable, Equatable {
     package enum Order: String, Sendable { case rgb, bgr }
-    /// Resampling filters with Pillow's numbers: antialiased but for `nearest`.
-    package enum Interpolation: String, Sendable, CaseIterable { case nearest, bilinear, bicubic }
-    /// How an image of any shape fits the network's: `crop` the middle, `squash` the sides, `pad` the short side.
-    package enum Fit: String, Sendable, CaseIterable { case crop, squash, pad }
+    /// Resampling filters with Pillow's numbers; levels are cut off at 0 and 255 after each of the two passes.
+    ///
+    /// `nearest` is the half-pixel rule of all libraries: pixel `i` of `n` comes from `(i + 0.5) · side / n`, rounded
+    /// down. If that lies exactly between two pixels, rounding decides. The rules `keras` and `transformers` compute in
+    /// single precision, as TensorFlow's half-pixel `nearest` and torch's `nearest-exact` do; the others add up as
+    /// Pillow does.
+    package enum Interpolation: String, Sendable, CaseIterable { case nearest, box, bilinear, hamming, bicubic, lanczos }
+    /// How an image of any shape fits the network's: `crop` the middle, `squash` the sides, `pad` the short side, or
+    /// take the middle `unscaled`.
+    package enum Fit: String, Sendable, CaseIterable { case crop, squash, pad, unscaled }
+    /// The library whose arithmetic says what an image is resized to and which part of it is kept.
+    package enum Rules: String, Sendable, CaseIterable {
+        /// `crop` covers both sides of the input, `squash` and `pad` show the whole image whatever `resizeRatio` is.
+        /// Same numbers as torchvision's `Resize(n)` and `CenterCrop` for square inputs, and as Pillow's `ImageOps.pad`.
+        case standard
+        /// `crop`: the short side of the image becomes that of the input times `resizeRatio`, for oblong inputs, too.
+        case torchvision
+        /// timm's `crop_mode`: `center` is `crop`, `squash` is `squash`, `border` is `pad`.
+        case timm
+        /// The image processors of transformers 5: as `torchvision`, but the middle is rounded down.
+        case transformers
+        /// Keras' `Resizing`: `crop_to_aspect_ratio` is `crop`, `pad_to_aspect_ratio` is `pad`, neither is `squash`. The
+        /// original is cut or padded, then resized. `unscaled` is Keras' `CenterCrop`, which enlarges small images.
+        case keras
+    }
     /// Whether the orientation in a photograph's EXIF data is applied.
     package enum Exif: String, Sendable, CaseIterable { case upright, ignore }
 
@@ -24,13 +45,24 @@ package struct InputRecipe: Sendable, Equatable {
     package var standardDeviation: [Double]
     package var interpolation: Interpolation
     package var fit: Fit
-    /// With `crop`: the short side before the middle is cut out, as a multiple of the input's (torchvision: 256/224).
+    /// The resized image before the middle is cut out, as a multiple of the input (torchvision: 256/224). Has no effect
+    /// with `unscaled`; with the `standard` rules, it only affects `crop`.
     package var resizeRatio: Double
     package var exif: Exif
+    /// Whether the filter widens when an image shrinks, so that every pixel counts; `nearest` never does.
+    ///
+    /// Pillow, torchvision, timm and transformers do; Keras' `Resizing` does not unless asked to. Without it, bicubic
+    /// has the numbers of TensorFlow and JAX (Keys' cubic with a = −0.5, weights normalised at the borders). Keras on
+    /// torch differs there: a = −0.75, borders repeated.
+    package var antialias: Bool
+    package var rules: Rules
+    /// The levels of the border where the image does not cover the input: one, or one a channel, red first.
+    package var fill: [UInt8]
 
     package init(
         height: Int, width: Int, channels: Int = 3, pixels: Pixels, interpolation: Interpolation = .bilinear,
-        fit: Fit = .crop, resizeRatio: Double = 1, exif: Exif = .upright
+        fit: Fit = .crop, resizeRatio: Double = 1, exif: Exif = .upright, antialias: Bool = true,
+        rules: Rules = .standard, fill: [UInt8] = [0]
     ) {
         self.height = height
         self.width = width
@@ -40,6 +72,9 @@ package struct InputRecipe: Sendable, Equatable {
         self.fit = fit
         self.resizeRatio = resizeRatio
         self.exif = exif
+        self.antialias = antialias
+        self.rules = rules
+        self.fill = fill
     }
 
     /// The same geometry with other pixels.
@@ -47,6 +82,14 @@ package struct InputRecipe: Sendable, Equatable {
         var recipe = self
         (recipe.order, recipe.scale, recipe.mean) = (pixels.order, pixels.scale, pixels.mean)
         recipe.standardDeviation = pixels.standardDeviation
+        return recipe
+    }
+
+    /// The same pixels with another fit, by the `standard` rules; unchanged if the fit is the same.
+    package func with(_ fit: Fit) -> InputRecipe {
+        guard fit != self.fit else { return self }
+        var recipe = self
+        (recipe.fit, recipe.rules) = (fit, .standard)
         return recipe
     }
 

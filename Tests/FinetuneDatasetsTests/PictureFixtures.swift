@@ -29,6 +29,31 @@ enum PictureFixtures {
     }
 }
 
+/// What scripts/fixtures/geometry.py made: pictures that libraries brought to a network's input.
+enum GeometryFixtures {
+    static let folder = Paths.tests + "/Fixtures/geometry/"
+
+    static let manifest = Result { try JSON(parsing: readFile(folder + "manifest.json")) }
+    static let pixels = Result { try readFile(folder + "pixels.bin") }
+
+    static func cases() throws -> [JSON] { try #require(manifest.get()["cases"]?.arrayValue) }
+
+    static func source(_ entry: JSON) throws -> Picture {
+        let name = try entry.text("source")
+        let size = try #require(manifest.get()["sources"]?[name])
+        return Picture(
+            width: try size.number("width"), height: try size.number("height"), channels: 3,
+            bytes: try readFile(folder + name + ".bin"))
+    }
+
+    static func expected(_ entry: JSON) throws -> Picture {
+        let (width, height) = (try entry.number("width"), try entry.number("height"))
+        let (channels, start) = (try entry.number("channels"), try entry.number("at"))
+        let bytes = Array(try pixels.get()[start..<start + width * height * channels])
+        return Picture(width: width, height: height, channels: channels, bytes: bytes)
+    }
+}
+
 enum Paths {
     static let tests = String(#filePath[..<(#filePath.lastIndex(of: "/") ?? #filePath.startIndex)])
     /// Fixtures that are not part of the project, where they happen to be there.

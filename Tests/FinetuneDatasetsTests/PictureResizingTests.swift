@@ -43,8 +43,9 @@ struct PictureResizingTests {
 
     @Test("The weights of a pixel sum to one within rounding")
     func weights() {
-        for filter in [ResamplingFilter.triangle, .cubic] {
-            let resampling = ResamplingWeights(inputSize: 375, outputSize: 256, range: 0..<256, filter: filter)
+        for filter in [ResamplingFilter.box, .triangle, .hamming, .cubic, .lanczos] {
+            let axis = ResizedAxis(length: 256, kept: 0..<256)
+            let resampling = ResamplingWeights(axis, inputSize: 375, filter: filter)
             for index in 0..<256 {
                 let offset = resampling.offsets[index]
                 let sum = resampling.weights[offset..<offset + resampling.counts[index]].reduce(0, +)

@@ -23,6 +23,72 @@ struct PreprocessorTests {
         #expect(try Preprocessor(recipe).crop(source).distance(to: expected) == 0)
     }
 
+    @Test("A picture is placed and resized as its library does it", arguments: try GeometryFixtures.cases())
+    func places(entry: JSON) throws {
+        let expected = try GeometryFixtures.expected(entry)
+        var recipe = InputRecipe(
+            height: expected.height, width: expected.width, channels: expected.channels,
+            pixels: InputRecipe.Pixels.raw.spread(over: expected.channels))
+        recipe.fit = try #require(InputRecipe.Fit(rawValue: entry.text("fit")))
+        recipe.interpolation = try #require(InputRecipe.Interpolation(rawValue: entry.text("interpolation")))
+        if let rules = entry["rules"] {
+            recipe.rules = try #require(rules.stringValue.flatMap { InputRecipe.Rules(rawValue: $0) })
+        }
+        recipe.resizeRatio = entry["ratio"]?.doubleValue ?? 1
+        recipe.antialias = entry["antialias"]?.boolValue ?? true
+        if let fill = entry["fill"] {
+            recipe.fill = try #require(fill.arrayValue).compactMap { $0.intValue.map { UInt8($0) } }
+        }
+        let crop = try Preprocessor(recipe).crop(GeometryFixtures.source(entry))
+        #expect(crop.distance(to: expected) <= (try entry.number("tolerance")))
+    }
+
+    @Test("The border is blended with the picture where the original is padded, and is not elsewhere")
+    func borders() throws {
+        let row = Picture(width: 4, height: 2, channels: 3, bytes: [UInt8](repeating: 100, count: 24))
+        func rows(_ rules: InputRecipe.Rules) throws -> [UInt8] {
+            let recipe = InputRecipe(
+                height: 3, width: 3, pixels: .raw, fit: .pad, rules: rules, fill: [0, 50, 200])
+            let crop = try Preprocessor(recipe).crop(row)
+            return (0..<3).flatMap { y in (0..<3).map { crop.bytes[9 * y + $0] } }
+        }
+        // Two rows in the middle of four become the middle one of three, and a sixth of its neighbors.
+        let blended = try rows(.keras)
+        #expect(blended[0] == blended[6] && blended[0] > 0 && blended[2] > 100 && blended[2] < 200)
+        // Two rows of timm's rounding cover two of three; the border is below.
+        #expect(try rows(.timm) == [100, 100, 100, 100, 100, 100, 0, 50, 200])
+        // Gray pictures get borders in color, too.
+        let gray = Picture(width: 4, height: 2, channels: 1, bytes: [UInt8](repeating: 100, count: 8))
+        let recipe = InputRecipe(height: 3, width: 3, pixels: .raw, fit: .pad, rules: .timm, fill: [0, 50, 200])
+        #expect(try Preprocessor(recipe).crop(gray).bytes == Preprocessor(recipe).crop(row).bytes)
+    }
+
+    @Test("The padding of a very long picture costs no memory")
+    func longPictures() throws {
+        let line = Picture(width: 200_000, height: 1, channels: 1, bytes: [UInt8](repeating: 255, count: 200_000))
+        for interpolation in InputRecipe.Interpolation.allCases {
+            let recipe = InputRecipe(
+                height: 5, width: 5, pixels: .raw, interpolation: interpolation, fit: .pad, rules: .keras, fill: [9])
+            let crop = try Preprocessor(recipe).crop(line)
+            #expect(crop.bytes[0] == 9 && crop.bytes[74] == 9)
+        }
+    }
+
+    @Test("A JPEG is decoded whole where single pixels count", arguments: ["nearest", "antialias", "window", "unscaled"])
+    func decodesWhole(reason: String) throws {
+        let bytes = try readFile(Paths.tests + "/Fixtures/reduced/waves.jpg")
+        var recipe = InputRecipe(height: 8, width: 10, pixels: .raw, fit: .squash)
+        switch reason {
+        case "nearest": recipe.interpolation = .nearest
+        case "antialias": recipe.antialias = false
+        case "window": (recipe.fit, recipe.rules, recipe.width) = (.crop, .keras, 8)
+        default: recipe.fit = .unscaled
+        }
+        #expect(
+            try Preprocessor(recipe, reducesWhileDecoding: true).crop(decoding: bytes)
+                == Preprocessor(recipe).crop(decoding: bytes))
+    }
+
     @Test("A JPEG that shrinks by four or more is decoded at a fraction of its size, as Pillow's draft does")
     func reduces() throws {
         let folder = Paths.tests + "/Fixtures/reduced/"
@@ -90,6 +156,7 @@ struct PreprocessorTests {
     static let badRecipes: [@Sendable (inout InputRecipe) -> Void] = [
         { $0.width = 0 }, { $0.height = -3 }, { $0.channels = 2 }, { $0.mean = [] }, { $0.scale = .nan },
         { $0.standardDeviation = [1, 0, 1] }, { $0.resizeRatio = -1 }, { $0.resizeRatio = .infinity },
+        { $0.fill = [] }, { $0.fill = [1, 2] },
     ]
 
     @Test("A recipe that cannot be followed is refused", arguments: badRecipes.indices)

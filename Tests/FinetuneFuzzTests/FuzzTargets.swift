@@ -132,16 +132,21 @@ extension FuzzTarget {
         name: "recipe", maximumCount: 1024,
         seeds: texts(
             InputRecipe(height: 32, width: 224, pixels: .torch).json.text,
-            #"{"size": 64, "channels": 1, "std": 0.5, "crop": 0.875, "exif": "ignore"}"#),
+            #"{"size": 64, "channels": 1, "std": 0.5, "crop": 0.875, "exif": "ignore"}"#,
+            #"{"antialias": false, "rules": "keras", "fill": [1, 2, 255], "fit": "unscaled"}"#),
         words: keys([
             "size", "channels", "order", "scale", "mean", "std", "interpolation", "fit", "crop", "exif", "rgb", "bgr",
-            "nearest", "bicubic", "squash", "pad", "upright", "ignore",
+            "nearest", "bicubic", "squash", "pad", "upright", "ignore", "antialias", "rules", "fill", "unscaled",
+            "torchvision", "timm", "transformers", "keras", "lanczos",
         ]),
         sources: ["FinetuneCheckpoints/Network+JSON.swift"], errors: [JSON.SyntaxError.self, JSONDecodingError.self]
     ) { input in
         let recipe = try InputRecipe(json: JSON(parsing: input))
         let again = try InputRecipe(json: JSON(parsing: recipe.json.text))
         try require((again.height, again.width) == (recipe.height, recipe.width), "a written size is read differently")
+        try require(
+            (again.fit, again.rules, again.antialias) == (recipe.fit, recipe.rules, recipe.antialias)
+                && again.fill == recipe.fill, "a written geometry is read differently")
         try require(again.mean == recipe.mean && again.scale == recipe.scale, "written numbers are read differently")
         try require(again.standardDeviation == recipe.standardDeviation, "written numbers are read differently")
         try require(
