@@ -273,7 +273,8 @@ extension InputRecipe {
             let crop = try json.number("crop")
             guard crop > 0.05, crop <= 4 else {
                 throw JSONDecodingError(
-                    description: "'crop' is \(crop), the input as a fraction of the resized image was expected, 0.05 to 4")
+                    description:
+                        "'crop' is \(crop), the input as a fraction of the resized image was expected, 0.05 to 4")
             }
             recipe.resizeRatio = 1 / crop
         }

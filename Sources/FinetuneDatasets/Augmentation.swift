@@ -98,7 +98,8 @@ extension Augmentation {
     /// Width by height of what is seen without augmentation: the input's if the picture's middle is cut out, the
     /// picture's own if it is squashed or padded.
     private static func aspect(_ width: Int, _ height: Int, _ recipe: InputRecipe) -> Double {
-        recipe.fit == .crop || recipe.fit == .unscaled ? Double(recipe.width) / Double(recipe.height) : Double(width) / Double(height)
+        recipe.fit == .crop || recipe.fit == .unscaled
+            ? Double(recipe.width) / Double(recipe.height) : Double(width) / Double(height)
     }
 
     /// `ColorJitter`: the four adjustments in any order, which matters where levels are cut off at black and white.

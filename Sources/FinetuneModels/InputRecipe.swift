@@ -11,7 +11,9 @@ package struct InputRecipe: Sendable, Equatable {
     /// down. If that lies exactly between two pixels, rounding decides. The rules `keras` and `transformers` compute in
     /// single precision, as TensorFlow's half-pixel `nearest` and torch's `nearest-exact` do; the others add up as
     /// Pillow does.
-    package enum Interpolation: String, Sendable, CaseIterable { case nearest, box, bilinear, hamming, bicubic, lanczos }
+    package enum Interpolation: String, Sendable, CaseIterable {
+        case nearest, box, bilinear, hamming, bicubic, lanczos
+    }
     /// How an image of any shape fits the network's: `crop` the middle, `squash` the sides, `pad` the short side, or
     /// take the middle `unscaled`.
     package enum Fit: String, Sendable, CaseIterable { case crop, squash, pad, unscaled }

@@ -16,10 +16,10 @@ struct AugmentationTests {
 
     @Test(
         "Light draws parts of 70 to 100 % of what is seen and mirrors half of them",
-        arguments: [InputRecipe.Fit.crop, .squash])
+        arguments: [InputRecipe.Fit.crop, .squash, .unscaled])
     func light(_ fit: InputRecipe.Fit) throws {
         let (width, height) = (200, 120)
-        let seen = fit == .crop ? 120 * 120 : 200 * 120
+        let seen = fit == .crop ? 120 * 120 : fit == .squash ? 200 * 120 : 64 * 64
         var mirrored = 0
         var areas: [Double] = []
         for image in 0..<2000 {

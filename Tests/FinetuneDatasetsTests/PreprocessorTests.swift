@@ -74,7 +74,8 @@ struct PreprocessorTests {
         }
     }
 
-    @Test("A JPEG is decoded whole where single pixels count", arguments: ["nearest", "antialias", "window", "unscaled"])
+    @Test(
+        "A JPEG is decoded whole where single pixels count", arguments: ["nearest", "antialias", "window", "unscaled"])
     func decodesWhole(reason: String) throws {
         let bytes = try readFile(Paths.tests + "/Fixtures/reduced/waves.jpg")
         var recipe = InputRecipe(height: 8, width: 10, pixels: .raw, fit: .squash)
