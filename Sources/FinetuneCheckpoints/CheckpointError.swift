@@ -63,8 +63,12 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
                 "it is a git-lfs pointer, not the weights themselves. Run: git lfs pull"
             } else if text.contains("<!doctype") || text.contains("<html") {
                 "it is a web page, not weights. Download the file itself, not the page that shows it."
-            } else if head.starts(with: [0x80, 2]) {
-                "it is a Python pickle of before PyTorch 1.6, which is not read. Save it again with torch.save, or as safetensors."
+            } else if TorchTarFile.matches(head) {
+                "it is a file of PyTorch 0.1 (a tar archive), which is not read. Load it with torch.load(FILE, weights_only=False) if you trust it, and save model.state_dict() again with torch.save."
+            } else if TorchTarFile.isTar(head) {
+                "it is a tar archive. Unpack it first."
+            } else if head.count > 1, head[0] == 0x80, 2...5 ~= head[1] {
+                "it is a Python pickle, but not a file of torch.save. Save the state dict with torch.save, or as safetensors."
             } else if head.starts(with: [0x1F, 0x8B]) || head.starts(with: Array("BZh".utf8))
                 || head.starts(with: [0xFD, 0x37])
             {

@@ -9,6 +9,7 @@ package struct NamedArrays: Sendable {
         case hdf5 = "HDF5"
         case safetensors
         case torchArchive = "a zip archive"
+        case torchLegacyFile = "a file of the format before PyTorch 1.6"
         case kerasArchive = "a Keras archive"
     }
 
@@ -23,6 +24,10 @@ package struct NamedArrays: Sendable {
         case texts([String])
         case numbers([Double])
     }
+
+    /// The document with the plain data of a PyTorch checkpoint beside its tensors, such as
+    /// `{"epoch": 1, "arch": "resnet50", "args": {"lr": 0.1}}`.
+    package static let checkpoint = "checkpoint"
 
     package var container = Container.hdf5
     /// What stands beside the arrays in words: metadata of the file, or a `config.json`, by name.

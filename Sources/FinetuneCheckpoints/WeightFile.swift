@@ -17,7 +17,7 @@ package struct WeightFile: Sendable {
     /// Reads the file's arrays.
     ///
     /// - Parameters:
-    ///   - path: HDF5 of any dialect, safetensors, a `.keras` archive, or a zip archive of `torch.save`.
+    ///   - path: HDF5 of any dialect, safetensors, a `.keras` archive, or a file of `torch.save`, old or new.
     ///   - helper: The path of `finetune-read-weights`, which reads HDF5.
     /// - Throws: `FileError` where there is no file, `CheckpointError` for one that is none of these, damaged or hostile.
     package init(_ path: String, helper: String) throws {
@@ -28,9 +28,9 @@ package struct WeightFile: Sendable {
         } else if head.starts(with: [0x50, 0x4B, 3, 4]) {
             arrays = try Self.readArchive(path, helper)
         } else if Safetensors.matches(head) || (Path.fileExtension(of: path) == "safetensors" && !head.isEmpty) {
-            var read = try Safetensors.read(ByteSource(file: path), path: path)
-            read.documents.merge(Self.documents(beside: path)) { own, _ in own }
-            arrays = read
+            arrays = Self.withDocuments(try Safetensors.read(ByteSource(file: path), path: path), path)
+        } else if TorchLegacyFile.matches(head) {
+            arrays = Self.withDocuments(try TorchLegacyFile.read(ByteSource(file: path), path: path), path)
         } else {
             throw CheckpointError.unknown(path, head: head)
         }
@@ -47,8 +47,13 @@ package struct WeightFile: Sendable {
         guard archive.members.contains(where: { Path.name(of: $0.name) == "data.pkl" }) else {
             return try KerasArchive.read(archive, path: path, helper: helper)
         }
-        var arrays = try TorchArchive.read(archive, path: path)
-        arrays.documents = documents(beside: path)
+        return withDocuments(try TorchArchive.read(archive, path: path), path)
+    }
+
+    /// The arrays with the documents beside their file; one of the file itself comes first.
+    private static func withDocuments(_ arrays: NamedArrays, _ path: String) -> NamedArrays {
+        var arrays = arrays
+        arrays.documents.merge(documents(beside: path)) { own, _ in own }
         return arrays
     }
 
