@@ -56,7 +56,9 @@ extension PickleReader {
     /// Counts elements that a call copies, so that a short pickle cannot fill the memory.
     private mutating func copy(_ count: Int) throws {
         copies -= count
-        guard copies >= 0 else { throw PickleError(description: "its pickle copies more elements than a state dict has") }
+        guard copies >= 0 else {
+            throw PickleError(description: "its pickle copies more elements than a state dict has")
+        }
     }
 
     // MARK: Objects
@@ -79,7 +81,9 @@ extension PickleReader {
     /// `copyreg._reconstructor(class, base, content)`
     private mutating func reconstructed(_ arguments: [PickleValue]) throws -> PickleValue {
         let value = try object(of: arguments[0], [arguments[2]])
-        if case .object(let object) = value { pickle.objects[object].dictionary = pickle.dictionaryIndex(of: arguments[2]) }
+        if case .object(let object) = value {
+            pickle.objects[object].dictionary = pickle.dictionaryIndex(of: arguments[2])
+        }
         return value
     }
 
@@ -213,7 +217,9 @@ extension PickleReader {
             storage.type = type
             storage.part = storage.part.lowerBound / size..<storage.part.upperBound / size
         }
-        guard let type = storage.type else { return .unreadTensor("has numbers in a \(storage.className), which is not read") }
+        guard let type = storage.type else {
+            return .unreadTensor("has numbers in a \(storage.className), which is not read")
+        }
         return .tensor(PickleTensor(storage: storage, type: type, offset: offset, shape: shape, strides: strides))
     }
 }

@@ -27,7 +27,7 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         $0["file"]?.stringValue
     }
 
-    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 46) }
+    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 53) }
 
     @Test("gives the features and logits of the library that wrote it", arguments: cases)
     func numbers(_ file: String) async throws {
@@ -70,6 +70,7 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
             "keras-weights": "Keras weights", "keras-store": "Keras weights", "keras-whole": "Keras whole model",
             "keras-archive": "Keras whole model", "torch-h5": "state dict in HDF5",
             "safetensors": "state dict in safetensors", "pth": "state dict in a zip archive",
+            "legacy": "state dict in a file of the format before PyTorch 1.6",
         ]
         let dialect = try #require(entry["dialect"]?.stringValue)
         #expect(model.dialect.hasSuffix(words[dialect] ?? "?"), "\(model.dialect) is no \(dialect)")
@@ -194,8 +195,19 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
     @Test(
         "that would run code, or is no ResNet that we know, is refused with the reason",
         arguments: [
-            ("code.pth", "system"), ("module.pth", "calls"), ("script.pth", "TorchScript"),
-            ("legacy.pth", "before PyTorch 1.6"),
+            ("code.pth", "calls 'posix.system'"), ("legacy-code.pth", "calls 'posix.system'"),
+            ("eval.pth", "calls 'builtins.eval'"), ("load.pth", "calls 'torch.serialization.load'"),
+            ("getattr.pth", "calls 'linecache.os.system'"), ("chain.pth", "calls 'project.Tool.run'"),
+            ("inst.pth", "calls 'os.system'"), ("obj.pth", "calls 'os.system'"),
+            ("popen.pth", "calls 'subprocess.Popen'"),
+            (
+                "module.pth",
+                "it holds a whole Python object of the class 'torchvision.models.resnet.ResNet', not a state dict. Save model.state_dict() instead."
+            ), ("module-entry.pth", "class 'torch.nn.modules.container.Sequential', not a state dict"),
+            ("legacy-module.pth", "class 'torch.nn.modules.container.Sequential', not a state dict"),
+            ("quantized.pth", "'layer2.0.conv1.weight' is a quantized tensor, which is not read"),
+            ("legacy-quantized.pth", "'layer2.0.conv1.weight' is a quantized tensor, which is not read"),
+            ("tar.pth", "PyTorch 0.1"), ("plain-pickle.pth", "not a file of torch.save"), ("script.pth", "TorchScript"),
             ("preact.pth", "pre-activation"), ("lambda.keras", "Python code"), ("layer.h5", "DepthwiseConv2D"),
             ("shared.keras", "more than once"), ("channels-first.h5", "channels"),
         ])

@@ -38,14 +38,25 @@ extension FuzzTarget {
     }
 
     static let pickle = FuzzTarget(
-        name: "pickle", maximumCount: 2048, seeds: [statePickle], words: pickleWords,
-        sources: ["FinetuneCheckpoints/Pickle.swift"], errors: [PickleError.self]
-    ) { input in _ = try PickleReader.read(input) }
+        name: "pickle", maximumCount: 2048, seeds: [statePickle(), objectPickle], words: pickleWords,
+        sources: [
+            "FinetuneCheckpoints/Pickle.swift", "FinetuneCheckpoints/PickleReader.swift",
+            "FinetuneCheckpoints/PickleReader+Calls.swift", "FinetuneCheckpoints/PickleNames.swift",
+            "FinetuneCheckpoints/PickleDocument.swift",
+        ], errors: [PickleError.self]
+    ) { input in
+        guard let text = try PickleReader.read(input).document()?.text else { return }
+        try require(text.utf8.count < 16 << 20, "the document is too large")
+        _ = try JSON(parsing: text)
+    }
 
     /// The pickle, then two storages of 64 bytes: the archive around them is made here, so that its checksums hold.
     static let archive = FuzzTarget(
-        name: "archive", maximumCount: 2048, seeds: [statePickle], words: pickleWords,
-        sources: ["FinetuneCheckpoints/TorchArchive.swift", "FinetuneCheckpoints/ElementType.swift"],
+        name: "archive", maximumCount: 2048, seeds: [statePickle(), objectPickle], words: pickleWords,
+        sources: [
+            "FinetuneCheckpoints/TorchArchive.swift", "FinetuneCheckpoints/TorchTensors.swift",
+            "FinetuneCheckpoints/ElementType.swift",
+        ],
         errors: [CheckpointError.self]
     ) { input in
         let path = Path.join(scratchFolder, "archive.pth")
@@ -60,6 +71,19 @@ extension FuzzTarget {
         }
         try writer.commit()
         let arrays = try TorchArchive.read(ZipArchive(ByteSource(file: path), name: path), path: path)
+        for (name, entry) in arrays.arrays { try require(entry.tensor.count > 0, "'\(name)' has no numbers") }
+    }
+
+    /// Five pickles, then the storages.
+    static let legacy = FuzzTarget(
+        name: "legacy", maximumCount: 2048, seeds: [legacyFile], words: pickleWords,
+        sources: [
+            "FinetuneCheckpoints/TorchLegacyFile.swift", "FinetuneCheckpoints/TorchTensors.swift",
+            "FinetuneCheckpoints/PickleBytes.swift",
+        ], errors: [CheckpointError.self]
+    ) { input in
+        _ = TorchTarFile.matches(input)
+        let arrays = try TorchLegacyFile.read(.bytes(input), path: "file.pth")
         for (name, entry) in arrays.arrays { try require(entry.tensor.count > 0, "'\(name)' has no numbers") }
     }
 
@@ -97,18 +121,47 @@ extension FuzzTarget {
         UInt64(header.utf8.count).littleEndianBytes + Array(header.utf8) + [UInt8](repeating: 0x3F, count: bytes)
     }
 
-    private static let pickleWords = [
-        "ctorch._utils\n_rebuild_tensor_v2\n", "ccollections\nOrderedDict\n", "ctorch\nFloatStorage\n",
-        "ctorch\nBFloat16Storage\n", "X\u{7}\0\0\0storage", "X\u{1}\0\0\00",
-    ]
+    private static let pickleWords =
+        [
+            "ctorch._utils\n_rebuild_tensor_v2\n", "ccollections\nOrderedDict\n", "ctorch\nFloatStorage\n",
+            "ctorch\nBFloat16Storage\n", "ctorch\nUntypedStorage\n", "ctorch\nuint16\n", "X\u{7}\0\0\0storage",
+            "X\u{1}\0\0\00", "U\u{7}storage", "U\u{1}0", "I1099511627776\n", "(U\u{1}0K\u{2}K\u{3}t",
+            "iargparse\nNamespace\n", "(cargparse\nNamespace\no", "c__builtin__\ngetattr\n", "ccollections\ndeque\n",
+            "ccollections\ndefaultdict\n", "c_codecs\nencode\n", "cnumpy.core.multiarray\nscalar\n",
+            "cnumpy.core.multiarray\n_reconstruct\n", "cnumpy\ndtype\n", "ccopyreg\n_reconstructor\n",
+            "ccopyreg\n__newobj__\n", "c__builtin__\nlist\n", "c__builtin__\ndict\n", "c__builtin__\nbytearray\n",
+            "ctorch._tensor\n_rebuild_from_type_v2\n", "ctorch._utils\n_rebuild_tensor_v3\n",
+            "ctorch._utils\n_rebuild_parameter\n", "ctorch._utils\n_rebuild_qtensor\n", "cproject\nColor\n",
+            "(U\u{6}module",
+        ]
 
     /// What `torch.save({"w": torch.ones(2, 3)}, …)` writes.
-    private static let statePickle: [UInt8] =
+    ///
+    /// - Parameter part: What the storage has besides in old files.
+    private static func statePickle(part: String = "") -> [UInt8] {
         [0x80, 2] + Array("}q\0".utf8) + Array("X\u{1}\0\0\0wq\u{1}".utf8)
-        + Array("ctorch._utils\n_rebuild_tensor_v2\nq\u{2}((X\u{7}\0\0\0storageq\u{3}".utf8)
-        + Array("ctorch\nFloatStorage\nq\u{4}X\u{1}\0\0\00q\u{5}X\u{3}\0\0\0cpuq\u{6}K\u{6}tq\u{7}Q".utf8)
-        + Array("K\0K\u{2}K\u{3}".utf8) + [0x86] + Array("q\u{8}K\u{3}K\u{1}".utf8) + [0x86]
-        + [0x71, 9, 0x89] + Array("ccollections\nOrderedDict\nq\n)Rq\u{B}tq\u{C}Rq\rs.".utf8)
+            + Array("ctorch._utils\n_rebuild_tensor_v2\nq\u{2}((X\u{7}\0\0\0storageq\u{3}".utf8)
+            + Array("ctorch\nFloatStorage\nq\u{4}X\u{1}\0\0\00q\u{5}X\u{3}\0\0\0cpuq\u{6}K\u{6}".utf8)
+            + Array("\(part)tq\u{7}QK\0K\u{2}K\u{3}".utf8) + [0x86] + Array("q\u{8}K\u{3}K\u{1}".utf8) + [0x86]
+            + [0x71, 9, 0x89] + Array("ccollections\nOrderedDict\nq\n)Rq\u{B}tq\u{C}Rq\rs.".utf8)
+    }
+
+    /// A dictionary with a namespace, a set, a NumPy scalar and an object, by the codes of protocol 4.
+    private static let objectPickle: [UInt8] =
+        [0x80, 4] + Array("}(\u{8C}".unicodeScalars.map { UInt8($0.value) }) + [4] + Array("args".utf8)
+        + Array("cargparse\nNamespace\n)".utf8) + [0x81, 0x7D, 0x8C, 2] + Array("lrG".utf8)
+        + [0x3F, 0xE0, 0, 0, 0, 0, 0, 0] + Array("sb".utf8) + [0x8C, 1] + Array("s".utf8) + [0x8F, 0x94]
+        + Array("(K\u{1}".utf8) + [0x90, 0x8C, 1] + Array("n".utf8)
+        + Array("cnumpy.core.multiarray\nscalar\ncnumpy\ndtype\nU\u{2}i4".utf8) + [0x85] + Array("RC\u{4}1234".utf8)
+        + [0x86] + Array("RU\u{1}o".utf8) + [0x8C, 1] + Array("m".utf8) + [0x8C, 1] + Array("C".utf8)
+        + [0x93] + Array(")}".utf8) + [0x92] + Array("u.".utf8)
+
+    /// The same state in a file from before PyTorch 1.6.
+    private static let legacyFile: [UInt8] =
+        [0x80, 2, 0x8A, 10, 0x6C, 0xFC, 0x9C, 0x46, 0xF9, 0x20, 0x6A, 0xA8, 0x50, 0x19, 0x2E]
+        + [0x80, 2] + Array("M".utf8) + [0xE9, 3, 0x2E, 0x80, 2] + Array("}X\u{D}\0\0\0little_endian".utf8)
+        + [0x88] + Array("s.".utf8) + statePickle(part: "N") + [0x80, 2] + Array("](U\u{1}0e.".utf8)
+        + UInt64(6).littleEndianBytes + [UInt8](repeating: 0x3F, count: 24)
 
     private static var trees: [[UInt8]] {
         let block = ResNet.Block(filters: [1, 1, 4], stride: 1, hasProjection: true)

@@ -8,7 +8,8 @@
 
 extension FuzzTarget {
     static let all: [FuzzTarget] = [
-        json, csv, npy, zip, npz, gzip, idx, recipe, network, engine, lzf, safetensors, pickle, archive, dialect,
+        json, csv, npy, zip, npz, gzip, idx, recipe, network, engine, lzf, safetensors, pickle, archive, legacy,
+        dialect,
     ]
 
     private static let json = FuzzTarget(
