@@ -40,7 +40,8 @@ enum PickleNames {
         "datetime.time", "datetime.timedelta", "datetime.timezone", "pathlib.Path", "pathlib.PosixPath",
         "pathlib.WindowsPath", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath", "numpy.dtype",
         "numpy.ndarray",
-        "numpy.random._pickle.__randomstate_ctor", "numpy.random._pickle.__generator_ctor",
+        "re._compile", "numpy.random.__RandomState_ctor", "numpy.random._pickle.__randomstate_ctor",
+        "numpy.random._pickle.__generator_ctor",
         "numpy.random._pickle.__bit_generator_ctor", "torch.device", "torch.serialization._get_layout",
         "mmcv.utils.config.Config", "mmengine.config.config.Config",
     ]

@@ -15,6 +15,9 @@ protocol TorchStorages {
 struct TorchTensors<Storages: TorchStorages> {
     /// How deep dictionaries may lie in each other: `state_dict` in a checkpoint in a list of runs, and some more.
     private static var maximumDepth: Int { 16 }
+    /// Names are repeated in every message and path: longer ones, and more of them, are no network's.
+    private static var maximumName: Int { 1024 }
+    private static var maximumTensors: Int { 100_000 }
 
     private let pickle: Pickle
     private var storages: Storages
@@ -36,7 +39,9 @@ struct TorchTensors<Storages: TorchStorages> {
         let budget = min(byteCount, 1 << 40) * 2 + 1 << 20
         var collector = TorchTensors(pickle: pickle, storages: storages, budget: budget)
         try collector.collect(pickle.root, "", depth: 0)
-        if collector.arrays.arrays.isEmpty, let name = pickle.wholeObject {
+        // A state of random numbers or a mean beside a module is no network.
+        let hasFilters = collector.arrays.arrays.values.contains { $0.tensor.shape.count >= 2 }
+        if !hasFilters, let name = pickle.wholeObject {
             throw PickleError(
                 description:
                     "it holds a whole Python object of the class '\(name)', not a state dict. Save model.state_dict() instead"
@@ -54,10 +59,15 @@ struct TorchTensors<Storages: TorchStorages> {
         if let dictionary = pickle.dictionaryIndex(of: value) {
             guard known.insert(dictionary).inserted else { return }
             for member in pickle.dictionaries[dictionary] {
-                guard case .text(let key) = member.key else { continue }
+                guard case .text(let key) = member.key, key.utf8.count + name.utf8.count <= Self.maximumName else {
+                    continue
+                }
                 try collect(member.value, name.isEmpty ? key : "\(name)/\(key)", depth: depth + 1)
             }
             return
+        }
+        guard arrays.arrays.count + arrays.problems.count <= Self.maximumTensors else {
+            throw PickleError(description: "it holds more than \(Self.maximumTensors) tensors")
         }
         switch value {
         case .tensor(let tensor):

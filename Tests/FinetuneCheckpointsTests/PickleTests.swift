@@ -33,6 +33,25 @@ private func pickle(_ text: String) -> [UInt8] { [0x80, 4] + text.unicodeScalars
         #expect(document.members?.map(\.key).sorted() == (expected.map(\.0) + ["optimizer"]).sorted())
     }
 
+    @Test("gives tensors of every kind, or says why one is not read", arguments: ["tensors.pth", "legacy-tensors.pth"])
+    func tensors(_ file: String) throws {
+        let arrays = try arrays(file)
+        for name in ["parameter", "with_state", "subclass"] {
+            #expect(arrays.arrays[name]?.tensor.values == [0, 1, 2, 3, 4, 5], "\(name)")
+        }
+        #expect(arrays.arrays["uint16"]?.tensor.values == [1, 2, 4, 5] && arrays.arrays["uint16"]?.type == "uint16")
+        #expect(arrays.arrays["bool"]?.tensor.values == [0, 0, 0, 1, 1, 1])
+        let problems = [
+            "complex": "has numbers in a torch.ComplexFloatStorage, which is not read",
+            "sparse": "is a sparse tensor, which is not read", "rows": "is a sparse tensor, which is not read",
+            "meta": "is a tensor without numbers (on the device 'meta'), which is not read",
+            "quantized": "is a quantized tensor, which is not read",
+            "float8": "has the type torch.float8_e5m2, which is not read",
+            "array.weight": "is a NumPy array, which is not read", "empty": "has a dimension of size 0",
+        ]
+        #expect(arrays.problems == problems && arrays.arrays.count == 5)
+    }
+
     @Test("of a state dict alone has no document") func noDocument() throws {
         #expect(try arrays("torch-state.pth").documents.isEmpty)
         #expect(try arrays("legacy-plain.pth").documents.isEmpty)
@@ -139,6 +158,17 @@ private func pickle(_ text: String) -> [UInt8] { [0x80, 4] + text.unicodeScalars
         let (mean, variance) = (arrays["bn1.running_mean"]?.tensor, arrays["bn1.running_var"]?.tensor)
         #expect(mean?.count == 4 && variance?.count == 4 && mean?.values != variance?.values)
         #expect(variance?.values.allSatisfy { $0 > 0 } == true)
+    }
+
+    @Test("has the documents beside it, as other state dicts have") func sidecars() throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        var file = try AtomicFile(folder + "/x.pth")
+        try file.write(FileSystem.read(Fixtures.path("legacy-checkpoint.pth")))
+        try file.commit()
+        try AtomicFile.write(#"{"architecture": "resnet17"}"#, to: folder + "/config.json")
+        let documents = try WeightFile(folder + "/x.pth", helper: Fixtures.readingHelper).arrays.documents
+        #expect(documents["config.json"] == ["architecture": "resnet17"] && documents["checkpoint"]?["epoch"] == 7)
     }
 
     @Test("with big-endian numbers, another version or an impossible count is refused") func refused() throws {
