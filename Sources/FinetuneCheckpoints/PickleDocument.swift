@@ -40,6 +40,7 @@ private struct PickleDocumentWriter {
     /// - Returns: Nil if nothing of it is plain data.
     mutating func object(of members: [(key: PickleValue, value: PickleValue)], depth: Int) -> JSON? {
         var json: [JSON.Member] = []
+        var indices: [String: Int] = [:]
         for member in members {
             guard left > 0, looks > 0 else { break }
             looks -= 1
@@ -50,7 +51,13 @@ private struct PickleDocumentWriter {
             default: continue
             }
             guard let value = self.json(of: member.value, depth: depth) else { continue }
+            // As in Python, the last value of a key counts; JSON has no numbers as keys, so 1 is the same key as "1".
+            if let index = indices[key] {
+                json[index].value = value
+                continue
+            }
             left -= 1
+            indices[key] = json.count
             json.append(.init(key, value))
         }
         return json.isEmpty ? nil : .object(json)

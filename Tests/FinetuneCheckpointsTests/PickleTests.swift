@@ -122,6 +122,8 @@ private func pickle(_ text: String) -> [UInt8] { [0x80, 4] + text.unicodeScalars
             "M\(Character(Unicode.Scalar(UInt8($0 % 256))))\(Character(Unicode.Scalar(UInt8($0 / 256))))N"
         }
         #expect(try PickleReader.read(pickle("}(\(many.joined())u.")).document()?.members?.count == 2000)
+        // The last value of a key counts.
+        #expect(try text("}(\u{8C}\u{1}1NK\u{1}K\u{2}u.") == #"{"1":2}"#)
         // A dictionary that holds itself.
         #expect(try text("}\u{94}\u{8C}\u{1}ah\0s\u{8C}\u{1}bK\u{1}s.")?.utf8.count ?? 1000 < 100)
     }
