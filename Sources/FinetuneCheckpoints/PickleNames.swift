@@ -39,11 +39,9 @@ enum PickleNames {
         "decimal.Decimal", "fractions.Fraction", "uuid.UUID", "uuid.SafeUUID", "datetime.date", "datetime.datetime",
         "datetime.time", "datetime.timedelta", "datetime.timezone", "pathlib.Path", "pathlib.PosixPath",
         "pathlib.WindowsPath", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath", "numpy.dtype",
-        "numpy.ndarray",
-        "re._compile", "numpy.random.__RandomState_ctor", "numpy.random._pickle.__randomstate_ctor",
-        "numpy.random._pickle.__generator_ctor",
-        "numpy.random._pickle.__bit_generator_ctor", "torch.device", "torch.serialization._get_layout",
-        "mmcv.utils.config.Config", "mmengine.config.config.Config",
+        "numpy.ndarray", "numpy.random.__RandomState_ctor", "numpy.random._pickle.__randomstate_ctor",
+        "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor", "re._compile",
+        "torch.device", "torch.serialization._get_layout", "mmcv.utils.config.Config", "mmengine.config.config.Config",
     ]
 
     /// Functions that make a NumPy array.
@@ -68,7 +66,7 @@ enum PickleNames {
         "torch.nn.parameter.Buffer", "torch.autograd.variable.Variable",
     ]
 
-    /// Python modules with classes or functions that act, and none that are only data but those in the tables above.
+    /// Top-level modules of Python that act on the system or run code. Only their names in the tables above are data.
     private static let acting: Set<Substring> = [
         "asyncio", "atexit", "bdb", "builtins", "cProfile", "cffi", "code", "codecs", "codeop", "commands",
         "concurrent", "copyreg", "ctypes", "dbm", "distutils", "doctest", "ensurepip", "faulthandler", "fcntl",
