@@ -128,7 +128,8 @@ let package = Package(
         tests(
             "FinetuneCheckpointsTests",
             [
-                "FinetuneCheckpoints", "FinetuneModels", "FinetuneEngine", "FinetuneFiles", "TestSupport",
+                "FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+                "TestSupport",
                 "FinetuneReadWeights",
             ]),
         tests(

@@ -18,7 +18,7 @@ public struct AdaptedModel: Sendable {
     ///   - helper: See `Base`.
     /// - Throws: An error whose description says what is wrong with the file and what to do.
     public init(contentsOf path: String, helper: String = Base.helperBesideProgram) throws {
-        self.init(model: try WeightFile(path, helper: helper).model())
+        self.init(model: try WeightFile(path, helper: helper).model().asClassifier())
     }
 
     init(model: Model) { self.model = model }

@@ -11,11 +11,13 @@ public struct Base: Sendable {
     /// Reads a network of any dialect that `finetune inspect` knows.
     ///
     /// - Parameters:
-    ///   - path: HDF5 weights of Keras or PyTorch, safetensors, `.pth`, `.keras`, or a `model.h5` of an earlier training.
+    ///   - path: HDF5 weights of Keras or PyTorch, safetensors, `.pth`, `.keras`, a `model.h5` of an earlier training, or
+    ///     a folder with one of these.
+    ///   - weightsKey: Which network, if the file holds several; nil for the one that the libraries take.
     ///   - helper: The program `finetune-read-weights`, which opens untrusted HDF5 files; it is built with the package.
     /// - Throws: An error whose description says what is wrong with the file and what to do.
-    public init(contentsOf path: String, helper: String = Base.helperBesideProgram) throws {
-        model = try WeightFile(path, helper: helper).model()
+    public init(contentsOf path: String, weightsKey: String? = nil, helper: String = Base.helperBesideProgram) throws {
+        model = try WeightFile(path, helper: helper).model(weightsKey: weightsKey)
     }
 
     /// A network with random weights, for the strategy `scratch`.

@@ -7,6 +7,8 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
     package enum Kind: Sendable {
         /// The file is not what it should be.
         case malformed
+        /// A file that belongs to it is not there.
+        case incomplete
         /// Nothing is known of the file: the system did not let it be read.
         case system
         /// The reading helper is not installed beside the program.
@@ -17,15 +19,28 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
 
     package let kind: Kind
     package let description: String
+    /// What is wrong, without the file and the period at the end.
+    let reason: String
 
-    private init(_ kind: Kind, _ description: String) {
+    private init(_ kind: Kind, _ description: String, reason: String? = nil) {
         self.kind = kind
         self.description = description
+        let reason = reason ?? description
+        self.reason = reason.hasSuffix(".") ? String(reason.dropLast()) : reason
     }
 
     /// `cannot load 'x.h5': FOUND`
     static func cannotLoad(_ path: String, _ found: String) -> CheckpointError {
-        CheckpointError(.malformed, "cannot load '\(path)': \(found)")
+        CheckpointError(.malformed, "cannot load '\(path)': \(found)", reason: found)
+    }
+
+    static func needsNoKey(_ path: String) -> CheckpointError {
+        cannotLoad(path, "it holds one network, which needs no --weights-key.")
+    }
+
+    /// `cannot load 'x.index.json': REASON`, for a part that is not there.
+    static func missingPart(_ path: String, _ reason: String) -> CheckpointError {
+        CheckpointError(.incomplete, "cannot load '\(path)': \(reason)")
     }
 
     /// `cannot load 'x.h5': REASON`, which is not the file's.
@@ -55,27 +70,18 @@ package struct CheckpointError: Error, Sendable, CustomStringConvertible {
 
     /// What a file is that is none of those we read, in words that say what to do.
     static func unknown(_ path: String, head: [UInt8]) -> CheckpointError {
-        let text = String(decoding: head, as: UTF8.self).lowercased()
-        let found =
-            if head.isEmpty {
-                "it is empty. Download it again."
-            } else if text.hasPrefix("version https://git-lfs") {
-                "it is a git-lfs pointer, not the weights themselves. Run: git lfs pull"
-            } else if text.contains("<!doctype") || text.contains("<html") {
-                "it is a web page, not weights. Download the file itself, not the page that shows it."
-            } else if TorchTarFile.matches(head) {
-                "it is a file of PyTorch 0.1 (a tar archive), which is not read. Load it with torch.load(FILE, weights_only=False) if you trust it, and save model.state_dict() again with torch.save."
-            } else if TorchTarFile.isTar(head) {
-                "it is a tar archive. Unpack it first."
-            } else if head.count > 1, head[0] == 0x80, 2...5 ~= head[1] {
-                "it is a Python pickle, but not a file of torch.save. Save the state dict with torch.save, or as safetensors."
-            } else if head.starts(with: [0x1F, 0x8B]) || head.starts(with: Array("BZh".utf8))
-                || head.starts(with: [0xFD, 0x37])
-            {
-                "it is compressed. Unpack it first."
-            } else {
-                "it is no weights file. Expected HDF5 or an archive of Keras, a PyTorch state dict (.pth, HDF5) or safetensors."
-            }
-        return cannotLoad(path, found)
+        guard let file = ForeignFile(head, path: path) else {
+            return cannotLoad(
+                path,
+                "this is not a weights file. Expected HDF5 or an archive of Keras, a PyTorch state dict (.pth, HDF5) or safetensors."
+            )
+        }
+        return foreign(path, file)
+    }
+
+    /// The error of a file that was recognised as something else.
+    static func foreign(_ path: String, _ file: ForeignFile) -> CheckpointError {
+        let end = file.advice.hasSuffix(".") || file.advice.contains(": ") ? "" : "."
+        return cannotLoad(path, "it is \(file.what). \(file.advice)\(end)")
     }
 }

@@ -5,6 +5,8 @@ internal import FinetuneFiles
 internal import Glibc
 
 enum KerasArchive {
+    /// The configuration, a member of the archive and a document of its arrays.
+    static let config = "config.json"
     private static let weights = "model.weights.h5"
     private static let closeOnExec: UInt32 = 1  // MFD_CLOEXEC, which Swift does not see.
     private static let maximumConfig = 64 << 20
@@ -15,9 +17,12 @@ enum KerasArchive {
             if archive.members.contains(where: { $0.name.hasSuffix(".weights.json") }) {
                 throw fail("its weights are in several files, which is not read. Save it with fewer than 5 GB a file")
             }
+            if let foreign = ForeignFile(members: archive.members.map(\.name)) {
+                throw CheckpointError.foreign(path, foreign)
+            }
             throw fail("it has no \(weights), nor is it a file of torch.save")
         }
-        guard let config = archive.member(Sidecar.config), config.byteCount <= maximumConfig else {
+        guard let configuration = archive.member(config), configuration.byteCount <= maximumConfig else {
             throw fail("it has no config.json")
         }
         guard member.isPlausibleForWeights else {
@@ -25,7 +30,7 @@ enum KerasArchive {
         }
         let document: JSON
         do {
-            document = try JSON(parsing: archive.content(of: config))
+            document = try JSON(parsing: archive.content(of: configuration))
         } catch let error as JSON.SyntaxError {
             throw fail("its config.json is \(error)")
         }
@@ -35,7 +40,7 @@ enum KerasArchive {
         try copy(try archive.content(of: member), to: memory, path)
         var arrays = try ReadingHelper.read(memory, shownAs: path, helper: helper)
         arrays.container = .kerasArchive
-        arrays.documents[Sidecar.config] = document
+        arrays.documents[config] = document
         return arrays
     }
 

@@ -30,11 +30,14 @@ enum KerasStore {
     static func list(_ arrays: NamedArrays, config: JSON, path: String) throws -> [KerasWeight] {
         var weights: [KerasWeight] = []
         var listed: Set<String> = []
+        let names = arrays.names
         func visit(_ model: JSON, _ folder: String) throws {
             var counts: [String: Int] = [:]
             let layers = model["layers"]?.arrayValue ?? model.arrayValue ?? []
             for layer in layers {
-                guard let kind = layer["class_name"]?.stringValue, let config = layer["config"] else { continue }
+                guard let kind = layer["class_name"]?.stringValue, let config = layer["config"],
+                    !isOperation(layer)
+                else { continue }
                 let snake = snakeCase(kind)
                 let number = counts[snake, default: 0]
                 counts[snake] = number + 1
@@ -58,6 +61,11 @@ enum KerasStore {
                     weights.append(
                         KerasWeight(layer: name, role: role, fileName: "\(group)/vars/\(index)", in: arrays))
                 }
+                // Of classes that are not read, too, it is known whose each variable is.
+                for file in names where !listed.contains(file) && file.hasPrefix("\(group)/") && !isGenerator(file) {
+                    listed.insert(file)
+                    weights.append(KerasWeight(layer: name, role: "", fileName: file, in: arrays))
+                }
             }
         }
         guard let top = root(arrays, "") else {
@@ -65,10 +73,15 @@ enum KerasStore {
         }
         try visit(config["config"] ?? .null, top)
         // What no layer claims is named in the error, not dropped. Random layers keep the state of their generator.
-        for name in arrays.names where name.hasPrefix("\(top)/") && !listed.contains(name) && !isGenerator(name) {
+        for name in names where name.hasPrefix("\(top)/") && !listed.contains(name) && !isGenerator(name) {
             weights.append(KerasWeight(layer: name, role: "", fileName: name, in: arrays))
         }
         return weights
+    }
+
+    /// Operations such as `x / 255` stand among the layers of a configuration, and keep no variables.
+    private static func isOperation(_ layer: JSON) -> Bool {
+        layer["module"]?.stringValue.map { $0.hasPrefix("keras.src.ops.") || $0.hasPrefix("keras.ops") } ?? false
     }
 
     private static func isGenerator(_ name: String) -> Bool {

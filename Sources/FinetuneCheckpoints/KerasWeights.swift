@@ -9,6 +9,8 @@ internal import FinetuneFiles
 /// One weight of a Keras layer.
 struct KerasWeight {
     var layer: String
+    /// The layer that lists it, which is another one if layers lie in it.
+    var owner: String
     /// `kernel`, `bias`, `gamma`, `beta`, `moving_mean`, `moving_variance`; `mean`, `variance`, `count`.
     var role: String
     var fileName: String
@@ -22,7 +24,7 @@ struct KerasWeight {
     ]
 
     init(layer: String, role: String, fileName: String, in arrays: NamedArrays) {
-        self.layer = layer
+        (self.layer, owner) = (layer, layer)
         self.role = role
         self.fileName = fileName
         tensor = arrays.arrays[fileName]?.tensor
@@ -37,6 +39,7 @@ struct KerasWeight {
         let owner = parts.count > 1 ? String(parts[parts.count - 2]) : layer
         if role.hasPrefix("\(owner)_"), let old = Self.oldRoles[String(role.dropFirst(owner.count + 1))] { role = old }
         self.init(layer: owner, role: role, fileName: "\(group)/\(name)", in: arrays)
+        self.owner = layer
     }
 
     /// The weight in our order: filters `[height, width, in, out]` to `[out, in, height, width]`, dense `[in, out]` to

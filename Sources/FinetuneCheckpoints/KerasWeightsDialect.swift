@@ -7,13 +7,20 @@ internal import FinetuneModels
 enum KerasWeightsDialect {
     static func read(_ weights: [KerasWeight], path: String) throws -> Model {
         var table = TensorTable()
+        var head = ListedHead()
         var fileNames: [String: String] = [:]
         for weight in weights {
             guard let (role, tensor) = weight.canonical else {
                 table.strangers.append(weight.fileName)
                 continue
             }
-            let name = KerasNames.module(layer: weight.layer) ?? weight.layer
+            guard let name = KerasNames.module(layer: weight.layer) else {
+                head.add(
+                    .init(
+                        name: "\(weight.layer).\(role)", fileName: weight.fileName, tensor: tensor,
+                        problem: weight.problem))
+                continue
+            }
             fileNames[name] = weight.layer
             table.add("\(name).\(role)", tensor, fileName: weight.fileName, problem: weight.problem)
         }
@@ -22,12 +29,19 @@ enum KerasWeightsDialect {
             return fileNames[module] ?? KerasNames.layer(module: module) ?? name
         }
         let era = KerasNames.Era(weights.map(\.layer))
-        let resNet = try ResNet(table, era.traits, path: path)
+        var resNet = try ResNet(table, era.traits, path: path)
+        for stranger in head.strangers(channels: resNet.inputChannels, isInside: { _ in true }) {
+            table.strangers.append(stranger.fileName)
+        }
+        let leftOut = head.complete(&resNet, &table)
         let network = resNet.network()
         let (recipe, source) = InputRecipe.keras(era, size: nil)
-        return Model(
+        var model = Model(
             network: network, weights: try table.weights(for: network, path: path), recipe: recipe,
             recipeSource: source, dialect: "Keras weights")
+        model.leftOutHead = leftOut
+        if model.headOutputs == 1 { model.outputMeaning = .unknown }
+        return model
     }
 }
 

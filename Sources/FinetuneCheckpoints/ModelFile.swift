@@ -36,7 +36,14 @@ package enum ModelFile {
     @discardableResult
     package static func write(_ model: Model, to path: String, as format: Format = .native) throws -> Int {
         // Other formats know no temperature.
-        let plain = model.withoutTemperature
+        var plain = model.withoutTemperature
+        if format == .keras || format == .onnx, model.headOutputs != nil {
+            do {
+                plain = try plain.asClassifier()
+            } catch let error as ModelError {
+                throw CheckpointError.cannotConvert(path, "\(error), and \(format.rawValue) ends in probabilities here")
+            }
+        }
         return switch format {
         case .native: try NativeDialect.write(model, to: path)
         case .keras: try KerasWriter.write(plain, to: path)

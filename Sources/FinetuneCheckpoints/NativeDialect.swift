@@ -67,7 +67,7 @@ enum NativeDialect {
             throw fail("its temperature is \(temperature.text), a positive number was expected.")
         }
         let classes = text["classes"]?.arrayValue?.compactMap(\.stringValue)
-        let model = Model(
+        var model = Model(
             network: network, weights: try table.weights(for: network, path: path, areVerified: areVerified),
             recipe: recipe, recipeSource: text["recipe_source"]?.stringValue, classes: classes,
             precision: text["precision"]?.stringValue.flatMap(Precision.init),
@@ -76,6 +76,12 @@ enum NativeDialect {
             temperature: temperature,
             trainingImages: numbers(TensorFile.bytes(trainingImages, in: arrays) ?? []),
             dialect: Model.ownDialect)
+        if let meaning = text["outputs"]?.stringValue {
+            guard let known = OutputMeaning(rawValue: meaning) else {
+                throw fail("its outputs mean '\(meaning)', which is not known.")
+            }
+            model.outputMeaning = known
+        }
         guard classes == nil || classes?.count == model.headOutputs else {
             throw fail("its classes do not match its head.")
         }
@@ -90,7 +96,9 @@ enum NativeDialect {
     }
 
     static func write(_ model: Model, to path: String) throws -> Int {
-        let document: JSON = [
+        let meaning: [JSON.Member] =
+            model.outputMeaning == .classes ? [] : [.init("outputs", .string(model.outputMeaning.rawValue))]
+        let members: JSON = [
             "network": model.network.json,
             "recipe": model.recipe.map(\.json) ?? .null,
             "recipe_source": model.recipeSource.map { .string($0) } ?? .null,
@@ -99,6 +107,7 @@ enum NativeDialect {
             "quantization": model.quantization.map(\.json) ?? .null,
             "trained_part": model.trainedPart.map(\.json) ?? .null, "temperature": .number(model.temperature),
         ]
+        let document = JSON.object((members.members ?? []) + meaning)
         var file = TensorFile(
             marker: (marker, version), documentName: Self.document, document: document,
             groups: ["weights": model.weights])

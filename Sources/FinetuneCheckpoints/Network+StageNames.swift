@@ -5,25 +5,18 @@ internal import FinetuneModels
 
 extension Network {
     /// Tells the stages of a network that has no names for them: the stem ends at the first fork (or the first
-    /// activation where nothing forks), a new stage begins wherever the resolution falls, the head is the last dense layer and
-    /// what follows it, and what comes between the images and the head pools.
+    /// activation if nothing forks), a new stage begins wherever the resolution falls, the last layer that turns images
+    /// into rows pools, and the head is what follows it.
     mutating func nameStages() {
         var readers: [String: Int] = [:]
         for node in nodes { for input in node.inputs { readers[input, default: 0] += 1 } }
-        let head = nodes.lastIndex { if case .dense = $0.operation { true } else { false } } ?? nodes.count
         let fork =
             nodes.firstIndex { (readers[$0.name] ?? 0) > 1 }
             ?? nodes.firstIndex { if case .activation = $0.operation { true } else { false } } ?? 0
-        let pool =
-            nodes[..<head].lastIndex {
-                switch $0.operation {
-                case .globalAveragePooling, .flatten: true
-                default: false
-                }
-            } ?? head
+        let pool = pooling ?? nodes.count
         // A plain average pooling right before the flattening belongs to the pooling.
         var pooled = pool
-        while pooled > 0, case .averagePooling = nodes[pooled - 1].operation { pooled -= 1 }
+        while pooled > 0, pooled < nodes.count, case .averagePooling = nodes[pooled - 1].operation { pooled -= 1 }
         var scale: [String: Int] = [Node.image: 1]
         var stage = 0
         var largest = 0
@@ -37,7 +30,7 @@ extension Network {
                 default: 1
                 }
             scale[nodes[index].name] = min(before * step, 1 << 20)  // Nobody vouches for the strides.
-            if index >= head {
+            if index > pool {
                 nodes[index].stage = Stage.head
             } else if index >= pooled {
                 nodes[index].stage = Stage.pooled
@@ -50,5 +43,30 @@ extension Network {
                 nodes[index].stage = "stage\(stage)"
             }
         }
+    }
+
+    /// The index of the layer that makes rows of features for all that follows; nil if the network ends in an image.
+    /// A squeeze-and-excitation pools, too, but an image follows it.
+    private var pooling: Int? {
+        let rows = rowNodes
+        guard let lastImage = nodes.lastIndex(where: { !rows.contains($0.name) }) else {
+            return nodes.isEmpty ? nil : 0
+        }
+        let after = nodes.index(after: lastImage)
+        return after < nodes.count ? after : nil
+    }
+
+    /// The names of nodes that give a row of features and no image.
+    var rowNodes: Set<String> {
+        var rows: Set<String> = []
+        for node in nodes {
+            switch node.operation {
+            case .globalAveragePooling, .flatten, .rowNormalization, .dense: rows.insert(node.name)
+            case .activation, .batchNormalization, .addition:
+                if node.inputs.first.map(rows.contains) == true { rows.insert(node.name) }
+            default: break
+            }
+        }
+        return rows
     }
 }

@@ -5,13 +5,14 @@ enum PickleNames {
     /// The name in today's Python and NumPy.
     static func current(_ module: String, _ name: String) -> String {
         let full = "\(module).\(name)"
-        for (old, new) in renamed where full.hasPrefix(old) { return new + full.dropFirst(old.count) }
-        return full
+        return renamed.reduce(full) { name, pair in
+            name.hasPrefix(pair.0) ? pair.1 + name.dropFirst(pair.0.count) : name
+        }
     }
 
     private static let renamed = [
         ("__builtin__.", "builtins."), ("copy_reg.", "copyreg."), ("numpy._core.", "numpy.core."),
-        ("pathlib._local.", "pathlib."),
+        ("pathlib._local.", "pathlib."), ("builtins.xrange", "builtins.range"),
     ]
 
     /// Classes that are dictionaries, made from nothing, a dictionary or pairs.
@@ -41,6 +42,8 @@ enum PickleNames {
         "pathlib.WindowsPath", "pathlib.PurePath", "pathlib.PurePosixPath", "pathlib.PureWindowsPath", "numpy.dtype",
         "numpy.ndarray", "numpy.random.__RandomState_ctor", "numpy.random._pickle.__randomstate_ctor",
         "numpy.random._pickle.__generator_ctor", "numpy.random._pickle.__bit_generator_ctor", "re._compile",
+        "numpy.random.bit_generator.__pyx_unpickle_SeedSequence", "numpy.ma.core._mareconstruct",
+        "torch._C.Generator", "torch.Generator",
         "torch.device", "torch.serialization._get_layout", "mmcv.utils.config.Config", "mmengine.config.config.Config",
     ]
 

@@ -13,6 +13,11 @@ struct ResNetTraits {
     var statisticsKept: Double
     var storesUnbiasedVariance = true
     var poolsZeros = false
+    var activation = Activation.relu
+    /// Between the convolutions of a block, if that is another one.
+    var innerActivation: Activation?
+    /// Whether a pooling follows the stem; nil to tell it from the stem's filters.
+    var stemPools: Bool?
 }
 
 extension ResNet {
@@ -81,10 +86,12 @@ extension ResNet {
             stridePlace: traits.stridePlace,
             isPreactivated: traits.isPreactivated,
             convolutionsHaveBias: names.contains("\(traits.isPreactivated ? "conv1" : "layer1.0.conv1").bias"),
+            stemHasBias: names.contains("conv1.bias"), stemPools: traits.stemPools,
             epsilon: traits.epsilon,
             statisticsKept: traits.statisticsKept, storesUnbiasedVariance: traits.storesUnbiasedVariance,
-            poolsZeros: traits.poolsZeros, inputChannels: inputChannels,
-            head: Self.head(table, inside: names), shortcutName: shortcutName)
+            poolsZeros: traits.poolsZeros, activation: traits.activation,
+            innerActivation: traits.innerActivation, inputChannels: inputChannels,
+            shortcutName: shortcutName)
     }
 
     /// Whether the first block's first batch norm fits the block's input and not its first convolution's output.
@@ -113,19 +120,6 @@ extension ResNet {
         }
         // The tensor is missing; the loader will say so by name.
         return (.pooled(kernel: 7), normalized ?? 64, 3)
-    }
-
-    /// The only dense layer: whatever its name, the one two-dimensional weight.
-    private static func head(_ table: TensorTable, inside names: Dictionary<String, TensorTable.Entry>.Keys)
-        -> (name: String, outputs: Int, hasBias: Bool)?
-    {
-        let heads = names.filter { !$0.hasPrefix("layer") && $0.hasSuffix(".weight") && table.shape($0)?.count == 2 }
-        let name =
-            heads.min().map { String($0.dropLast(".weight".count)) }
-            ?? ["fc", "linear"].first { names.contains("\($0).weight") || names.contains("\($0).bias") }
-        guard let name else { return nil }
-        let outputs = table.shape("\(name).weight")?.first ?? table.shape("\(name).bias")?.first ?? 1
-        return (name, outputs, names.contains("\(name).bias"))
     }
 }
 

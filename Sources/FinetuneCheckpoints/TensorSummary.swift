@@ -79,8 +79,12 @@ package struct TensorSummary: Sendable {
         for tensor in tensors where tensor.shape.count > 1 && !tensor.isConstant {
             byHash[tensor.hash, default: []].append(tensor)
         }
-        for group in byHash.values.filter({ $0.count > 1 }).sorted(by: { $0[0].name < $1[0].name }) {
-            warn(group.map(\.name), "hold the same numbers")
+        let groups = byHash.values.filter { $0.count > 1 }.sorted { $0[0].name < $1[0].name }
+        if groups.count > 3 {
+            // Copies of a whole network, such as a teacher before it was taught.
+            warn(groups[0].map(\.name), "hold the same numbers, and so do \(groups.count - 1) more groups of tensors")
+        } else {
+            for group in groups { warn(group.map(\.name), "hold the same numbers") }
         }
         return warnings
     }

@@ -27,6 +27,9 @@ struct TensorTable {
         }
     }
 
+    /// Forgets all tensors but those that `isNeeded` names.
+    mutating func keep(_ isNeeded: (String) -> Bool) { entries = entries.filter { isNeeded($0.key) } }
+
     /// Takes the ones at the end off the shape of a dense layer's weight that was saved as a 1×1 convolution's.
     mutating func flatten(_ name: String) {
         guard let tensor = entries[name]?.tensor, tensor.shape.count == 4, tensor.shape[2...] == [1, 1] else { return }

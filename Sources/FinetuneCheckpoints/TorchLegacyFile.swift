@@ -82,7 +82,7 @@ enum TorchLegacyFile {
     }
 
     private static func cut(_ key: String) -> PickleError {
-        PickleError(description: "it ends before the end of its storage '\(key)'. Download it again")
+        PickleError(description: "it ends before its last tensor. Download it again")
     }
 
     /// Storages as ranges of a file.

@@ -37,11 +37,19 @@ enum TorchWriter {
         }
         let model = model.withTorchNames()
         var table = TensorTable()
-        for (name, tensor) in model.weights { table.add(name, tensor, fileName: name) }
+        var head = ListedHead()
+        for (name, tensor) in model.weights.sorted(by: { $0.key < $1.key }) {
+            if TorchNaming.isTrunk(name) {
+                table.add(name, tensor, fileName: name)
+            } else {
+                head.add(.init(name: name, fileName: name, tensor: tensor, problem: nil))
+            }
+        }
         let traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
-        guard table.shape("layer1.0.conv1.weight") != nil, let resNet = try? ResNet(table, traits, path: path) else {
+        guard table.shape("layer1.0.conv1.weight") != nil, var resNet = try? ResNet(table, traits, path: path) else {
             throw refuse("it is a \(model.network.name) with layers of its own")
         }
+        if let extra = head.complete(&resNet, &table) { throw refuse("its head has several layers (\(extra.layers))") }
         if let difference = NetworkComparison(model.network, resNet.network()).mostTelling { throw refuse(difference) }
         return model.network.tensorShapes.compactMap { name, _ in
             model.weights[name].map { tensor in

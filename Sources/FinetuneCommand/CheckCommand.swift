@@ -23,8 +23,10 @@ struct CheckCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The network whose features labels are held against. (default: the bundled one)", valueName: "file"))
+            "The network whose features labels are held against: \(weightsHelp). (default: the bundled one)",
+            valueName: "file"))
     var base: String?
+    @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @Flag(help: "End with exit code 3 where anything but a remark or a doubted label is found.") var strict = false
     @Option(help: ArgumentHelp("Write what to take out or to look at again.", valueName: "file.csv"))
@@ -39,7 +41,8 @@ struct CheckCommand: AsyncParsableCommand {
         let started = ContinuousClock.now
         let thread = try compute.makeThread(console)
         let dataset = try data.load()
-        let loaded = try Installation.load(try base ?? Installation.defaultBase(), console)
+        let loaded = try Installation.loadFeatures(
+            try base ?? Installation.defaultBase(), weightsKey: weights.weightsKey, console)
         var settings = TrainingSettings()
         settings.seed = data.seed
         settings.precision = compute.precision ?? .native

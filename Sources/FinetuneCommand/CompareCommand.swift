@@ -82,7 +82,7 @@ struct CompareCommand: SharedCommand {
         Interruption.resumes { StrategyComparison.hasBegun(in: path) }
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
-        let loaded = try Installation.load(basePath, console)
+        let loaded = try Installation.loadFeatures(basePath, weightsKey: job.weights.weightsKey, console)
         let baseFile = try HashedFile(basePath)
         let base = try await recipe.resolve(loaded, dataset, ranks: ranks, thread, console).measured(
             for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,

@@ -22,7 +22,7 @@ struct ConvertCommand: AsyncParsableCommand {
               finetune convert resnet50.h5 whole.h5 --to keras
             """)
 
-    @Argument(help: ArgumentHelp("A weights file of any dialect.", valueName: "in")) var input: String
+    @Argument(help: ArgumentHelp("The network: \(weightsHelp).", valueName: "in")) var input: String
     @Argument(help: ArgumentHelp("The file to write.", valueName: "out")) var out: String
     @Option(
         help: ArgumentHelp(
@@ -31,12 +31,13 @@ struct ConvertCommand: AsyncParsableCommand {
     var to: ModelFile.Format?
     @Option(help: ArgumentHelp("A file with the outputs' names in order, one a line.", valueName: "file"))
     var classes: String?
+    @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
         if to == nil, ModelFile.Format(fileName: out) == nil {
-            throw ValidationError("OUT ends in .h5, .safetensors or .onnx, or --to says what is written.")
+            throw ValidationError("Unknown format: use .h5, .safetensors or .onnx, or give --to.")
         }
     }
 
@@ -44,7 +45,7 @@ struct ConvertCommand: AsyncParsableCommand {
         let console = Console(output, finishes: true)
         TemporaryFiles.removeLeftovers(in: Path.parent(of: out))
         guard let format = to ?? ModelFile.Format(fileName: out) else { return }
-        var model = try recipe.resolve(try Installation.load(input, console))
+        var model = try recipe.resolve(try Installation.loadFeatures(input, weightsKey: weights.weightsKey, console))
         if let classes {
             let names = try classNames(in: classes)
             guard names.count == model.headOutputs else {
@@ -59,6 +60,12 @@ struct ConvertCommand: AsyncParsableCommand {
                 .warning(
                     "The file does not say how pixels become numbers, so the ONNX graph takes the network's own floats. Say it with --recipe."
                 ))
+        }
+        if model.outputMeaning == .labels, model.headOutputs == 1, format == .keras || format == .onnx {
+            console.report(.note("The output with a sigmoid becomes two classes with a softmax, 1 − p and p.", [:]))
+        }
+        if model.headOutputs == nil {
+            console.report(.note("'\(out)' ends in the features: no head is converted.", [:]))
         }
         let tensors = try ModelFile.write(model, to: out, as: format)
         console.report(

@@ -12,8 +12,10 @@ internal import FinetuneTraining
 /// Which model, and what its outputs are called.
 struct ModelOptions: ParsableArguments {
     @Option(
-        help: ArgumentHelp("A model.h5 that train wrote, or a base that still has its own head.", valueName: "file"))
+        help: ArgumentHelp(
+            "A model.h5 that train wrote, or a base that still has its own head: \(weightsHelp).", valueName: "file"))
     var model: String
+    @OptionGroup var weights: WeightsOptions
     @Option(
         help: ArgumentHelp(
             "A file with the outputs' names in order, one a line. (default: the model's own, else the data set's)",
@@ -97,7 +99,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(console)
-        var loaded = try Installation.load(model.model, console)
+        var loaded = try Installation.loadClassifier(model.model, weightsKey: model.weights.weightsKey, console)
         let modelFile = report == nil ? nil : try HashedFile(model.model)
         let load = seconds(.now - started)
         var dataset = try split.selecting(data.load())

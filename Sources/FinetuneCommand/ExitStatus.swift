@@ -41,6 +41,7 @@ enum ExitStatus: Int32 {
         case let error as CheckpointError:
             switch error.kind {
             case .malformed: self = .badData
+            case .incomplete: self = .inputMissing
             case .helperMissing: self = .unavailable
             case .cannotWrite, .system: self = .inputOutput
             }
@@ -53,7 +54,7 @@ enum ExitStatus: Int32 {
             case .missingRun: self = .inputMissing
             case .stopped: self = .stopped
             }
-        case is EngineError, is PipelineError, is PictureError: self = .badData
+        case is EngineError, is PipelineError, is PictureError, is ModelError: self = .badData
         default: return nil
         }
     }

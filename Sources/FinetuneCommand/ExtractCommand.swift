@@ -25,7 +25,9 @@ struct ExtractCommand: SharedCommand {
                   --resume
             """)
 
-    @Option(help: ArgumentHelp("A pretrained network. (default: the bundled one)", valueName: "file")) var base: String?
+    @Option(help: ArgumentHelp("A pretrained network: \(weightsHelp). (default: the bundled one)", valueName: "file"))
+    var base: String?
+    @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Data") var data: DataOptions
     @Option(help: ArgumentHelp("The file to write: .npz, .npy, .h5 or .csv.", valueName: "file")) var out: String
     @Option(
@@ -66,8 +68,14 @@ struct ExtractCommand: SharedCommand {
         // First of all: what listing many images leaves is gone before the network takes its place.
         let dataset = try split.selecting(data.load())
         console.report(remarksOf: dataset)
-        var model = try Installation.load(basePath, console)
+        var model = try Installation.loadFeatures(basePath, weightsKey: weights.weightsKey, console)
         guard let node = model.network.node(forLayer: layer) else {
+            if layer == "logits", let head = model.leftOutHead {
+                throw TrainingError(
+                    .unusableData,
+                    "cannot extract the logits of '\(basePath)': its head (\(head.layers)) is not read: \(head.reason). Without --layer the features that feed it are written."
+                )
+            }
             throw UsageError(
                 description:
                     "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
@@ -149,7 +157,7 @@ struct ExtractCommand: SharedCommand {
     )] {
         guard Path.fileExtension(of: out) == "h5" else { return [] }
         return [
-            ("base", Path.name(of: basePath)), ("base_hash", ContentHash(of: try FileSystem.read(basePath)).text),
+            ("base", Path.name(of: basePath)), ("base_hash", try HashedFile(basePath).hash),
             ("layer", layer), ("precision", extractor.precision.rawValue),
             ("preprocessing", model.recipe?.json.text ?? "none"),
         ]

@@ -16,9 +16,11 @@ struct InspectCommand: AsyncParsableCommand {
               finetune inspect resnet50.h5
               finetune inspect model.safetensors --tensors
               finetune inspect runs/a/model.h5 --json
+              finetune inspect moco.pth.tar --weights-key encoder_k
             """)
 
-    @Argument(help: "A weights file.") var file: String
+    @Argument(help: ArgumentHelp("The network: \(weightsHelp).", valueName: "file")) var file: String
+    @OptionGroup var key: WeightsOptions
     @Flag(help: "List every tensor with its statistics.") var tensors = false
     @OptionGroup(title: "Output") var output: OutputOptions
 
@@ -30,7 +32,8 @@ struct InspectCommand: AsyncParsableCommand {
         let warnings = TensorSummary.warnings(summaries)
         for warning in warnings { console.report(.warning(warning)) }
         if tensors, !output.json { list(summaries, console) }
-        let model = try weights.model()
+        let model = try weights.model(weightsKey: key.weightsKey)
+        for remark in model.remarks { console.report(.note(remark, [:])) }
         for note in model.notes { console.report(.warning(note)) }
         console.report(.done(json(model, summaries, warnings + model.notes)))
         if !output.json { describe(model, summaries, console) }
@@ -56,7 +59,11 @@ struct InspectCommand: AsyncParsableCommand {
                         "infinite": .integer($0.infinite),
                     ]
                 }),
-            "warnings": JSON(warnings),
+            "warnings": JSON(warnings), "remarks": JSON(model.remarks),
+            "outputs": model.headOutputs == nil ? .null : .string(model.outputMeaning.rawValue),
+            "left_out_head": model.leftOutHead.map {
+                ["layers": .string($0.layers), "reason": .string($0.reason)]
+            } ?? .null,
         ]
     }
 
@@ -107,7 +114,7 @@ struct InspectCommand: AsyncParsableCommand {
         console.writeOut("dialect        \(model.dialect)")
         console.writeOut("architecture   \(model.network.name)")
         console.writeOut(
-            "parameters     \(model.network.parameterCount) in \(summaries.count) tensors (\(types.map { "\($0.value) \($0.key)" }.joined(separator: ", ")))"
+            "parameters     \(model.network.parameterCount); the file has \(summaries.count) tensors (\(types.map { "\($0.value) \($0.key)" }.joined(separator: ", ")))"
         )
         for stage in stages(model) {
             console.writeOut(
@@ -115,13 +122,21 @@ struct InspectCommand: AsyncParsableCommand {
             )
         }
         if let recipe = model.recipe {
+            let order = recipe.channels == 1 ? "gray" : recipe.order.rawValue
             console.writeOut(
-                "input          \(recipe.height)×\(recipe.width), \(recipe.order.rawValue), \(recipe.fit.rawValue), \(recipe.interpolation.rawValue)\(rare(recipe))"
+                "input          \(recipe.height)×\(recipe.width), \(order), \(recipe.fit.rawValue)\(margin(recipe)), \(recipe.interpolation.rawValue)\(rare(recipe))"
             )
+            func text(_ numbers: [Double]) -> String {
+                "[" + numbers.map { $0.rounded(toPlaces: 6) }.joined(separator: ", ") + "]"
+            }
             console.writeOut(
-                "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(recipe.mean), / \(recipe.standardDeviation)"
+                "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(text(recipe.mean)), / \(text(recipe.standardDeviation))"
             )
             console.writeOut("               from \(model.recipeSource ?? "the file")")
+        } else if !model.readsPictures {
+            console.writeOut(
+                "input          \(model.network.inputChannels) channels: no pictures, but 'inputs' of an .npz, which are ready for the network"
+            )
         } else {
             console.writeOut(
                 "input          the file does not say how pixels become numbers; your images will, or --recipe")
@@ -129,17 +144,35 @@ struct InspectCommand: AsyncParsableCommand {
         console.writeOut("classes        \(classes(model))")
     }
 
+    /// What the input is cut out of, if that is larger.
+    private func margin(_ recipe: InputRecipe) -> String {
+        guard recipe.resizeRatio != 1, recipe.fit != .unscaled, recipe.fit == .crop || recipe.rules != .standard else {
+            return ""
+        }
+        let side = Int(recipe.resizeRatio * Double(min(recipe.height, recipe.width)) + 1e-6)
+        return recipe.fit == .crop ? " from a short side of \(side)" : " from \(side)"
+    }
+
     /// The settings of a recipe that most recipes have the default of.
     private func rare(_ recipe: InputRecipe) -> String {
-        var text = recipe.antialias ? "" : ", no antialias"
-        if recipe.rules != .standard { text += ", rules of \(recipe.rules.rawValue)" }
+        var text = recipe.antialias ? "" : ", no antialiasing"
+        if recipe.rules != .standard { text += ", computed as \(recipe.rules.rawValue) does" }
         if recipe.fill != [0] { text += ", border \(recipe.fill.count == 1 ? "\(recipe.fill[0])" : "\(recipe.fill)")" }
         return text
     }
 
     /// How many classes there are, and the names of as many as fit into a line.
     private func classes(_ model: Model) -> String {
-        guard let names = model.classes else { return model.headOutputs.map { "\($0), unnamed" } ?? "no head" }
+        if let head = model.leftOutHead { return "head left out (\(head.layers)): \(head.reason)" }
+        let meaning =
+            switch model.outputMeaning {
+            case .classes: ""
+            case .labels: ", each with a sigmoid"
+            case .unknown: ", whose meaning the file does not say"
+            }
+        guard let names = model.classes else {
+            return model.headOutputs.map { "\($0)\(meaning.isEmpty ? ", unnamed" : meaning)" } ?? "no head"
+        }
         var text = "\(names.count): "
         for (index, name) in names.enumerated() {
             let more = (index == 0 ? "" : ", ") + name.printable()

@@ -13,9 +13,10 @@ internal import FinetuneTraining
 struct JobOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A pretrained network: HDF5 weights of Keras or PyTorch, or a model.h5 of an earlier run. (default: the bundled one)",
+            "A pretrained network: \(weightsHelp). (default: the bundled one)",
             valueName: "file"))
     var base: String?
+    @OptionGroup var weights: WeightsOptions
     @Option(
         help: ArgumentHelp("Images that validate: a path, or a fraction of each class.", valueName: "path|fraction"))
     var val = "0.2"
@@ -58,7 +59,9 @@ struct JobOptions: ParsableArguments {
 
     /// The base, or a new network.
     func loadBase(_ architecture: String?, _ dataset: ImageDataset, seed: UInt64, _ console: Console) throws -> Model {
-        guard let architecture else { return try Installation.load(basePath(), console) }
+        guard let architecture else {
+            return try Installation.load(basePath(), weightsKey: weights.weightsKey, console)
+        }
         return try Architecture(architecture, outputs: max(dataset.classes.count, 1)).model(seed: seed)
     }
 

@@ -98,6 +98,12 @@ struct RecipeOptions: ParsableArguments {
         let size = model.inputSize ?? ImageSize(height: 224, width: 224)
         let channels = model.network.inputChannels
         var result = model.recipe
+        if recipe != "auto", !model.readsPictures {
+            throw UsageError(
+                description:
+                    "--recipe is for pictures; the network reads \(channels) channels, which come as 'inputs' of an .npz."
+            )
+        }
         if let named = InputRecipe.Pixels.named.first(where: { $0.name == recipe }) {
             guard channels == 3 || named.pixels.isEven else {
                 throw UsageError(
@@ -132,6 +138,23 @@ struct RecipeOptions: ParsableArguments {
         if let exif { model.recipe?.exif = exif }
         return model
     }
+}
+
+/// What all flags that name a base or a model accept.
+let weightsHelp = "weights of Keras or PyTorch, a folder with them, or a model.h5 of an earlier run"
+
+/// Which network of a file.
+struct WeightsOptions: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "The network to use if a file holds several, such as state_dict and state_dict_ema; finetune inspect lists their names. (default: the average of the weights or the teacher; of MoCo and BYOL the network that was trained by gradients)",
+            valueName: "name"))
+    var weightsKey: String?
+}
+
+extension LeftOutHead {
+    /// What is said of it when the network is loaded.
+    var text: String { "The head in the file (\(layers)) is left out: \(reason). Features do not need it." }
 }
 
 /// Which images.
@@ -201,10 +224,34 @@ enum Installation {
         return folder.map { Path.join($0, "finetune") }
     }
 
-    static func load(_ path: String, _ console: Console) throws -> Model {
-        let model = try WeightFile(path, helper: helper).model()
+    /// The network at a path, and what there is to say about how it was read.
+    ///
+    /// - Parameter weightsKey: Which of several networks in a file.
+    static func load(_ path: String, weightsKey: String?, _ console: Console) throws -> Model {
+        let model = try WeightFile(path, helper: helper).model(weightsKey: weightsKey)
+        for remark in model.remarks { console.report(.note(remark, [:])) }
         for note in model.notes { console.report(.warning(note)) }
         return model
+    }
+
+    /// The same for a network whose features are used, and what is not read of it.
+    static func loadFeatures(_ path: String, weightsKey: String?, _ console: Console) throws -> Model {
+        let model = try load(path, weightsKey: weightsKey, console)
+        if let head = model.leftOutHead {
+            console.report(
+                .note(head.text, ["head_layers": .string(head.layers), "head_reason": .string(head.reason)]))
+        }
+        return model
+    }
+
+    /// The same for a network whose outputs are to be probabilities of classes.
+    static func loadClassifier(_ path: String, weightsKey: String?, _ console: Console) throws -> Model {
+        let model = try load(path, weightsKey: weightsKey, console)
+        do {
+            return try model.asClassifier()
+        } catch let error as ModelError {
+            throw TrainingError(.unusableData, "cannot predict with '\(path)': \(error).")
+        }
     }
 }
 
@@ -213,8 +260,13 @@ struct HashedFile {
     let path: String
     let hash: String
 
-    /// - Throws: `FileError`.
-    init(_ path: String) throws { (self.path, hash) = (path, ContentHash(of: try FileSystem.read(path)).text) }
+    /// - Parameter path: A file of weights, or a folder with one. Sharded weights have one hash for all files.
+    /// - Throws: `FileError`, `CheckpointError`.
+    init(_ path: String) throws {
+        self.path = path
+        let hashes = try WeightFile.files(path).map { ContentHash(of: try FileSystem.read($0)).text }
+        hash = hashes.count == 1 ? hashes[0] : ContentHash(of: Array(hashes.joined().utf8)).text
+    }
 }
 
 /// The names in a file, one a line.

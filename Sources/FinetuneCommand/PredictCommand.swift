@@ -48,7 +48,7 @@ struct PredictCommand: AsyncParsableCommand {
         let started = ContinuousClock.now
         let dataset = ImageDataset(files: try files(console))
         let thread = try compute.makeThread(console)
-        var loaded = try Installation.load(model.model, console)
+        var loaded = try Installation.loadClassifier(model.model, weightsKey: model.weights.weightsKey, console)
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let classes =
             try model.classes.map(classNames) ?? loaded.classes

@@ -77,7 +77,9 @@ struct RunRecord {
 
     /// What the run began with, for people.
     var origin: [(String, String)] {
-        baseFile.map { [("Base", $0.path), ("Hash of the base", $0.hash)] } ?? [("Architecture", base.network.name)]
+        let file = baseFile.map { [("Base", $0.path), ("Hash of the base", $0.hash)] }
+        return (file ?? [("Architecture", base.network.name)])
+            + (base.remarks + base.notes).map { ("About the base", $0) }
     }
 
     /// What `run.json` says of what came out.
@@ -88,6 +90,7 @@ struct RunRecord {
             "base_hash": baseFile.map { .string($0.hash) } ?? .null,
             "architecture": .string(base.network.name), "recipe": base.recipe.map(\.json) ?? .null,
             "recipe_source": base.recipeSource.map { .string($0) } ?? .null,
+            "base_remarks": JSON(base.remarks + base.notes),
             "seed": .integer(Int(clamping: settings.seed)), "threads": .integer(threads),
             "machine": .string(Machine.arithmetic),
             "strategy": .string(settings.strategy.rawValue), "precision": .string(settings.precision.rawValue),

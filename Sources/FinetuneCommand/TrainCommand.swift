@@ -147,9 +147,22 @@ struct TrainCommand: SharedCommand {
                     "precision": .string(settings.precision.rawValue), "head": .string(settings.head.text),
                     "strategy": .string(settings.strategy.rawValue), "plan": plan.json,
                 ]))
-        if let outputs = model.headOutputs, steps.architecture == nil {
-            console.report(.note("The base's own head (\(outputs) outputs) is replaced.", [:]))
+        if steps.architecture == nil, let text = model.replacedHead(for: dataset.classes) {
+            console.report(.note(text, [:]))
         }
+    }
+}
+
+extension Model {
+    /// What becomes of the base's own head; nil if it has none.
+    fileprivate func replacedHead(for classes: [String]) -> String? {
+        if let head = leftOutHead { return "The base's own head (\(head.layers)) is replaced." }
+        guard let outputs = headOutputs else { return nil }
+        guard dialect == Self.ownDialect, self.classes.map(Set.init) == Set(classes) else {
+            return "The base's own head (\(outputs) outputs) is replaced."
+        }
+        return
+            "The base is a model of the same \(outputs) classes; its head is replaced by a new one. To use it as it is: finetune evaluate, or finetune predict."
     }
 }
 

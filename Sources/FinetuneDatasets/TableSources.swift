@@ -63,7 +63,7 @@ enum NpzSource {
         }
         if let inputs = try array("inputs") {
             let shape = inputs.shape
-            guard shape.count == 4, !shape.contains(0), shape[3] == 1 || shape[3] == 3 else {
+            guard shape.count == 4, !shape.contains(0), shape[3] <= 4096 else {
                 throw DatasetError.unusable(
                     path, "'inputs' is \(shape), [images, height, width, channels] was expected.")
             }

@@ -15,6 +15,24 @@ extension Network {
         }
         return shapes[output]
     }
+
+    /// The first node that cannot compute what its inputs give, and why, whatever the size of the images.
+    ///
+    /// - Parameter size: Pixels of the network's input, height and width, on which the length of a flattened image
+    ///   depends; nil if they are not known.
+    /// - Returns: Nil if all nodes fit together. What comes after a window that is larger than the image, or after a
+    ///   flattened image of unknown size, is not judged.
+    package func misfit(size: (height: Int, width: Int)?) -> (node: String, reason: String)? {
+        var shapes = [Node.image: [inputChannels, size?.height ?? 1024, size?.width ?? 1024]]
+        for node in nodes {
+            let inputs = node.inputs.compactMap { shapes[$0] }
+            guard inputs.count == node.inputs.count, let input = inputs.first else { continue }
+            if let reason = node.operation.objection(to: inputs) { return (node.name, reason) }
+            if size == nil, case .flatten = node.operation { continue }
+            shapes[node.name] = node.operation.outputShape(of: input)
+        }
+        return nil
+    }
 }
 
 extension Operation {
@@ -40,6 +58,37 @@ extension Operation {
             return input.count == 3 ? [input[0], (input[1] + step - 1) / step, (input[2] + step - 1) / step] : nil
         case .channelPadding(let before, let after):
             return input.count == 3 ? [before + input[0] + after, input[1], input[2]] : nil
+        }
+    }
+
+    /// Why the operation cannot compute inputs of these shapes; nil if it can.
+    fileprivate func objection(to inputs: [[Int]]) -> String? {
+        let input = inputs[0]
+        func image() -> String? { input.count == 3 ? nil : "reads an image, and a row of features reaches it" }
+        func row() -> String? { input.count == 1 ? nil : "reads a row of features, and an image reaches it" }
+        func count(_ expected: Int, _ things: String) -> String? {
+            input[0] == expected ? nil : "reads \(expected) \(things), and \(input[0]) reach it"
+        }
+        switch self {
+        case .convolution(let convolution): return image() ?? count(convolution.channels, "channels")
+        case .batchNormalization(let normalization):
+            return input.count == 1
+                ? "normalizes a row of features with no dense layer beside it, which is not computed here"
+                : count(normalization.channels, "channels")
+        case .addition:
+            guard inputs.count == 2 else { return "adds \(inputs.count) inputs, and two were expected" }
+            return image() ?? (inputs[1] == input ? nil : "adds \(input) and \(inputs[1]), which have other shapes")
+        case .channelScaling:
+            guard inputs.count == 2 else { return "multiplies \(inputs.count) inputs, and two were expected" }
+            return image()
+                ?? (inputs[1] == [input[0]]
+                    ? nil : "multiplies \(input) by \(inputs[1]), a row of \(input[0]) was expected")
+        case .maxPooling, .averagePooling, .globalAveragePooling, .zeroPadding, .subsampling, .channelPadding,
+            .flatten:
+            return image()
+        case .rowNormalization: return row()
+        case .dense(let expected, _, _): return row() ?? count(expected, "features")
+        case .activation: return nil
         }
     }
 }

@@ -33,7 +33,7 @@ package struct ZipArchive: Sendable {
         let tailCount = min(source.count, Self.endCount + Self.locatorCount + 65_535)
         let tailStart = source.count - tailCount
         guard let tail = try source.bytes(at: tailStart, count: tailCount), let end = Self.endOfDirectory(tail) else {
-            throw fail("it has no directory, so it is cut short or no archive")
+            throw fail("it has no directory, so it is cut short. Download it again.")
         }
         var reader = ByteReader(tail, at: end + 10)
         guard let shortCount = reader.number(UInt16.self), let shortSize = reader.number(UInt32.self),

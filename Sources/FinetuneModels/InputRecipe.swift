@@ -79,6 +79,9 @@ package struct InputRecipe: Sendable, Equatable {
         self.fill = fill
     }
 
+    /// How the source of a recipe begins that is part of the network itself.
+    package static let ownSource = "the model's own "
+
     /// The same geometry with other pixels.
     package func with(_ pixels: Pixels) -> InputRecipe {
         var recipe = self

@@ -10,8 +10,14 @@ package struct Model: Sendable {
     package var recipe: InputRecipe?
     /// Where the recipe was learned, in words; nil where there is none.
     package var recipeSource: String?
-    /// What a user should know of how the file was read.
+    /// What a user should know of how the file was read: warnings.
     package var notes: [String] = []
+    /// What was found in the file and how it was taken, where that is as it should be.
+    package var remarks: [String] = []
+    /// The base's own head that was left out of the network, and why; nil if there is none or it was read.
+    package var leftOutHead: LeftOutHead?
+    /// What the outputs of the network's own head mean.
+    package var outputMeaning = OutputMeaning.classes
     /// The size of image that the file asks for, where it says so without a whole recipe.
     package var inputSize: ImageSize?
     /// Names of the outputs in their order; nil where the file has none.
@@ -49,6 +55,29 @@ package struct Model: Sendable {
         self.trainingImages = trainingImages
         self.dialect = dialect
     }
+}
+
+/// A head that stands in a file and is not part of the network that was read: features need none.
+package struct LeftOutHead: Sendable, Equatable {
+    /// Its layers by their names in the file.
+    package var layers: String
+    /// Why its outputs cannot be computed.
+    package var reason: String
+
+    package init(layers: String, reason: String) {
+        self.layers = layers
+        self.reason = reason
+    }
+}
+
+/// What the numbers that a head gives mean.
+package enum OutputMeaning: String, Sendable, Equatable {
+    /// A softmax makes them probabilities of classes, of which an image has one.
+    case classes
+    /// A sigmoid makes each a probability of its own: of the second of two classes, or of a label among several.
+    case labels = "sigmoid"
+    /// The file does not say.
+    case unknown
 }
 
 /// The part of a network that learned in a precision of its own.
@@ -119,8 +148,70 @@ extension Model {
         model.network.nodes += head.nodes
         model.weights.merge(head.weights) { _, new in new }
         model.classes = classes
+        model.leftOutHead = nil
+        model.outputMeaning = .classes
         model.trainedPart = nil
         model.temperature = 1
+        return model
+    }
+
+    /// Whether the network reads pictures: gray ones or coloured ones. Others get inputs that are ready.
+    package var readsPictures: Bool { network.inputChannels == 1 || network.inputChannels == 3 }
+
+    /// Takes the head away, whose outputs cannot be computed.
+    package mutating func leaveOutHead(_ reason: String) {
+        let layers = network.nodes.filter { $0.stage == Stage.head && $0.operation.parameterCount > 0 }.map(\.name)
+        leftOutHead = LeftOutHead(
+            layers: layers.isEmpty ? network.nodes.last?.name ?? "" : layers.joined(separator: ", "), reason: reason)
+        network.nodes.removeAll { $0.stage == Stage.head }
+        weights = weights.filter { name, _ in network.nodes.contains { name.hasPrefix($0.name + ".") } }
+        (classes, outputMeaning) = (nil, .classes)
+    }
+
+    /// The model as a classifier, whose outputs a softmax makes probabilities of classes. One output of a sigmoid
+    /// becomes two: softmax over (0, z) is (1 − sigmoid(z), sigmoid(z)).
+    ///
+    /// - Throws: `ModelError` if its outputs are no classes, or if it has no head.
+    package func asClassifier() throws -> Model {
+        guard let outputs = headOutputs else {
+            if let head = leftOutHead {
+                throw ModelError(
+                    description:
+                        "its head (\(head.layers)) is not read: \(head.reason). Train a new one with: finetune --base … --data …"
+                )
+            }
+            throw ModelError(description: "it has no head. Train one with: finetune --base … --data …")
+        }
+        switch outputMeaning {
+        case .classes where outputs > 1 || dialect == Self.ownDialect: return self
+        case .labels where outputs == 1: break
+        case .labels:
+            throw ModelError(
+                description:
+                    "its head gives \(outputs) independent labels an image (a sigmoid each), and classes of which an image has one were expected. Its features can be used: --base with train or extract"
+            )
+        case _ where outputs == 1:
+            throw ModelError(
+                description:
+                    "its head has one output, and the file does not say whether it is the input of a sigmoid or a measurement. Its features can be used: --base with train or extract"
+            )
+        case .classes, .unknown:
+            throw ModelError(
+                description:
+                    "its head gives \(outputs) numbers that are no classes, such as a projection or measurements. Its features can be used: --base with train or extract"
+            )
+        }
+        guard let last = network.nodes.last, case .dense(let inputs, _, let hasBias) = last.operation,
+            let weight = weights["\(last.name).weight"]
+        else { throw ModelError(description: "its head does not end in a dense layer") }
+        var model = self
+        model.network.nodes[network.nodes.count - 1].operation = .dense(inputs: inputs, outputs: 2, hasBias: hasBias)
+        model.weights["\(last.name).weight"] = Tensor(
+            shape: [2, inputs], values: Array(repeating: 0, count: inputs) + weight.values)
+        if let bias = weights["\(last.name).bias"] {
+            model.weights["\(last.name).bias"] = Tensor(shape: [2], values: [0] + bias.values)
+        }
+        model.outputMeaning = .classes
         return model
     }
 
@@ -197,4 +288,9 @@ extension FinetuneEngine.Operation {
         default: 0
         }
     }
+}
+
+/// Why a model cannot do what is asked of it.
+package struct ModelError: Error, Sendable, CustomStringConvertible {
+    package let description: String
 }

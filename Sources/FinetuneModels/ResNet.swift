@@ -58,11 +58,18 @@ package struct ResNet: Sendable, Equatable {
     /// convolution is the stem, projections have no batch norm, and a last batch norm precedes the pooling.
     package var isPreactivated: Bool
     package var convolutionsHaveBias: Bool
+    package var stemHasBias: Bool
+    /// Whether a max pooling follows the stem's convolution.
+    package var stemPools: Bool
     package var epsilon: Double
     package var statisticsKept: Double
     package var storesUnbiasedVariance: Bool
     /// Whether the stem's pooling pads with zeros, as Keras does, rather than with nothing.
     package var poolsZeros: Bool
+    /// Of the stem and of each block's result; a squeeze-and-excitation has a ReLU of its own.
+    package var activation: Activation
+    /// Between the convolutions of a block.
+    package var innerActivation: Activation
     package var inputChannels: Int
     /// The head's name and outputs; nil without one.
     package var head: (name: String, outputs: Int, hasBias: Bool)?
@@ -71,9 +78,11 @@ package struct ResNet: Sendable, Equatable {
 
     package init(
         stem: Stem, stemFilters: Int, stages: [[Block]], shortcut: Shortcut, stridePlace: StridePlace,
-        isPreactivated: Bool = false, convolutionsHaveBias: Bool = false, epsilon: Double = 1e-5,
+        isPreactivated: Bool = false, convolutionsHaveBias: Bool = false, stemHasBias: Bool? = nil,
+        stemPools: Bool? = nil, epsilon: Double = 1e-5,
         statisticsKept: Double = 0.9, storesUnbiasedVariance: Bool = true,
-        poolsZeros: Bool = false, inputChannels: Int = 3, head: (name: String, outputs: Int, hasBias: Bool)? = nil,
+        poolsZeros: Bool = false, activation: Activation = .relu, innerActivation: Activation? = nil,
+        inputChannels: Int = 3, head: (name: String, outputs: Int, hasBias: Bool)? = nil,
         shortcutName: String = "downsample"
     ) {
         self.stem = stem
@@ -83,16 +92,23 @@ package struct ResNet: Sendable, Equatable {
         self.stridePlace = stridePlace
         self.isPreactivated = isPreactivated
         self.convolutionsHaveBias = convolutionsHaveBias
+        self.stemHasBias = stemHasBias ?? convolutionsHaveBias
+        self.stemPools = stemPools ?? (stem != .small)
         self.epsilon = epsilon
         self.statisticsKept = statisticsKept
         self.storesUnbiasedVariance = storesUnbiasedVariance
         self.poolsZeros = poolsZeros
+        self.activation = activation
+        self.innerActivation = innerActivation ?? activation
         self.inputChannels = inputChannels
         self.head = head
         self.shortcutName = shortcutName
     }
 
     package static func == (a: ResNet, b: ResNet) -> Bool { a.network() == b.network() }
+
+    /// The features that reach the head.
+    package var width: Int { stages.last?.last?.filters.last ?? stemFilters }
 
     package var isBottleneck: Bool { stages.first?.first?.filters.count == 3 }
 
@@ -150,7 +166,7 @@ package struct ResNet: Sendable, Equatable {
             }
             if resNet.isPreactivated {
                 normalize("post")
-                add("post.relu", .activation(.relu))
+                add("post.relu", .activation(resNet.activation))
             }
             stage = Stage.pooled
             add("avgpool", .globalAveragePooling)
@@ -163,22 +179,24 @@ package struct ResNet: Sendable, Equatable {
         private mutating func stem() {
             switch resNet.stem {
             case .pooled(let kernel):
-                convolve("conv1", resNet.stemFilters, .square(kernel, stride: 2, padding: kernel / 2))
+                convolve(
+                    "conv1", resNet.stemFilters, .square(kernel, stride: 2, padding: kernel / 2),
+                    hasBias: resNet.stemHasBias)
             case .small:
-                convolve("conv1", resNet.stemFilters, .square(3, padding: 1))
+                convolve("conv1", resNet.stemFilters, .square(3, padding: 1), hasBias: resNet.stemHasBias)
             case .deep(let filters):
                 for (index, count) in filters.enumerated() {
                     convolve("conv1.\(3 * index)", count, .square(3, stride: index == 0 ? 2 : 1, padding: 1))
                     normalize("conv1.\(3 * index + 1)")
-                    add("conv1.\(3 * index + 2)", .activation(.relu))
+                    add("conv1.\(3 * index + 2)", .activation(resNet.activation))
                 }
                 convolve("conv1.\(3 * filters.count)", resNet.stemFilters, .square(3, padding: 1))
             }
             if !resNet.isPreactivated {
                 normalize("bn1")
-                add("relu", .activation(.relu))
+                add("relu", .activation(resNet.activation))
             }
-            guard resNet.stem != .small else { return }
+            guard resNet.stemPools else { return }
             if resNet.poolsZeros {
                 add("pad", .zeroPadding(.all(1)))
                 add("maxpool", .maxPooling(.square(3, stride: 2)))
@@ -198,7 +216,9 @@ package struct ResNet: Sendable, Equatable {
                     .square(isWide ? 3 : 1, stride: stride, padding: isWide ? 1 : 0),
                     groups: index == 1 ? block.groups : 1)
                 normalize("\(name).bn\(index + 1)")
-                if index < block.filters.count - 1 { add("\(name).relu\(index + 1)", .activation(.relu)) }
+                if index < block.filters.count - 1 {
+                    add("\(name).relu\(index + 1)", .activation(resNet.innerActivation))
+                }
             }
             if let squeeze = block.squeeze { excite("\(name).se", squeeze) }
             let main = last
@@ -206,7 +226,7 @@ package struct ResNet: Sendable, Equatable {
             shortcut(block, name)
             nodes.append(Node("\(name).add", stage: stage, .addition, inputs: [main, last]))
             (last, channels) = ("\(name).add", block.filters.last ?? channels)
-            add("\(name).relu", .activation(.relu))
+            add("\(name).relu", .activation(resNet.activation))
         }
 
         /// The block of Keras' V2: its shortcut's convolution reads what the first activation gives, and without one
@@ -214,7 +234,7 @@ package struct ResNet: Sendable, Equatable {
         private mutating func addPreactivated(_ block: Block, _ name: String) {
             let (input, inputChannels) = (last, channels)
             normalize("\(name).preact")
-            add("\(name).preact.relu", .activation(.relu))
+            add("\(name).preact.relu", .activation(resNet.activation))
             let activated = last
             for (index, filters) in block.filters.enumerated() {
                 let isLast = index == block.filters.count - 1
@@ -225,7 +245,7 @@ package struct ResNet: Sendable, Equatable {
                     hasBias: isLast)
                 guard !isLast else { break }
                 normalize("\(name).bn\(index + 1)")
-                add("\(name).relu\(index + 1)", .activation(.relu))
+                add("\(name).relu\(index + 1)", .activation(resNet.activation))
             }
             let (main, filters) = (last, channels)
             (last, channels) = (block.hasProjection ? activated : input, inputChannels)

@@ -107,10 +107,16 @@ package struct FeatureExtractor: Sendable {
             guard inputShape?[2] == channels else {
                 throw PipelineError(
                     description:
-                        "cannot run the network: its inputs have \(channels) channels, the data set's \(inputShape?[2] ?? 0)."
+                        "cannot run the network: its first convolution reads \(channels) channel\(channels == 1 ? "" : "s"), and the data set's inputs have \(inputShape?[2] ?? 0). Use a --base that reads as many."
                 )
             }
             return ImageLoader(nil)
+        }
+        guard model.readsPictures else {
+            throw PipelineError(
+                description:
+                    "cannot run the network on pictures: its first convolution reads \(channels) channels, and pictures have 3, or 1 if they are gray. Give the images as 'inputs' of an .npz, shape [images, height, width, \(channels)], to train, evaluate or extract."
+            )
         }
         guard let recipe = model.recipe else { throw PipelineError.noRecipe }
         guard recipe.channels == channels else {

@@ -17,7 +17,7 @@ extension Model {
     package func findingRecipe(
         on dataset: ImageDataset, ranks: Ranks = .alone, _ thread: EngineThread, _ report: EventHandler
     ) async throws -> Model {
-        guard dialect != Self.ownDialect else { return self }
+        guard dialect != Self.ownDialect, readsPictures else { return self }
         let size = inputSize ?? ImageSize(height: 224, width: 224)
         let channels = network.inputChannels
         let unknown = InputRecipe(
@@ -29,7 +29,9 @@ extension Model {
             let best = test.fits.first
         else { return self }
         guard recipe == nil else {
-            if let (said, better) = test.better(than: given.pixels) {
+            // What the network's own layers do is part of it, and cannot be another.
+            let isOwn = recipeSource?.hasPrefix(InputRecipe.ownSource) == true
+            if !isOwn, let (said, better) = test.better(than: given.pixels) {
                 report(
                     .warning(
                         "The preprocessing by \(recipeSource ?? "the file") fits the network's first batch norm far worse than '\(better.name)' (distances \(said.distance.rounded(toPlaces: 2)) and \(better.distance.rounded(toPlaces: 2))). If accuracy is low, try --recipe \(better.name)."

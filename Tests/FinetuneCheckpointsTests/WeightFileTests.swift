@@ -221,7 +221,8 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         "that is something else says what it is",
         arguments: [
             ("", "empty"), ("version https://git-lfs.github.com/spec/v1", "git lfs pull"),
-            ("<!DOCTYPE html>", "web page"), ("hello", "no weights file"),
+            ("<!DOCTYPE html>", "web page"), ("hello", "text, not weights ('hello')"),
+            ("\u{1}\u{2}\u{3}", "not a weights file"),
         ])
     func strangers(_ text: String, _ word: String) throws {
         let folder = try Fixtures.temporaryFolder()
@@ -286,9 +287,9 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
         let folder = try Fixtures.temporaryFolder()
         defer { Fixtures.remove(folder) }
         var model = try load(Fixtures.path(file))
+        let size = model.inputSize ?? ImageSize(height: 64, width: 64)
         let width = try #require(
-            model.network.nodes.last.flatMap { if case .dense(let inputs, _, _) = $0.operation { inputs } else { nil } }
-        )
+            model.network.outputShape(of: model.network.featureNode, height: size.height, width: size.width)?.first)
         let head = DenseHead(
             weight: Tensor(shape: [2, width], values: (0..<2 * width).map { Float($0) / 7 }),
             bias: Tensor(shape: [2], values: [0.5, -1]), record: .null)

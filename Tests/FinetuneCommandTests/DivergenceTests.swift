@@ -20,19 +20,7 @@ private let base = Fixtures.path("resnet20-random.h5")
                 withUnsafeBytes(of: value.bitPattern.littleEndian) { bytes.append(contentsOf: $0) }
             }
         }
-        var archive = try ZipWriter(workspace.file("inputs.npz"))
-        try archive.begin("inputs.npy")
-        try archive.write(Self.header("<f4", "(\(count), 32, 32, 3)") + bytes)
-        try archive.begin("labels.npy")
-        try archive.write(Self.header("|u1", "(\(count),)") + (0..<count).map { UInt8($0 % 2) })
-        try archive.commit()
-    }
-
-    /// The start of a NumPy file, version 1.
-    private static func header(_ type: String, _ shape: String) -> [UInt8] {
-        let text = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(shape), }"
-        let padding = String(repeating: " ", count: 127 - 10 - text.utf8.count) + "\n"
-        return [0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0] + Array((text + padding).utf8)
+        try workspace.writeInputs(bytes, "(\(count), 32, 32, 3)", count: count, "inputs.npz")
     }
 
     private let flags = [

@@ -113,6 +113,26 @@ final class Workspace: Sendable {
         return all.sorted()[rank]
     }
 
+    /// Writes inputs that are ready for a network, of two classes in turn, as an `.npz`.
+    ///
+    /// - Parameters:
+    ///   - bytes: Floats of 32 bits.
+    ///   - shape: As NumPy writes it.
+    func writeInputs(_ bytes: [UInt8], _ shape: String, count: Int, _ name: String) throws {
+        /// The start of a NumPy file, version 1.
+        func header(_ type: String, _ shape: String) -> [UInt8] {
+            let text = "{'descr': '\(type)', 'fortran_order': False, 'shape': \(shape), }"
+            let padding = String(repeating: " ", count: 127 - 10 - text.utf8.count) + "\n"
+            return [0x93] + Array("NUMPY".utf8) + [1, 0, 118, 0] + Array((text + padding).utf8)
+        }
+        var archive = try ZipWriter(file(name))
+        try archive.begin("inputs.npy")
+        try archive.write(header("<f4", shape) + bytes)
+        try archive.begin("labels.npy")
+        try archive.write(header("|u1", "(\(count),)") + (0..<count).map { UInt8($0 % 2) })
+        try archive.commit()
+    }
+
     func write(_ bytes: [UInt8], _ name: String) throws {
         try FileSystem.makeDirectory(Path.parent(of: file(name)))
         var output = try AtomicFile(file(name))

@@ -96,6 +96,13 @@ extension FuzzTarget {
             "conv2_block1_1_conv", "kernel", "layers/conv2d/vars/0", "layer_names", "weight_names", "model_config",
             "config.json", "class_name", "config", "inbound_nodes", "Conv2D", "BatchNormalization", "Functional",
             "Sequential", "Rescaling", "Normalization", "resnet.encoder.stages.0.layers.0.layer.0.convolution.weight",
+            "architecture", "model_args", "act_layer", "global_pool", "pretrained_cfg", "crop_pct", "crop_mode",
+            "border",
+            "model_type", "hidden_act", "preprocessor_config.json", "image_processor_type", "shortest_edge",
+            "crop_size",
+            "do_center_crop", "rescale_factor", "checkpoint", "args", "meta", "state_dict_ema", "encoder_q",
+            "encoder_k",
+            "GetItem", "Stack", "TFOpLambda", "Resizing", "CenterCrop", "pad_to_aspect_ratio", "PReLU", "sigmoid",
             "keras_history", "batch_shape", "padding", "same", "se.fc1", "res2a_branch2a", "finetune_format", "model",
         ]),
         sources: [
@@ -106,6 +113,11 @@ extension FuzzTarget {
             "FinetuneCheckpoints/KerasStore.swift", "FinetuneCheckpoints/KerasModelDialect.swift",
             "FinetuneCheckpoints/KerasGraph.swift", "FinetuneCheckpoints/KerasGraph+Layers.swift",
             "FinetuneCheckpoints/KerasGraph+Preprocessing.swift", "FinetuneCheckpoints/Network+StageNames.swift",
+            "FinetuneCheckpoints/KerasCall.swift", "FinetuneCheckpoints/KerasGeometry.swift",
+            "FinetuneCheckpoints/KerasGraph+Options.swift", "FinetuneCheckpoints/ListedHead.swift",
+            "FinetuneCheckpoints/StateDictNetworks.swift", "FinetuneCheckpoints/PublishedConfiguration.swift",
+            "FinetuneCheckpoints/PublishedGraph.swift", "FinetuneCheckpoints/ImageProcessor.swift",
+            "FinetuneCheckpoints/ConfigurationReader.swift",
         ], errors: [CheckpointError.self, JSON.SyntaxError.self]
     ) { input in
         let tree = try JSON(parsing: input)
@@ -223,6 +235,58 @@ extension FuzzTarget {
                 ], "output_layers": [["s", 0, 0]],
             ],
         ]
+        /// Operations on pixels, and a pooling that is none of a layer's.
+        func operation(_ kind: String, _ arguments: JSON) -> JSON {
+            [
+                "module": "keras.src.ops.numpy", "class_name": .string(kind),
+                "config": ["name": .string(kind), "axis": -1],
+                "name": .string(kind), "inbound_nodes": [["args": arguments, "kwargs": [:]]],
+            ]
+        }
+        func tensor(_ name: String) -> JSON {
+            ["class_name": "__keras_tensor__", "config": ["keras_history": [.string(name), 0, 0]]]
+        }
+        let operations: JSON = [
+            "class_name": "Functional",
+            "config": [
+                "layers": [
+                    [
+                        "class_name": "InputLayer", "config": ["name": "i", "batch_shape": [.null, 8, 8, 3]],
+                        "inbound_nodes": [],
+                    ],
+                    operation(
+                        "GetItem",
+                        [
+                            tensor("i"),
+                            [
+                                ["class_name": "__ellipsis__", "config": [:]],
+                                ["class_name": "__slice__", "config": ["start": .null, "stop": .null, "step": -1]],
+                            ],
+                        ]),
+                    operation("TrueDivide", [tensor("GetItem"), 127.5]),
+                    operation(
+                        "Subtract",
+                        [tensor("TrueDivide"), ["class_name": "__tensor__", "config": ["value": [[1, 2, 3]]]]]),
+                    [
+                        "class_name": "Resizing",
+                        "config": [
+                            "name": "z", "height": 6, "width": 6, "pad_to_aspect_ratio": true, "fill_value": -1,
+                        ],
+                        "inbound_nodes": [["args": [tensor("Subtract")]]],
+                    ],
+                    [
+                        "class_name": "GlobalAveragePooling2D", "config": ["name": "g"],
+                        "inbound_nodes": [["args": [tensor("z")]]],
+                    ],
+                    [
+                        "class_name": "Dense",
+                        "config": ["name": "d", "units": 2, "activation": "sigmoid", "use_bias": false],
+                        "inbound_nodes": [["args": [tensor("g")]]],
+                    ],
+                    ["class_name": "PReLU", "config": ["name": "p"], "inbound_nodes": [["args": [tensor("g")]]]],
+                ], "output_layers": [["d", 0, 0], ["p", 0, 0]],
+            ],
+        ]
         /// One layer after the other, each of a class with its own reading.
         let chain: [(kind: String, config: [JSON.Member])] = [
             ("Resizing", [.init("height", 12), .init("width", 12)]),
@@ -275,6 +339,21 @@ extension FuzzTarget {
                         "id2label": ["0": "a", "1": "b"],
                     ]
                 ], in: "a zip archive"),
+            tree(
+                torch.map { ("encoder_q.\($0.name)", $0.shape) } + torch.map { ("encoder_k.\($0.name)", $0.shape) }
+                    + [("encoder_q.fc.0.weight", [2, 8]), ("normalizer.mean", [3]), ("normalizer.std", [3])],
+                documents: [
+                    "checkpoint": [
+                        "arch": "resnet50", "args": ["model": "resnet50", "gp": "avg", "mean": [0.5, 0.5, 0.5]],
+                        "meta": ["CLASSES": ["a", "b"], "config": "mean=[1.0, 2.0, 3.0], std=[1.0, 1.0, 1.0]"],
+                    ],
+                    "preprocessor_config.json": [
+                        "image_processor_type": "CLIPImageProcessor", "size": ["shortest_edge": 73], "resample": 3,
+                        "crop_size": ["height": 64, "width": 64], "rescale_factor": 0.01,
+                        "image_mean": [0.5, 0.5, 0.5],
+                    ],
+                ], in: "a zip archive"),
+            tree([("layers/dense/vars/0", [3, 2])], documents: ["config.json": operations], in: "a Keras archive"),
             tree(
                 [
                     ("resnet.embedder.embedder.convolution.weight", [2, 3, 7, 7]),

@@ -3,6 +3,7 @@ scripts/check-inputs."""
 
 import collections
 import gzip
+import io
 import json
 import os
 import random
@@ -21,6 +22,9 @@ LIMIT = 60  # seconds of a run
 MEMORY = 8 << 30  # bytes of a run; what asks for more is refused by the system
 BATCH = 50  # pictures of a run
 PICTURES = ROOT / "Tests/FinetuneDatasetsTests/Fixtures/pictures"
+WEIGHTS = ROOT / "Tests/FinetuneCheckpointsTests/Fixtures/situations"
+SITUATIONS = sorted({WEIGHTS / case["weights"] for case in json.loads((WEIGHTS / "situations.json").read_text())["cases"]
+                     if "refused" not in case and "inputs" not in case and (WEIGHTS / case["weights"]).is_file()})
 KEPT = ROOT / ".build-checks"
 findings = Findings("check-inputs")
 
@@ -257,18 +261,45 @@ class Inputs:
     def make_sidecar(self, path, draw):
         """A description beside a state dict, as timm and transformers write them."""
         shutil.copy(self.weights, path / "model.safetensors")
-        timm = {"architecture": "resnet20", "num_classes": 10, "label_names": [str(n) for n in range(10)], "pretrained_cfg": {
-            "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "input_size": [3, 28, 28], "crop_pct": 0.875,
-            "interpolation": "bicubic", "crop_mode": "center"}}
+        timm = {"architecture": "resnet20", "num_classes": 10, "label_names": [str(n) for n in range(10)], "global_pool": "avg",
+                "model_args": {"layers": [3, 3, 3], "act_layer": "relu", "output_stride": 32, "block_args": {"attn_layer": "se"}},
+                "pretrained_cfg": {
+                    "mean": [0.485, 0.456, 0.406], "std": [0.229, 0.224, 0.225], "input_size": [3, 28, 28], "crop_pct": 0.875,
+                    "interpolation": "bicubic", "crop_mode": draw.choice(("center", "squash", "border"))}}
         config = {"model_type": "resnet", "hidden_act": "relu", "downsample_in_first_stage": False,
                   "id2label": {str(n): f"class {n}" for n in range(10)}}
-        processor = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "size": {"shortest_edge": 28},
-                     "crop_pct": 0.875, "resample": 3, "do_rescale": True, "do_normalize": True}
+        kind = draw.choice(("ConvNext", "ViT", "CLIP", "DeiT", "EfficientNet", "MobileViT", "PoolFormer", "Mine"))
+        size = draw.choice(({"shortest_edge": 28}, 28, [28], {"shortest_edge": 20, "longest_edge": 30}))
+        processor = {"image_processor_type": f"{kind}ImageProcessor", "image_mean": [0.485, 0.456, 0.406], "size": size,
+                     "image_std": [0.229, 0.224, 0.225], "crop_pct": 0.875, "resample": 3, "do_rescale": True, "do_normalize": True,
+                     "do_center_crop": True, "crop_size": {"height": 24, "width": 24}, "rescale_factor": 0.00392}
         name, content = draw.choice((("config.json", timm), ("config.json", config), ("preprocessor_config.json", processor)))
         if name == "preprocessor_config.json":
             (path / "config.json").write_text(json.dumps(config))
         (path / name).write_bytes(damaged(json.dumps(content, indent=draw.choice((None, 2))).encode(), TEXT, draw))
         return path / "model.safetensors"
+
+    def make_weights(self, path, draw):
+        """Weights as people have them: the file is damaged, or the configuration inside a Keras archive, or an index."""
+        file = draw.choice(SITUATIONS)
+        if file.name.endswith(".index.json"):
+            shutil.copytree(file.parent, path / "shards")
+            place = path / "shards" / file.name
+            place.chmod(0o644)
+            place.write_bytes(damaged(file.read_bytes(), TEXT, draw))
+            return path / "shards"
+        content = file.read_bytes()
+        if file.suffix == ".keras" and draw.random() < 0.7:
+            packed = io.BytesIO()
+            with zipfile.ZipFile(file) as source, zipfile.ZipFile(packed, "w") as target:
+                for name in source.namelist():
+                    member = source.read(name)
+                    target.writestr(name, damaged(member, TEXT, draw) if name == "config.json" else member)
+            content = packed.getvalue()
+        else:
+            content = damaged(content, BINARY, draw)
+        (path / file.name).write_bytes(content)
+        return path / file.name
 
     def make_recipe(self, path, draw):
         recipe = {"size": [64, 64], "order": "rgb", "scale": 0.00392156862745098, "mean": [0.485, 0.456, 0.406],
@@ -305,6 +336,8 @@ class Inputs:
             Kind("sidecar", 12, self.make_sidecar, lambda path: [
                 ["inspect", path], ["inspect", path, "--json"],
                 ["predict", "--model", path, self.pictures, "--format", "json", "--threads", "1"]]),
+            Kind("weights", 16, self.make_weights, lambda path: [
+                ["inspect", path], ["extract", "--base", path, "--data", self.pictures, "--out", "OUT/f.npz", "--threads", "1"]]),
             Kind("recipe", 12, self.make_recipe, lambda path: [
                 ["extract", "--data", self.pictures, *network, "--out", "OUT/f.npz", "--recipe", path],
                 ["check", "--data", self.pictures, *network, "--recipe", path]]),
