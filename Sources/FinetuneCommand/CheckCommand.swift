@@ -56,6 +56,7 @@ struct CheckCommand: AsyncParsableCommand {
             .done([
                 "images": .integer(check.images), "findings": .array(findings.map(\.json)),
                 "counts": .object(findings.counts.map { .init($0.kind.rawValue, .integer($0.count)) }),
+                "labels": check.labels?.record ?? .null,
                 "seconds": ["total": .number(seconds(.now - started))],
                 "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
@@ -78,6 +79,7 @@ struct CheckCommand: AsyncParsableCommand {
                 console.writeOut("  … and \(ofKind.count - Self.shown) more: --fix-list or --json has all.")
             }
         }
+        if let verdict = check.labels?.verdict { console.writeOut("\n\(verdict)") }
     }
 
     private static let shown = 10

@@ -104,8 +104,10 @@ struct EvaluateCommand: AsyncParsableCommand {
         let load = seconds(.now - started)
         var dataset = try split.selecting(data.load())
         let classes = try model.classes.map(classNames) ?? loaded.classes ?? dataset.classes
-        dataset = try dataset.relabelled(classes: classes)
         console.report(remarksOf: dataset)
+        let scorable = try dataset.scorable(classes: classes)
+        dataset = scorable.dataset
+        for text in leftOut(scorable.unknown, unlabelled: scorable.unlabelled) { console.report(.warning(text)) }
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)
@@ -140,6 +142,9 @@ struct EvaluateCommand: AsyncParsableCommand {
                         .init("temperature", .number(loaded.temperature)),
                         .init("left_out", .integer(score.known.count)),
                         .init("skipped", .integer(score.skipped.count)),
+                        .init("unknown_classes", JSON(scorable.unknown.map(\.name))),
+                        .init("unknown_images", .integer(scorable.unknown.reduce(0) { $0 + $1.images })),
+                        .init("unlabelled", .integer(scorable.unlabelled)),
                         .init("seconds", ["load": .number(load), "total": .number(total)]),
                         .init("peak_rss_mb", .number(ProcessMeter.peakMegabytes)),
                     ])))
@@ -157,6 +162,21 @@ struct EvaluateCommand: AsyncParsableCommand {
             }
             throw GateError(description: "the model does not pass: \(words.joined(separator: "; ")).")
         }
+    }
+
+    /// What is said of images that cannot be scored.
+    private func leftOut(_ unknown: [(name: String, images: Int)], unlabelled: Int) -> [String] {
+        var texts: [String] = []
+        if !unknown.isEmpty {
+            let count = unknown.reduce(0) { $0 + $1.images }
+            let names = unknown.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ") + (unknown.count > 3 ? ", …" : "")
+            let classes = unknown.count == 1 ? "a class that the model does not have" : "\(unknown.count) classes that the model does not have"
+            texts.append("Left out of the score: \(count) image\(count == 1 ? "" : "s") of \(classes) (\(names)).")
+        }
+        if unlabelled > 0 {
+            texts.append("Left out of the score: \(unlabelled) image\(unlabelled == 1 ? "" : "s") without a label.")
+        }
+        return texts
     }
 
     // MARK: Two classes

@@ -151,11 +151,11 @@ package struct DataAudit: Sendable {
             }
         }
         for (label, name) in classes.enumerated() where (1..<Self.fewImages).contains(counts[label]) {
-            findings.append(
-                Finding(
-                    .smallClass, [],
-                    "The class '\(name)' has \(several(counts[label], "image")): too few to learn from some and be scored on others."
-                ))
+            let text =
+                counts[label] == 1
+                ? "The class '\(name)' has 1 image. \(single(label)) Add images of it."
+                : "The class '\(name)' has \(counts[label]) images: too few to learn from some and be scored on others."
+            findings.append(Finding(.smallClass, [], text))
         }
         let held = counts.filter { $0 > 0 }
         guard let most = counts.max(), let least = held.min(), most >= Self.imbalance * least,
@@ -166,6 +166,15 @@ package struct DataAudit: Sendable {
                 .imbalance, [],
                 "'\(classes[common])' has \(several(most, "image")), '\(classes[rare])' \(least): accuracy says little about the rare classes. Look at macro-F1, and try --class-weights balanced."
             ))
+    }
+
+    /// What becomes of the only image of a class.
+    private func single(_ label: Int) -> String {
+        switch images.first(where: { $0.label == label })?.part {
+        case .train?: "The network learns from it, so that no image of the class is scored."
+        case let part?: "It is in the split '\(part.rawValue)', so that the network does not learn the class."
+        case nil: "A class needs two, one to learn from and one to be scored."
+        }
     }
 
     private func count(_ isCounted: (Image) -> Bool) -> [Int] {

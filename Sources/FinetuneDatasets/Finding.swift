@@ -64,16 +64,38 @@ package struct Finding: Sendable {
     package let detail: String
     /// Those of the paths that one would take out of the data set.
     package let surplus: [String]
+    /// For a label that is likely to be wrong.
+    package let suggestion: Suggestion?
 
-    package init(_ kind: Kind, _ paths: [String], _ detail: String, surplus: [String] = []) {
+    /// Another label for an image.
+    package struct Suggestion: Sendable, Equatable {
+        /// The class that the image looks like.
+        package let label: String
+        /// The probability that its own label is wrong, 0…1.
+        package let probability: Double
+
+        package init(label: String, probability: Double) { (self.label, self.probability) = (label, probability) }
+    }
+
+    package init(
+        _ kind: Kind, _ paths: [String], _ detail: String, surplus: [String] = [], suggestion: Suggestion? = nil
+    ) {
         self.kind = kind
         self.paths = paths.map(\.withoutStandIns)
         self.detail = detail.withoutStandIns
         self.surplus = surplus.map(\.withoutStandIns)
+        self.suggestion = suggestion
     }
 
     package var json: JSON {
-        ["kind": .string(kind.rawValue), "paths": JSON(paths), "detail": .string(detail)]
+        var members: [JSON.Member] = [
+            .init("kind", .string(kind.rawValue)), .init("paths", JSON(paths)), .init("detail", .string(detail)),
+        ]
+        if let suggestion {
+            members.append(.init("suggestion", .string(suggestion.label)))
+            members.append(.init("probability", .number(suggestion.probability)))
+        }
+        return .object(members)
     }
 }
 
@@ -90,10 +112,13 @@ extension [Finding] {
     /// Findings that are more than remarks.
     package var grave: [Finding] { filter { !$0.kind.isMild } }
 
-    /// What to take out, or to look at again: a header, then `path,kind,detail`.
+    /// What to take out, or to look at again: a header, then a line for each image.
     package var fixList: String {
-        CSV.line(["path", "kind", "detail"])
-            + flatMap { finding in finding.surplus.map { CSV.line([$0, finding.kind.rawValue, finding.detail]) } }
+        CSV.line(["path", "kind", "detail", "suggestion", "probability"])
+            + flatMap { finding in
+                let suggestion = finding.suggestion.map { [$0.label, "\($0.probability)"] } ?? ["", ""]
+                return finding.surplus.map { CSV.line([$0, finding.kind.rawValue, finding.detail] + suggestion) }
+            }
             .joined()
     }
 }

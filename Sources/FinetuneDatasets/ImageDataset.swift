@@ -231,20 +231,46 @@ package struct ImageDataset: Sendable {
     ///
     /// - Throws: `DatasetError` that names a class which is not among them.
     package func relabelled(classes names: [String]) throws -> ImageDataset {
-        guard classes != names else { return self }
+        let (result, unknown) = matching(names)
+        if let first = unknown.first { throw unknownClass(first.name, names) }
+        return result
+    }
+
+    /// The labelled images of classes that a model has, with labels that index them; classes are matched by name.
+    ///
+    /// - Returns: Also how many images each of the other classes has, and how many images have no label.
+    /// - Throws: `DatasetError` if there are labels and the model has none of their classes.
+    package func scorable(classes names: [String]) throws -> (
+        dataset: ImageDataset, unknown: [(name: String, images: Int)], unlabelled: Int
+    ) {
+        let (result, unknown) = matching(names)
+        let labelled = result.items.indices.filter { result.items[$0].label != nil }
+        if labelled.isEmpty, let first = unknown.first { throw unknownClass(first.name, names) }
+        let others = unknown.reduce(0) { $0 + $1.images }
+        // Without any label the score itself says so.
+        if labelled.isEmpty { return (result, [], 0) }
+        return (result.selecting(labelled), unknown, items.count - labelled.count - others)
+    }
+
+    /// The images with labels that index other classes, nil for those of unknown classes, and how many these have.
+    private func matching(_ names: [String]) -> (ImageDataset, unknown: [(name: String, images: Int)]) {
+        guard classes != names else { return (self, []) }
         let place = Dictionary(names.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
-        let used = Set(items.compactMap(\.label))
-        let unknown = classes.indices.filter { place[classes[$0]] == nil && used.contains($0) }.map { classes[$0] }
-        guard unknown.isEmpty else {
-            throw DatasetError.unusable(
-                path,
-                "its class '\(unknown[0])' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : ""))."
-            )
+        let counts = items.reduce(into: [:]) { counts, item in item.label.map { counts[$0, default: 0] += 1 } }
+        let unknown = classes.indices.compactMap { label in
+            place[classes[label]] == nil ? counts[label].map { (classes[label], $0) } : nil
         }
         var result = self
         result.classes = names
         for index in items.indices { result.items[index].label = items[index].label.flatMap { place[classes[$0]] } }
-        return result
+        return (result, unknown)
+    }
+
+    private func unknownClass(_ name: String, _ names: [String]) -> DatasetError {
+        DatasetError.unusable(
+            path,
+            "its class '\(name)' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : ""))."
+        )
     }
 }
 

@@ -1,4 +1,4 @@
-// Who learns, who validates, who tests: decided by each image's content, so that adding files moves none.
+// Which images train, validate and test: decided by their content, so that adding a file moves at most one other.
 
 package import FinetuneFiles
 
@@ -65,37 +65,106 @@ package enum Split {
 
     /// Assigns every member that has no part.
     ///
-    /// For each class, images whose keyed hash falls below the fraction validate; at least one stands on each side
-    /// where a class has two. Groups and copies of a picture move together (`units`), so none is ever on both sides.
+    /// In each class the units (`units`) are ordered by their keyed hashes. The first of them validate and the last test,
+    /// each as many as the fraction says, to the nearest whole number: at least one where the class has two, or three if
+    /// both are asked for, and at least one is left for training. A unit that spans classes counts in the class of most
+    /// of its images. So adding n files to a class moves at most n of its other units for each of the two fractions.
     /// - Parameters:
     ///   - validation: The fraction that validates; ignored where the data set has validation images of its own.
     ///   - test: The fraction that tests, likewise.
     package static func assign(_ members: [Member], validation: Double, test: Double, seed: UInt64) -> [Part] {
-        var parts = members.map(\.part)
-        let has = Set(members.compactMap(\.part))
-        let units = units(members)
-        if test > 0, !has.contains(.test) { choose(.test, test, among: members, units, &parts, key: seed &* 2) }
-        if validation > 0, !has.contains(.validation) {
-            choose(.validation, validation, among: members, units, &parts, key: seed &* 2 &+ 1)
-        }
-        return parts.map { $0 ?? .train }
+        let own = Set(members.compactMap(\.part))
+        var division = Division(members, seed: seed)
+        division.divide(
+            validation: own.contains(.validation) ? 0 : validation, test: own.contains(.test) ? 0 : test)
+        return division.parts
+    }
+}
+
+/// The division of the units that the data set itself leaves free.
+private struct Division {
+    /// What moves together.
+    private struct Unit {
+        let name: String
+        /// The keyed hash, 0..<1.
+        let order: Double
+        /// Indices of its free members.
+        var members: [Int] = []
+        /// How many of its free members each class has.
+        var labels: [Int: Int] = [:]
+        var part = Split.Part.train
+
+        /// The class of most of its members; of equals the first.
+        var home: Int { labels.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key ?? 0 }
     }
 
-    /// Moves a fraction of what is free or learns to `part`.
-    private static func choose(
-        _ part: Part, _ fraction: Double, among members: [Member], _ names: [String], _ parts: inout [Part?],
-        key: UInt64
-    ) {
-        func place(_ unit: String) -> Double { ContentHash(of: unit, key: key).unitInterval }
-        let free = members.indices.filter { parts[$0] == nil || parts[$0] == .train }
-        var chosen = Set(free.map { names[$0] }.filter { place($0) < fraction })
-        for (_, indices) in Dictionary(grouping: free, by: { members[$0].label }).sorted(by: { $0.key < $1.key }) {
-            let units = Set(indices.map { names[$0] }).sorted { (place($0), $0) < (place($1), $1) }
-            guard let first = units.first, let last = units.last else { continue }
-            if units.count >= 2, chosen.isDisjoint(with: units) { chosen.insert(first) }
-            // Training comes first: what would be all of a class learns.
-            if chosen.isSuperset(of: units) { chosen.remove(last) }
+    private let members: [Split.Member]
+    /// In the order of their keyed hashes.
+    private var units: [Unit]
+
+    init(_ members: [Split.Member], seed: UInt64) {
+        self.members = members
+        var units: [String: Unit] = [:]
+        for (index, name) in Split.units(members).enumerated() {
+            let member = members[index]
+            guard member.part == nil || member.part == .train else { continue }
+            let unit = Unit(name: name, order: ContentHash(of: name, key: seed).unitInterval)
+            units[name, default: unit].members.append(index)
+            units[name, default: unit].labels[member.label, default: 0] += 1
         }
-        for index in free where chosen.contains(names[index]) { parts[index] = part }
+        self.units = units.values.sorted { ($0.order, $0.name) < ($1.order, $1.name) }
+    }
+
+    /// Each member's part.
+    var parts: [Split.Part] {
+        var parts = members.map { $0.part ?? .train }
+        for unit in units { for index in unit.members { parts[index] = unit.part } }
+        return parts
+    }
+
+    mutating func divide(validation: Double, test: Double) {
+        for (_, places) in Dictionary(grouping: units.indices, by: { units[$0].home }) {
+            let tested = Self.count(test, of: places.count, free: places.count - 1)
+            let validated = Self.count(validation, of: places.count, free: places.count - 1 - tested)
+            for place in places.prefix(validated) { units[place].part = .validation }
+            for place in places.suffix(tested) { units[place].part = .test }
+        }
+        guard units.contains(where: { $0.labels.count > 1 }) else { return }
+        let classes = Set(units.flatMap(\.labels.keys)).sorted()
+        for label in classes { giveTraining(label) }
+        if validation > 0 { for label in classes { give(.validation, label, among: Array(units.indices)) } }
+        if test > 0 { for label in classes { give(.test, label, among: units.indices.reversed()) } }
+    }
+
+    /// A fraction of some units, to the nearest whole number: at least one and at most those that are free.
+    private static func count(_ fraction: Double, of units: Int, free: Int) -> Int {
+        guard fraction > 0, free > 0 else { return 0 }
+        return min(max(Int((fraction * Double(units)).rounded()), 1), free)
+    }
+
+    /// How many units of a class train.
+    private func trainingUnits(_ label: Int) -> Int {
+        units.count { $0.part == .train && $0.labels[label] != nil }
+    }
+
+    /// A class whose units all count in other classes may have none that trains: the last that validates does, or else
+    /// the first that tests.
+    private mutating func giveTraining(_ label: Int) {
+        guard trainingUnits(label) == 0 else { return }
+        let own = units.indices.filter { units[$0].labels[label] != nil }
+        guard let place = own.last(where: { units[$0].part == .validation }) ?? own.first else { return }
+        units[place].part = .train
+    }
+
+    /// A class whose units all count in other classes may have none in a split: the first unit is moved there that no
+    /// class misses in training.
+    private mutating func give(_ part: Split.Part, _ label: Int, among places: [Int]) {
+        guard !units.contains(where: { $0.part == part && $0.labels[label] != nil }) else { return }
+        let spare = places.first { place in
+            let unit = units[place]
+            return unit.part == .train && unit.labels[label] != nil
+                && unit.labels.keys.allSatisfy { trainingUnits($0) > 1 }
+        }
+        if let spare { units[spare].part = part }
     }
 }

@@ -2,7 +2,6 @@
 
 package import FinetuneDatasets
 package import FinetuneEngine
-internal import FinetuneFiles
 package import FinetuneModels
 internal import FinetunePipeline
 
@@ -11,6 +10,8 @@ package struct DataCheck: Sendable {
     /// Images that could be read.
     package let images: Int
     package let findings: [Finding]
+    /// What is known of the labels; nil if the images have none, or are too few.
+    package let labels: LabelSearch?
 
     /// Reads every image of a data set; nothing about it is an error.
     ///
@@ -35,35 +36,12 @@ package struct DataCheck: Sendable {
         let inputSize = base.recipe.map { ($0.width, $0.height) }
         guard isLabelled else {
             findings = look.findings(nil, inputSize: inputSize)
+            labels = nil
             return
         }
         let survey = Survey(look, settings, inputSize: inputSize)
         let values = BoundaryValues(extractor, dataset, survey)
-        findings = survey.findings + (try await Self.labelErrors(survey, values, thread, report))
+        labels = try await LabelSearch(survey, values, threads: thread.count) { report(.share(stage: "labels", $0)) }
+        findings = survey.findings + (labels?.findings ?? [])
     }
-
-    /// Labels that heads doubt which were fitted without them, on all images of the data set.
-    private static func labelErrors(
-        _ survey: Survey, _ values: BoundaryValues, _ thread: EngineThread, _ report: EventHandler
-    ) async throws -> [Finding] {
-        let classes = values.dataset.classes.count
-        guard Set(survey.labels).count >= 2, survey.items.count >= Self.fewest else { return [] }
-        let places = Array(survey.items.indices)
-        let folds = survey.folds(Self.folds, of: places)
-        let features = try await values.rows(survey.items) { _, _ in }
-        let scaled = try LinearAlgebra.withThreads(thread.count) {
-            try FeatureScaling.standardize.fit(features).apply(features)
-        }
-        let problem = HeadProblem(features: scaled, labels: survey.labels, classCount: classes, folds: folds)
-        let head = ConvexHead.logistic.fit(problem, threads: thread.count) { done, _ in
-            report(.share(stage: "labels", done))
-        }
-        guard let strength = head.record["strength"]?.doubleValue else { return [] }
-        return survey.labelErrors(at: places, scaled, folds, strength: strength, threads: thread.count)
-    }
-
-    /// Folds over which labels are held against each other.
-    private static let folds = 5
-    /// Fewer images say nothing of each other.
-    private static let fewest = 20
 }

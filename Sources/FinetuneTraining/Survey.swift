@@ -87,29 +87,6 @@ struct Survey: Sendable {
         }
     }
 
-    /// Images whose labels are doubted by heads that were fitted without them.
-    ///
-    /// - Parameters:
-    ///   - places: Places in `items`.
-    ///   - features: Scaled, one row a place.
-    ///   - folds: One a place.
-    func labelErrors(at places: [Int], _ features: Tensor, _ folds: [Int], strength: Double, threads: Int)
-        -> [Finding]
-    {
-        let labels = places.map { self.labels[$0] }
-        let problem = HeadProblem(
-            features: features, labels: labels, classCount: dataset.classes.count, folds: folds)
-        let probabilities = LogisticHead.heldOut(problem, folds, strength: strength, threads: threads)
-        guard !probabilities.contains(where: { row in row.isEmpty || row.contains { !$0.isFinite } }) else { return [] }
-        return LabelErrors.find(probabilities: probabilities, labels: labels, classCount: dataset.classes.count).map {
-            let name = dataset.items[items[places[$0.index]]].name
-            return Finding(
-                .labelError, [name],
-                "'\(name)' is labelled '\(dataset.classes[$0.label])' and looks like '\(dataset.classes[$0.suggested])'.",
-                surplus: [name])
-        }
-    }
-
     /// Says what was found, a line for each kind.
     static func report(_ findings: [Finding], _ report: EventHandler) {
         for (kind, count) in findings.counts where kind != .unreadable {

@@ -22,7 +22,6 @@ extension Trainer {
         let scaling = try fitScaling(features, report)
         let scaled = scaling.apply(features)
         let head = try fit(kind, scaled, labels, folds, report)
-        let suspicions = kind == .logistic ? doubts(about: survey, scaled, head, report) : []
         var model = base.adapted(
             Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling),
             classes: dataset.classes)
@@ -31,6 +30,7 @@ extension Trainer {
         let scores = try await score(
             model, looked.values, survey, batch: Self.scoredRows, precision: settings.precision, report)
         let scored = calibrated(model, scores, report)
+        let suspicions = try await wrongLabels(survey, looked.values, report)
         warnOfKeeping(looked.values, report)
         return TrainingResult(
             model: scored.model, plan: try plan(), headRecord: head.record, scalingRecord: scaling.record, epochs: [],
@@ -97,18 +97,13 @@ extension Trainer {
         return head
     }
 
-    /// Labels of images that learn which heads doubt that were fitted without them.
-    ///
-    /// - Parameter features: Scaled ones; the first view of every image comes first.
-    private func doubts(about survey: Survey, _ features: Tensor, _ head: DenseHead, _ report: EventHandler)
-        -> [Finding]
-    {
-        guard let folds = folds(survey), let strength = head.record["strength"]?.doubleValue else { return [] }
-        let plain = features.rows(Array(folds.indices))
-        let findings = survey.labelErrors(
-            at: survey.places(.train), plain, folds, strength: strength, threads: thread.count)
-        Survey.report(findings, report)
-        return findings
+    /// Labels of all images that are probably wrong.
+    private func wrongLabels(_ survey: Survey, _ values: BoundaryValues, _ report: EventHandler) async throws -> [Finding] {
+        let search = try await LabelSearch(survey, values, threads: thread.count) { report(.share(stage: "labels", $0)) }
+        guard let search else { return [] }
+        Survey.report(search.findings, report)
+        report(.note(search.verdict, ["labels": search.record]))
+        return search.findings
     }
 
     /// Folds over the images that learn; nil where there are too few to choose a strength by.

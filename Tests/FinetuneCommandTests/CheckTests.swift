@@ -50,7 +50,7 @@ import Testing
         #expect(paths("small-image").count == 1)
         #expect(done["counts"]?["exact-duplicates"]?.intValue == 4)
         let fixes = try CSV(parsing: FileSystem.read(workspace.file("fix.csv")), name: "fix")
-        #expect(fixes.columns == ["path", "kind", "detail"])
+        #expect(fixes.columns == ["path", "kind", "detail", "suggestion", "probability"])
         #expect(fixes.rows.contains { $0.fields[0] == "train/down/broken.jpg" && $0.fields[1] == "unreadable" })
         #expect(!fixes.rows.contains { $0.fields[0] == "train/across/0.bmp" })
     }
@@ -67,23 +67,64 @@ import Testing
         #expect(passed.code == 0, "\(passed.output) \(passed.errors)")
     }
 
-    @Test("doubts labels that look like another class's, whatever the folder")
+    @Test("names the labels that are probably wrong, as train does: the same images in the same order")
     func labels() throws {
         let workspace = try Workspace()
-        try workspace.makeImages("images", perClass: 40)
-        for number in 0..<2 {
+        try workspace.makeImages("images", perClass: 60)
+        for number in 0..<3 {
             try workspace.write(Workspace.stripes(1, seed: 90_000 + number), "images/across/wrong\(number).bmp")
         }
-        let outcome = try workspace.finetune("check", "--base", base, "--data", "@images", "--json")
-        let doubted = (outcome.done["findings"]?.arrayValue ?? []).filter { $0["kind"] == "label-error" }
-        #expect(
-            Set(doubted.compactMap { $0["paths"]?.arrayValue?.first?.stringValue }) == [
-                "across/wrong0.bmp", "across/wrong1.bmp",
-            ])
+        let outcome = try workspace.finetune(
+            "check", "--base", base, "--data", "@images", "--json", "--fix-list", "@fix.csv")
+        let found = (outcome.done["findings"]?.arrayValue ?? []).filter { $0["kind"] == "label-error" }
+        let paths = found.compactMap { $0["paths"]?.arrayValue?.first?.stringValue }
+        #expect(Set(paths) == Set((0..<3).map { "across/wrong\($0).bmp" }))
+        for finding in found {
+            #expect(finding["suggestion"]?.stringValue == "down")
+            #expect((0.5...1).contains(finding["probability"]?.doubleValue ?? 0))
+        }
+        let labels = outcome.done["labels"]
+        #expect(labels?["conclusive"]?.boolValue == true && labels?["likely_errors"]?.intValue == 3)
+        #expect((0.9...1).contains(labels?["accuracy"]?.doubleValue ?? 0), "\(labels ?? .null)")
+        let fixes = try CSV(parsing: FileSystem.read(workspace.file("fix.csv")), name: "fix").rows
+        #expect(fixes.filter { $0.fields[1] == "label-error" }.map(\.fields[3]) == ["down", "down", "down"])
         let training = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--json")
         #expect(training.events.contains { $0["finding"] == "label-error" }, "\(training.output)")
         let record = try JSON(parsing: FileSystem.read(workspace.file("run/run.json")))
-        #expect(record["findings"]?.arrayValue?.contains { $0["kind"] == "label-error" } == true)
+        #expect(record["findings"]?.arrayValue?.filter { $0["kind"] == "label-error" } == found)
+    }
+
+    @Test("accuses no label where the network cannot tell the classes apart, and says so")
+    func weak() throws {
+        let workspace = try Workspace()
+        // The same stripes under every label.
+        for label in 0..<4 {
+            for number in 0..<20 {
+                try workspace.write(Workspace.stripes(0, seed: 1000 * label + number), "images/c\(label)/\(number).bmp")
+            }
+        }
+        let outcome = try workspace.finetune("check", "--base", base, "--data", "@images", "--json")
+        #expect(outcome.code == 0 && outcome.done["counts"]?["label-error"] == nil, "\(outcome.errors)")
+        #expect(outcome.done["labels"]?["conclusive"]?.boolValue == false)
+        let people = try workspace.finetune("check", "--base", base, "--data", "@images")
+        #expect(people.output.contains("Labels cannot be checked"), "\(people.output)")
+        let training = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run")
+        #expect(training.code == 0 && training.errors.contains("Labels cannot be checked"), "\(training.errors)")
+    }
+
+    @Test("says what becomes of the only image of a class, and train does it")
+    func single() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        try workspace.write(Workspace.stripes(2, seed: 1), "images/other/only.bmp")
+        for command in [["check"], ["train", "--out", "@run"]] {
+            let outcome = try workspace.finetune(command + ["--base", base, "--data", "@images"])
+            let text = outcome.output + outcome.errors
+            #expect(outcome.code == 0 && text.contains("The class 'other' has 1 image. The network learns from it"), "\(text)")
+            #expect(!text.contains("labelled 'other'"))
+        }
+        let split = try CSV(parsing: FileSystem.read(workspace.file("run/split.csv")), name: "split").rows
+        #expect(split.first { $0.fields[0] == "other/only.bmp" }?.fields[1] == "train")
     }
 
     @Test("of pictures without labels looks for copies and broken files alone")

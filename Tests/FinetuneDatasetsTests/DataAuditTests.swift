@@ -161,7 +161,7 @@ private func search(_ pictures: [Picture]) -> CopySearch {
         #expect(found[0].surplus == ["a/d2"] && found[1].surplus == ["a/l1"])
         #expect(found[3].surplus == ["a/t1", "b/t2"] && found[3].detail.contains("'a' and 'b'"))
         #expect(found.counts.map(\.count) == [4, 2, 2])
-        #expect(found.fixList.hasPrefix("path,kind,detail\na/d2,exact-duplicates,"))
+        #expect(found.fixList.hasPrefix("path,kind,detail,suggestion,probability\na/d2,exact-duplicates,"))
     }
 
     @Test("names groups on two sides") func groups() {

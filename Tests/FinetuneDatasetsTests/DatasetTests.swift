@@ -163,24 +163,101 @@ private final class Folder {
         (0..<count).map { Split.Member(label: $0 % classes, hash: ContentHash(of: "image \($0)"), group: group($0)) }
     }
 
-    @Test("takes about the fraction, and at least one of each class on each side", arguments: [0.01, 0.2, 0.5, 0.99])
+    /// How many units of each class stand in a split.
+    private func counts(_ members: [Split.Member], _ parts: [Split.Part], _ part: Split.Part) -> [Int: Int] {
+        let units = Split.units(members)
+        var seen: [Int: Set<String>] = [:]
+        for index in members.indices where parts[index] == part { seen[members[index].label, default: []].insert(units[index]) }
+        return seen.mapValues(\.count)
+    }
+
+    @Test("takes the fraction of each class to the nearest unit, and leaves one on each side", arguments: [0.01, 0.2, 0.5, 0.99])
     func fraction(_ fraction: Double) {
-        for count in [6, 60, 600] {
-            let members = members(count)
-            let parts = Split.assign(members, validation: fraction, test: 0, seed: 1)
-            for label in 0..<3 {
-                let own = members.indices.filter { members[$0].label == label }.map { parts[$0] }
-                #expect(own.contains(.validation) && own.contains(.train))
+        for size in [2, 3, 5, 12, 123, 400] {
+            for seed in 0..<4 {
+                for grouped in [false, true] {
+                    let members = (0..<size).flatMap { unit in
+                        (0..<(grouped ? 1 + unit % 4 : 1)).map {
+                            Split.Member(
+                                label: 0, hash: ContentHash(of: "\(unit) \($0)"), group: grouped ? "\(unit)" : nil)
+                        }
+                    }
+                    let parts = Split.assign(members, validation: fraction, test: 0, seed: UInt64(seed))
+                    let expected = min(max(Int((fraction * Double(size)).rounded()), 1), size - 1)
+                    #expect(counts(members, parts, .validation)[0] == expected, "\(size) units")
+                    #expect(counts(members, parts, .train)[0] == size - expected)
+                }
             }
-            if count == 600 { #expect(abs(Double(parts.count { $0 == .validation }) / 600 - fraction) < 0.06) }
         }
     }
 
-    @Test("moves no image when files are added") func stable() {
-        let all = members(300)
-        let before = Split.assign(Array(all.prefix(200)), validation: 0.2, test: 0.1, seed: 5)
-        let after = Split.assign(all, validation: 0.2, test: 0.1, seed: 5)
-        #expect(Array(after.prefix(200)) == before)
+    @Test("takes both fractions of the whole, and the test images when neither fits")
+    func bothFractions() {
+        func counts(_ size: Int, _ validation: Double, _ test: Double) -> [Int?] {
+            let members = self.members(size, classes: 1)
+            let parts = Split.assign(members, validation: validation, test: test, seed: 4)
+            return Split.Part.allCases.map { self.counts(members, parts, $0)[0] }
+        }
+        #expect(counts(100, 0.2, 0.1) == [70, 20, 10])
+        #expect(counts(10, 0.2, 0.2) == [6, 2, 2])
+        #expect(counts(3, 0.2, 0.2) == [1, 1, 1])
+        #expect(counts(2, 0.2, 0.2) == [1, nil, 1])
+        #expect(counts(1, 0.2, 0.2) == [1, nil, nil])
+        #expect(counts(10, 0.9, 0.9) == [1, nil, 9])
+        // The validation images stay when test images are asked for as well.
+        let members = members(90)
+        let (alone, both) = (
+            Split.assign(members, validation: 0.2, test: 0, seed: 1), Split.assign(members, validation: 0.2, test: 0.3, seed: 1)
+        )
+        #expect(members.indices.allSatisfy { (alone[$0] == .validation) == (both[$0] == .validation) })
+    }
+
+    @Test("moves at most as many units as files are added, and none of other classes", arguments: [1, 10, 100])
+    func stable(_ added: Int) {
+        for size in [1, 2, 7, 50, 300] {
+            for seed in 0..<8 {
+                for grouped in [false, true] {
+                    func member(_ index: Int, label: Int) -> Split.Member {
+                        Split.Member(
+                            label: label, hash: ContentHash(of: "\(label) \(index)"),
+                            group: grouped ? "\(label) \(index / 3)" : nil)
+                    }
+                    let before = (0..<size).map { member($0, label: 0) } + (0..<40).map { member($0, label: 1) }
+                    let new = (size..<size + added).map { member($0, label: 0) }
+                    for (test, bound) in [(0.0, added), (0.15, 2 * added)] {
+                        let first = Split.assign(before, validation: 0.2, test: test, seed: UInt64(seed))
+                        let second = Split.assign(before + new, validation: 0.2, test: test, seed: UInt64(seed))
+                        let units = Split.units(before)
+                        let moved = Set(before.indices.filter { first[$0] != second[$0] }.map { units[$0] })
+                        #expect(moved.count <= bound, "\(size) images, \(added) added")
+                        #expect(first[size...] == second[size..<size + 40])
+                    }
+                }
+            }
+        }
+    }
+
+    @Test("leaves no class of patients out of a split that has enough of them")
+    func spanning() {
+        // Every patient has images of the common class, some of the rare one, which no patient has most of.
+        let members = (0..<20).flatMap { patient in
+            (0..<6).map { image in
+                Split.Member(
+                    label: image == 0 && patient % 5 == 0 ? 1 : 0, hash: ContentHash(of: "\(patient) \(image)"),
+                    group: "patient \(patient)")
+            }
+        }
+        for seed in 0..<40 {
+            let parts = Split.assign(members, validation: 0.2, test: 0.2, seed: UInt64(seed))
+            for part in Split.Part.allCases {
+                #expect(counts(members, parts, part)[1, default: 0] >= 1, "seed \(seed), \(part)")
+            }
+            for (_, own) in Dictionary(grouping: members.indices, by: { members[$0].group }) {
+                #expect(Set(own.map { parts[$0] }).count == 1)
+            }
+            // A patient who is moved for the rare class costs the common one.
+            #expect((3...5).contains(counts(members, parts, .validation)[0, default: 0]))
+        }
     }
 
     @Test("never tears a group apart") func groups() {

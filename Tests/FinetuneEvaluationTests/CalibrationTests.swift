@@ -1,4 +1,4 @@
-// Temperatures against SciPy's minimum, thresholds against scikit-learn's curve, doubted labels against cleanlab's.
+// Temperatures against SciPy's minimum, thresholds against scikit-learn's curve.
 
 import FinetuneEvaluation
 import FinetuneFiles
@@ -85,27 +85,5 @@ import Testing
         #expect(OperatingPoint(.sensitivity(0.9), positive: 1, in: one) == nil)
         let three = Evaluation(probabilities: [[0.9, 0.1, 0]], labels: [0], classes: ["a", "b", "c"])
         #expect(OperatingPoint(.half, positive: 1, in: three) == nil)
-    }
-
-    @Test("doubts the labels that cleanlab doubts, in its order")
-    func labelErrors() {
-        var count = 0
-        for example in Case.all {
-            guard let expected = example.json["label_errors"]?.integers else { continue }
-            count += expected.count
-            let found = LabelErrors.find(
-                probabilities: example.evaluation.probabilities, labels: example.evaluation.labels,
-                classCount: example.evaluation.classes.count)
-            #expect(found.map(\.index) == expected, "\(example.testDescription)")
-        }
-        #expect(count > 10)
-    }
-
-    @Test("never suggests a class that nobody has shown")
-    func emptyClass() throws {
-        let example = try #require(Case.all.first { $0.testDescription == "a class without images" })
-        let found = LabelErrors.find(
-            probabilities: example.evaluation.probabilities, labels: example.evaluation.labels, classCount: 4)
-        #expect(!found.isEmpty && !found.contains { $0.suggested == 2 })
     }
 }
