@@ -40,7 +40,7 @@ struct CheckCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(console)
-        let dataset = try data.load()
+        let dataset = try data.load().labelled
         let loaded = try Installation.loadFeatures(
             try base ?? Installation.defaultBase(), weightsKey: weights.weightsKey, console)
         var settings = TrainingSettings()
@@ -60,6 +60,7 @@ struct CheckCommand: AsyncParsableCommand {
                 "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         if !output.json { printFindings(check, console) }
+        if let refusal = check.refusal { throw refusal }
         if strict, !findings.grave.isEmpty {
             let words = findings.grave.counts.map { "\($0.count) \($0.kind.words)" }.joined(separator: ", ")
             throw GateError(description: "the data set does not pass the check: \(words).")

@@ -11,8 +11,10 @@ package struct DataCheck: Sendable {
     /// Images that could be read.
     package let images: Int
     package let findings: [Finding]
+    /// Why a training would refuse the data set; nil if it would not, or if the images have no labels at all.
+    package let refusal: (any Error)?
 
-    /// Reads every image of a data set; nothing about it is an error.
+    /// Reads every image of a data set. What a training would refuse is no error here: `refusal` has it.
     ///
     /// - Parameters:
     ///   - base: Whose features hold labels against each other; its recipe says how large images should be.
@@ -35,9 +37,12 @@ package struct DataCheck: Sendable {
         let inputSize = base.recipe.map { ($0.width, $0.height) }
         guard isLabelled else {
             findings = look.findings(nil, inputSize: inputSize)
+            refusal =
+                dataset.classes.isEmpty ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))
             return
         }
         let survey = Survey(look, settings, inputSize: inputSize)
+        refusal = Survey.refusal(of: dataset, look, survey)
         let values = BoundaryValues(extractor, dataset, survey)
         findings = survey.findings + (try await Self.labelErrors(survey, values, thread, report))
     }

@@ -147,7 +147,7 @@ private final class Folder {
 
     @Test("keeps a stratified sample stratified")
     func stratified() throws {
-        let origin = ImageDataset.Origin(.files(root: "", folder: ""))
+        let origin = ImageDataset.Origin(.files(FolderTree(""), folder: ""))
         let items = (0..<100).map { ImageDataset.Item("\($0)", of: origin, label: $0 < 80 ? 0 : 1) }
         let dataset = ImageDataset(path: "", classes: ["a", "b"], items: items)
         let sample = dataset.limited(to: .init(count: 20, isStratified: true), seed: 3)
