@@ -49,7 +49,14 @@ struct CheckCommand: AsyncParsableCommand {
         settings.cache = cache.folder
         let model = try await recipe.resolve(loaded, dataset, thread, console).measured(
             for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
-        let check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
+        let check: DataCheck
+        do {
+            check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
+        } catch let error as PipelineError {
+            // What is wrong with the place of the images says more than that they cannot be read.
+            if !dataset.classes.isEmpty { try dataset.checkClasses() }
+            throw error
+        }
         let findings = check.findings
         if let fixList { try AtomicFile.write(findings.fixList, to: fixList) }
         console.report(

@@ -6,7 +6,9 @@ enum ClassNames {
     /// A name without what people write now this way, now that. Two names with the same key are suspicious.
     static func key(of name: String) -> String {
         let trimmed = name.trimmed
-        if let number = Double(trimmed), number.isFinite, !trimmed.lowercased().hasPrefix("0x") { return "number \(number)" }
+        if let number = Double(trimmed), number.isFinite, !trimmed.lowercased().hasPrefix("0x") {
+            return "number \(number)"
+        }
         return trimmed.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
     }
 
@@ -32,7 +34,8 @@ enum ClassNames {
 extension String {
     /// The text without blanks and control characters at its ends.
     var trimmed: String {
-        let isBlank = { (character: Character) in character.isWhitespace || character == "\u{FEFF}" || character == "\0" }
+        let isBlank = { (character: Character) in character.isWhitespace || character == "\u{FEFF}" || character == "\0"
+        }
         guard let first = firstIndex(where: { !isBlank($0) }), let last = lastIndex(where: { !isBlank($0) }) else {
             return ""
         }

@@ -5,6 +5,7 @@ internal import FinetuneFiles
 /// How a file is read as a data set.
 enum FileRole {
     case table, arrays, picture
+    case archive(ArchiveSource)
 
     /// Decides by the first bytes and the ending of a file.
     ///
@@ -20,15 +21,22 @@ enum FileRole {
             return
         }
         let head = try FileSystem.head(of: path, count: PictureName.headCount)
-        if let reason = Self.refusal(ending, head) { throw DatasetError.unusable(path, reason) }
-        if Self.tableEndings.contains(ending) {
+        let isTable = Self.tableEndings.contains(ending)
+        if !isTable, Self.others[ending] == nil, let archive = try ArchiveSource(path, beginning: head) {
+            self = .archive(archive)
+            return
+        }
+        if let reason = Self.refusal(ending, head) ?? (isTable ? nil : ArchiveSource.refusal(path, beginning: head)) {
+            throw DatasetError.unusable(path, reason)
+        }
+        if isTable {
             self = .table
         } else if PictureName.isPicture(path, beginning: head) {
             self = .picture
         } else {
             throw DatasetError.unusable(
                 path,
-                "it is no picture\(ending.isEmpty ? "" : ", but a .\(ending) file"). Expected a folder of images for each class, a CSV with the columns path,label, or an .npz."
+                "it is no picture\(ending.isEmpty ? "" : ", but a .\(ending) file"). Expected a folder of images for each class, a zip or tar archive of it, a CSV with the columns path,label, or an .npz."
             )
         }
     }
@@ -68,14 +76,18 @@ enum FileRole {
             "parquet": pandas("a Parquet table", "read_parquet"), "feather": pandas("an Arrow table", "read_feather"),
             "arrow": pandas("an Arrow table", "read_feather"),
             "json": "it is JSON, such as annotations. Write a CSV with the columns path,label.",
-            "jsonl": pandas("a table of JSON lines", "read_json"), "ndjson": pandas("a table of JSON lines", "read_json"),
+            "jsonl": pandas("a table of JSON lines", "read_json"),
+            "ndjson": pandas("a table of JSON lines", "read_json"),
             "xml": "it is XML, such as annotations. Write a CSV with the columns path,label.",
             "yaml": "it is YAML, which lists no images. Give the folder of images.",
             "yml": "it is YAML, which lists no images. Give the folder of images.",
-            "html": "it is a web page. Download the data set itself.", "htm": "it is a web page. Download the data set itself.",
+            "html": "it is a web page. Download the data set itself.",
+            "htm": "it is a web page. Download the data set itself.",
             "pkl": "it is a Python pickle. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
-            "pickle": "it is a Python pickle. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
-            "npy": "it is a single NumPy array. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
+            "pickle":
+                "it is a Python pickle. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
+            "npy":
+                "it is a single NumPy array. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
             "mat": "it is a MATLAB file. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
             "h5": "it is an HDF5 file. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",
             "hdf5": "it is an HDF5 file. Save images and labels as .npz: numpy.savez('set.npz', images=…, labels=…).",

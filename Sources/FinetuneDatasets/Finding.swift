@@ -46,7 +46,8 @@ package struct Finding: Sendable {
         /// Whether it is about where images lie and what they are called, and known before any image is read.
         package var isOfListing: Bool {
             switch self {
-            case .emptyFolder, .repeatedFolder, .strayFile, .leftOutFolder, .similarClasses, .unlabelledRow, .missingFile,
+            case .emptyFolder, .repeatedFolder, .strayFile, .leftOutFolder, .similarClasses, .unlabelledRow,
+                .missingFile,
                 .repeatedRow, .unlabelledFolder, .notPicture, .unusedColumn, .reading, .hidden:
                 true
             default: false

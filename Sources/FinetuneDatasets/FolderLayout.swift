@@ -15,6 +15,8 @@ enum FolderLayout {
     case deeper(PictureFolder)
     /// Every folder has the same folders: either may be the classes.
     case ambiguous(outer: [PictureFolder], inner: [String])
+    /// A folder called like the training images, with folders in it, beside one that is no split: a class, or all classes.
+    case trainOrClass(PictureFolder, beside: PictureFolder?)
 
     struct NamedSplit {
         let part: Split.Part
@@ -38,7 +40,7 @@ enum FolderLayout {
                 parts.count == inner.count && parts.contains(.train)
                 ? .classesOfSplits(filled) : .ambiguous(outer: filled, inner: inner)
         } else if let lone = Self.loneSplit(among: filled) {
-            self = .ambiguous(outer: filled, inner: lone.filled.map(\.name))
+            self = .trainOrClass(lone, beside: filled.first { $0 !== lone })
         } else {
             self = .classes(top.folders)
         }
@@ -71,7 +73,9 @@ enum FolderLayout {
         for folder in folders {
             guard let name = SplitName(folder.name) else { continue }
             let inner = unwrapped(folder)
-            if !inner.filled.isEmpty { groups[name.rest, default: []].append(NamedSplit(part: name.part, folder: inner)) }
+            if !inner.filled.isEmpty {
+                groups[name.rest, default: []].append(NamedSplit(part: name.part, folder: inner))
+            }
         }
         func parts(_ group: [NamedSplit]) -> Set<Split.Part> { Set(group.map(\.part)) }
         let ranked = groups.sorted { (parts($1.value).count, $0.key.count) < (parts($0.value).count, $1.key.count) }
@@ -80,13 +84,17 @@ enum FolderLayout {
         let leftOut = folders.filter { folder in
             !group.contains { $0.folder.path == folder.path || $0.folder.path.hasPrefix(folder.path + "/") }
         }
-        let isWhole = leftOut.allSatisfy { unwrapped($0).isLoose && (SplitName($0.name) != nil || SplitName.isUnlabelled($0.name)) }
+        let isWhole = leftOut.allSatisfy {
+            unwrapped($0).isLoose && (SplitName($0.name) != nil || SplitName.isUnlabelled($0.name))
+        }
         guard known.contains(.train) ? known.count >= 2 || isWhole : known.count >= 2 && leftOut.isEmpty else {
             return nil
         }
         let order = Split.Part.allCases
         let sorted = group.enumerated().sorted {
-            (order.firstIndex(of: $0.element.part) ?? 0, $0.offset) < (order.firstIndex(of: $1.element.part) ?? 0, $1.offset)
+            (order.firstIndex(of: $0.element.part) ?? 0, $0.offset) < (
+                order.firstIndex(of: $1.element.part) ?? 0, $1.offset
+            )
         }
         return (sorted.map(\.element), leftOut)
     }
@@ -98,12 +106,13 @@ enum FolderLayout {
         }
         let others = folders.count - named.count
         guard folders.allSatisfy({ unwrapped($0).isLoose }), Set(named.map(\.part)).count >= 2,
-            folders.count(where: { SplitName.isUnlabelled($0.name) }) >= others, named.contains(where: { $0.part == .train })
+            folders.count(where: { SplitName.isUnlabelled($0.name) }) >= others,
+            named.contains(where: { $0.part == .train })
         else { return nil }
         return named
     }
 
-    /// A folder named `train` with folders of pictures in it, beside a single one that is no split: a class, or all classes.
+    /// A folder named `train` with folders of pictures in it, beside a single one that is no split.
     private static func loneSplit(among folders: [PictureFolder]) -> PictureFolder? {
         guard folders.count == 2 else { return nil }
         return folders.first { SplitName($0.name)?.part == .train && $0.files.isEmpty && $0.filled.count >= 2 }

@@ -30,30 +30,38 @@ struct FolderSource {
         guard root.count > 0 else {
             var names: [String] = []
             root.visit { names += $0.others }
-            throw DatasetError.unusable(path, LayoutMessages.nothing(beside: names))
+            throw DatasetError.unusable(path, LayoutMessages.nothing(beside: names, inArchive: mayDescend ? path : nil))
         }
         return try read(root)
     }
 
     private mutating func read(_ top: PictureFolder) throws -> ImageDataset {
-        switch FolderLayout(of: top) {
+        let layout = FolderLayout(of: top)
+        if mayDescend, let table = try table(in: top, layout) { return table }
+        switch layout {
         case .unlabelled:
             remarkEmptyFolders(in: top)
-            return finished([], [(top, nil, nil)], noClasses: LayoutMessages.table(path, top) ?? (mayDescend ? nil : LayoutMessages.siblings(of: path)))
+            return finished(
+                [], [(top, nil, nil)],
+                noClasses: LayoutMessages.table(path, top) ?? (mayDescend ? nil : LayoutMessages.siblings(of: path)))
         case .unlabelledSplits(let splits):
             return finished(
-                [], splits.map { ($0.folder, nil, $0.part) }, noClasses: LayoutMessages.unlabelled(splits) + (LayoutMessages.table(path, top).map { " " + $0 } ?? ""))
+                [], splits.map { ($0.folder, nil, $0.part) },
+                noClasses: LayoutMessages.unlabelled(splits) + (LayoutMessages.table(path, top).map { " " + $0 } ?? ""))
         case .classes(let folders):
-            if mayDescend, top.files.isEmpty, folders.count == 1, folders[0].isLoose { return try read(folders[0]) }
+            let filled = top.filled
+            if mayDescend, top.files.isEmpty, filled.count == 1 { return try read(filled[0]) }
             remarkStrays(in: top)
             try checkForms(folders)
             return finished(
-                folders.map(\.name), folders.enumerated().map { ($0.element, $0.offset, nil) })
+                folders.map(\.name), folders.enumerated().map { ($0.element, $0.offset, nil) },
+                noClasses: filled.count == 1 ? LayoutMessages.table(path, top) : nil)
         case .splits(let splits, let leftOut):
             return try read(splits, leftOut, in: top)
         case .classesOfSplits(let folders):
             remarkStrays(in: top)
             try checkForms(folders)
+            remarks.append(Finding(.reading, [], LayoutMessages.splitsBelow(folders)))
             let members = folders.enumerated().flatMap { label, folder in
                 folder.folders.map { ($0, Optional(label), SplitName($0.name)?.part) }
             }
@@ -63,7 +71,23 @@ struct FolderSource {
             throw DatasetError.unusable(path, LayoutMessages.tooHigh(path, folder))
         case .ambiguous(let outer, let inner):
             throw DatasetError.unusable(path, LayoutMessages.ambiguous(path, outer, inner))
+        case .trainOrClass(let train, let other):
+            throw DatasetError.unusable(path, LayoutMessages.trainOrClass(path, train, beside: other?.name ?? ""))
         }
+    }
+
+    /// The table of an archive, if the folders beside it are no classes.
+    private func table(in top: PictureFolder, _ layout: FolderLayout) throws -> ImageDataset? {
+        switch layout {
+        case .unlabelled, .unlabelledSplits: break
+        case .classes(let folders) where folders.count(where: { $0.count > 0 }) == 1: break
+        default: return nil
+        }
+        guard let name = LayoutMessages.mainTable(of: top) else { return nil }
+        let place = top.path.isEmpty ? name : "\(top.path)/\(name)"
+        let bytes = try tree.content(of: place, atMost: 1 << 30)
+        return try TableSource.read(path, bytes, tree, folder: top.path).adding(
+            remarks: remarks + [Finding(.reading, [place], "Labels come from the table '\(place)' in the archive.")])
     }
 
     // MARK: Splits

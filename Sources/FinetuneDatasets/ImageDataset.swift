@@ -112,6 +112,7 @@ package struct ImageDataset: Sendable {
             switch try FileRole(of: path) {
             case .table: self = try TableSource.read(path)
             case .arrays: self = try NpzSource.read(path)
+            case .archive(let archive): self = try archive.read(path)
             case .picture: self.init(files: [path], at: path)
             }
         }
@@ -165,6 +166,13 @@ package struct ImageDataset: Sendable {
         ImageDataset(
             path: path, classes: classes, items: indices.map { items[$0] }, inputShape: inputShape, remarks: remarks,
             noClasses: noClasses, obstacle: obstacle)
+    }
+
+    /// The data set with further remarks.
+    func adding(remarks: [Finding]) -> ImageDataset {
+        var result = self
+        result.remarks += remarks
+        return result
     }
 
     /// The data set without the rows of a table that have no label, which a finding names.

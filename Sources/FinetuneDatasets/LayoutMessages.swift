@@ -14,12 +14,19 @@ enum LayoutMessages {
             ? shown.dropLast().joined(separator: ", ") + " and " + (shown.last ?? "") : shown.joined()
     }
 
-    static func nothing(beside names: [String]) -> String {
+    /// - Parameter archive: The path of the archive that holds the names; nil for a folder.
+    static func nothing(beside names: [String], inArchive archive: String? = nil) -> String {
+        if let archive, let inner = ArchiveSource.nested(in: names).first {
+            return
+                "it holds no images, but the archive '\(inner)'. Unpack it, and give what is in it to --data: \(ArchiveSource.command(archive))"
+        }
         guard !names.isEmpty else { return "it holds no images. Expected a folder of pictures for each class." }
         var next = "Expected a folder of pictures for each class."
         let tables = names.filter { ["csv", "tsv"].contains(Path.fileExtension(of: $0)) }
-        if let table = tables.first, tables.count == 1 { next = "If the table '\(table)' lists the images, give its path to --data." }
-        if names.contains(where: { ["zip", "tar", "tgz", "gz"].contains(Path.fileExtension(of: $0)) }) {
+        if archive == nil, let table = tables.first, tables.count == 1 {
+            next = "If the table '\(table)' lists the images, give its path to --data."
+        }
+        if names.contains(where: { ["zip", "tar", "tgz"].contains(Path.fileExtension(of: $0)) }) {
             next = "If the archive holds the images, give its path to --data."
         }
         return "it holds no images, but \(kinds(of: names)). \(next)"
@@ -51,21 +58,31 @@ enum LayoutMessages {
 
     static func ambiguous(_ path: String, _ outer: [PictureFolder], _ inner: [String]) -> String {
         let (outerNames, innerNames) = (listed(outer.map(\.name)), listed(inner))
-        let first = quoted(Path.join(path, outer[0].name))
-        let second = quoted(Path.join(path, outer[outer.count - 1].name))
-        let found =
-            outer.allSatisfy { $0.filled.map(\.name) == inner }
-            ? "each of its folders \(outerNames) holds the folders \(innerNames)"
-            : "its folders are \(outerNames), of which one holds the folders \(innerNames)"
+        let train = outer.first { SplitName($0.name)?.part == .train } ?? outer[0]
+        let other = outer.first { $0 !== train } ?? outer[outer.count - 1]
+        let commands = [train, other].map { quoted(Path.join(path, $0.path)) }
         return
-            "\(found), so either may be the classes. If \(innerNames) are the classes and the outer folders are splits, name these train and val, or give --data \(first) --val \(second). If \(outerNames) are the classes, move the images out of the inner folders, or list them in a CSV with the columns path,label."
+            "each of its folders \(outerNames) holds the folders \(innerNames), so either may be the classes. If \(innerNames) are the classes and the outer folders are splits, name these train and val, or give --data \(commands[0]) --val \(commands[1]). If \(outerNames) are the classes, move the images out of the inner folders, or list them in a CSV with the columns path,label."
+    }
+
+    static func trainOrClass(_ path: String, _ train: PictureFolder, beside other: String) -> String {
+        let inner = listed(train.filled.map(\.name))
+        return
+            "'\(train.name)' may be a class beside '\(other)', or hold the classes \(inner). If \(inner) are the classes: --data \(quoted(Path.join(path, train.path))). If '\(train.name)' and '\(other)' are the classes, move the images out of the folders in '\(train.name)', or list them in a CSV with the columns path,label."
+    }
+
+    static func splitsBelow(_ classes: [PictureFolder]) -> String {
+        let names = classes.first.map { listed($0.filled.map(\.name)) } ?? ""
+        return "Each class has the splits \(names) below it."
     }
 
     static func unknownClass(_ folder: PictureFolder, in split: PictureFolder, classes: [String]) -> String {
         let images = several(folder.count, "image") + (folder.firstPicture.map { ", such as '\($0)'" } ?? "")
         let key = ClassNames.key(of: folder.name)
         let next =
-            classes.first { ClassNames.key(of: $0) == key }.map { "It differs from '\($0)' only by case or blanks: rename one." }
+            classes.first { ClassNames.key(of: $0) == key }.map {
+                "It differs from '\($0)' only by case or blanks: rename one."
+            }
             ?? "Add training images of it, or move the folder away."
         return
             "its class '\(folder.name)' in '\(split.path)' (\(images)) is not among the training classes (\(classes.prefix(5).joined(separator: ", "))\(classes.count > 5 ? ", …" : "")). \(next)"
@@ -93,10 +110,15 @@ enum LayoutMessages {
         "\(listed(splits.map(\.folder.path))) hold images without class folders. Make a folder of images for each class in them, or list the images in a CSV with the columns path,label."
     }
 
+    /// The table in a folder: the only one, or that of the training images.
+    static func mainTable(of folder: PictureFolder) -> String? {
+        let tables = folder.others.filter { ["csv", "tsv"].contains(Path.fileExtension(of: $0)) }
+        return tables.count == 1 ? tables[0] : tables.first { SplitName(Path.stem(of: $0))?.part == .train }
+    }
+
     /// A table beside the pictures, which may have their labels.
     static func table(_ path: String, _ folder: PictureFolder) -> String? {
-        let tables = folder.others.filter { ["csv", "tsv"].contains(Path.fileExtension(of: $0)) }
-        guard let table = tables.first(where: { SplitName($0)?.part == .train }) ?? tables.first else { return nil }
+        guard let table = mainTable(of: folder) else { return nil }
         return "If '\(table)' has the labels: --data \(quoted(Path.join(path, table)))"
     }
 
@@ -104,7 +126,8 @@ enum LayoutMessages {
     static func siblings(of path: String) -> String? {
         let (parent, own) = (Path.parent(of: path), Path.name(of: path))
         guard own != ".", own != "..", let names = try? FileSystem.list(parent) else { return nil }
-        let siblings = names.lazy.filter { $0 != own && !$0.hasPrefix(".") && holdsPictures(Path.join(parent, $0)) }.prefix(3)
+        let siblings = names.lazy.filter { $0 != own && !$0.hasPrefix(".") && holdsPictures(Path.join(parent, $0)) }
+            .prefix(3)
         guard !siblings.isEmpty else { return nil }
         return
             "'\(own)' holds images and lies beside \(listed(Array(siblings))), as a class does. Did you mean --data \(quoted(parent))?"

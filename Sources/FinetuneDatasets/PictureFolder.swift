@@ -91,7 +91,11 @@ struct PictureWalk {
             if entry.name.hasPrefix(".") {
                 remarks.append(Finding(.hidden, [inside], "'\(inside)' is hidden and passed over."))
             } else if entry.kind == .file {
-                if isPicture(entry.name, inside) { folder.files.append(entry.name) } else { folder.others.append(entry.name) }
+                if isPicture(entry.name, inside) {
+                    folder.files.append(entry.name)
+                } else {
+                    folder.others.append(entry.name)
+                }
             } else if PictureName.systemFolders.contains(entry.name) {
                 remarks.append(Finding(.hidden, [inside], "'\(inside)' is a folder of the system and is passed over."))
             } else if entry.kind == .linkedFolder {
@@ -139,7 +143,8 @@ struct PictureWalk {
 enum PictureName {
     /// Endings of pictures, also of kinds that are not read: these are named when they are met.
     private static let endings: Set<String> = [
-        "jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "apng", "webp", "tif", "tiff", "bmp", "dib", "gif", "heic", "heif",
+        "jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "apng", "webp", "tif", "tiff", "bmp", "dib", "gif", "heic",
+        "heif",
         "avif", "jp2", "j2k", "jpx", "jxl", "ico", "ppm", "pgm", "pbm", "pnm", "pfm", "tga", "psd", "dcm", "dicom",
         "fits", "fit", "exr", "hdr", "svg", "dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "qoi", "dds", "pcx",
     ]
@@ -163,8 +168,10 @@ enum PictureName {
 
     /// Whether a file whose name does not say that it is a picture is one by its first bytes, or may be a broken one.
     static func isPicture(_ name: String, beginning head: [UInt8]) -> Bool {
+        // Fewer bytes say nothing.
+        guard head.count >= 4 else { return !hasEnding(name) }
         // A text may begin with BM, as a bitmap does.
-        if head.count >= 4, isText(head) { return false }
+        if isText(head) { return false }
         do {
             _ = try head.withUnsafeBytes { try PictureFormat(recognising: PictureBytes($0)) }
             return true

@@ -36,7 +36,10 @@ struct SplitName: Equatable {
         (.train, ["train", "training", "trn", "trainval", "trainvalid", "traindev"]),
         (
             .validation,
-            ["val", "valid", "validation", "validate", "validating", "dev", "devel", "development", "eval", "evaluation"]
+            [
+                "val", "valid", "validation", "validate", "validating", "dev", "devel", "development", "eval",
+                "evaluation",
+            ]
         ),
         (.test, ["test", "tests", "testing", "tst"]),
     ]

@@ -40,13 +40,15 @@ struct TableColumns {
         "image_id", "imageid", "img_id", "id_code", "isic_id", "uuid", "id", "name", "image_url", "url",
     ]
     static let labelNames = [
-        "label", "labels", "class", "classes", "category", "target", "class_name", "classname", "label_name", "labelname",
+        "label", "labels", "class", "classes", "category", "target", "class_name", "classname", "label_name",
+        "labelname",
         "category_name", "category_id", "class_id", "class_label", "label_id", "image_label", "ground_truth", "gt", "y",
         "species", "breed", "diagnosis", "dx", "emotion", "tag", "tags",
     ]
     private static let groupNames = ["group", "groups", "group_id"]
     private static let splitNames = [
-        "split", "splits", "set", "subset", "partition", "fold_split", "data_split", "dataset_split", "data_set", "dataset",
+        "split", "splits", "set", "subset", "partition", "fold_split", "data_split", "dataset_split", "data_set",
+        "dataset",
         "usage", "phase", "mode", "stage",
     ]
     private static let flagNames: [(name: String, yes: Split.Part, no: Split.Part?)] = [

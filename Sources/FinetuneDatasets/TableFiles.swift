@@ -11,6 +11,8 @@ struct TableFiles {
     private var listings: [String: [String: String?]] = [:]
     /// The folder beside the table in which the files lie, if they do not lie where the table says.
     private(set) var base: String?
+    /// Folders beside the table that all have files of these names, so that none can be chosen.
+    private(set) var candidates: [String] = []
 
     /// - Parameters:
     ///   - samples: Some of the names: they show in which folder files lie.
@@ -20,7 +22,7 @@ struct TableFiles {
         let entries = (try? tree.entries(of: folder, isFile: PictureName.isPicture)) ?? []
         let folders = entries.filter { $0.kind != .file && !$0.name.hasPrefix(".") }.map(\.name)
         let fitting = folders.prefix(Self.mostFolders).filter { name in samples.contains { find($0, in: name) != nil } }
-        if fitting.count == 1 { base = fitting[0] }
+        if fitting.count == 1 { base = fitting[0] } else { candidates = Array(fitting) }
     }
 
     /// The path of the file that a table means, from the table's folder on; nil if there is none.
@@ -55,7 +57,9 @@ struct TableFiles {
 
     /// The only file of the same folder whose name has an ending more, or is written in another Unicode form.
     private mutating func similar(to path: String) -> String? {
-        guard !path.isEmpty, !PictureName.isPicture(path) || path.utf8.contains(where: { $0 >= 0x80 }) else { return nil }
+        guard !path.isEmpty, !PictureName.isPicture(path) || path.utf8.contains(where: { $0 >= 0x80 }) else {
+            return nil
+        }
         let parent = Path.isAbsolute(path) || Path.parts(of: path).count > 1 ? Path.parent(of: path) : ""
         guard let only = listing(parent)[Path.name(of: path)], let only else { return nil }
         return parent.isEmpty ? only : Path.join(parent, only)
@@ -65,7 +69,8 @@ struct TableFiles {
         if let known = listings[parent] { return known }
         var listing: [String: String?] = [:]
         let path = folder.isEmpty ? parent : parent.isEmpty ? folder : Path.join(folder, parent)
-        for entry in (try? tree.entries(of: path, isFile: PictureName.isPicture)) ?? [] where PictureName.isPicture(entry.name) {
+        for entry in (try? tree.entries(of: path, isFile: PictureName.isPicture)) ?? []
+        where PictureName.isPicture(entry.name) {
             for key in [entry.name, Path.stem(of: entry.name)] {
                 listing[key] = listing[key] == nil ? .some(entry.name) : .some(nil)
             }

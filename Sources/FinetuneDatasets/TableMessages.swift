@@ -35,10 +35,11 @@ enum TableMessages {
 
     static func base(_ folder: String) -> String { "The files of the table lie in '\(folder)' beside it." }
 
-    static func missing(_ files: [(name: String, line: Int)], of count: Int) -> String {
+    /// - Parameter candidates: Folders beside the table that all have files of these names.
+    static func missing(_ files: [(name: String, line: Int)], of count: Int, _ candidates: [String]) -> String {
         let first = files.prefix(3).map { "'\($0.name)' (line \($0.line))" }.joined(separator: ", ")
         return
-            "\(files.count) of the \(count) files that the table lists \(files.count == 1 ? "is" : "are") not there: \(first)\(files.count > 3 ? ", …" : ""). Paths begin in the table's folder."
+            "\(files.count) of the \(count) files that the table lists \(files.count == 1 ? "is" : "are") not there: \(first)\(files.count > 3 ? ", …" : ""). \(candidates.isEmpty ? "Paths begin in the table's folder." : "The folders \(listed(candidates)) have files of these names: write the folder into the path.")"
     }
 
     static func unlabelled(_ rows: [Int]) -> String {
@@ -47,7 +48,8 @@ enum TableMessages {
 
     static func unused(_ columns: [String]) -> String {
         columns.count == 1
-            ? "The column \(listed(columns)) of the table is not used." : "The columns \(listed(columns)) of the table are not used."
+            ? "The column \(listed(columns)) of the table is not used."
+            : "The columns \(listed(columns)) of the table are not used."
     }
 
     static func repeated(_ name: String, _ rows: [(label: String?, line: Int)]) -> String {
@@ -55,8 +57,11 @@ enum TableMessages {
         guard labels.count > 1 else {
             return "'\(name)' is listed \(rows.count) times (\(lines(rows.map(\.line).sorted())))."
         }
-        let listed = rows.sorted { $0.line < $1.line }.prefix(4).map { "\($0.label.map { "'\($0)'" } ?? "without label") (line \($0.line))" }
-        return "'\(name)' is listed under \(labels.count) labels: \(listed.joined(separator: ", ")). Keep one of the lines."
+        let listed = rows.sorted { $0.line < $1.line }.prefix(4).map {
+            "\($0.label.map { "'\($0)'" } ?? "without label") (line \($0.line))"
+        }
+        return
+            "'\(name)' is listed under \(labels.count) labels: \(listed.joined(separator: ", ")). Keep one of the lines."
     }
 
     static func severalClasses(_ names: [String], line: Int) -> String {

@@ -43,12 +43,14 @@ struct TableSource {
 
     /// The separator with which the header makes most sense.
     private static func separator(of text: [UInt8]) -> UInt8 {
-        let ranked = [",", ";", "\t", "|"].map { (text: Unicode.Scalar) in UInt8(ascii: text) }.enumerated().map { place, separator in
+        let ranked = [",", ";", "\t", "|"].map { (text: Unicode.Scalar) in UInt8(ascii: text) }.enumerated().map {
+            place, separator in
             let fields = CSV.firstRecord(of: text, separator: separator) ?? []
             let known = TableColumns(fields.map { TableColumns.key(of: $0) }).count
             return (separator: separator, known: known, fields: fields.count, place: place)
         }
-        return ranked.max { ($0.known, $0.fields, $1.place) < ($1.known, $1.fields, $0.place) }?.separator ?? UInt8(ascii: ",")
+        return ranked.max { ($0.known, $0.fields, $1.place) < ($1.known, $1.fields, $0.place) }?.separator
+            ?? UInt8(ascii: ",")
     }
 
     private func value(_ row: Int, _ column: Int) -> String { table.rows[row].fields[column].trimmed }
@@ -58,7 +60,9 @@ struct TableSource {
     private mutating func read() throws -> ImageDataset {
         // Spreadsheets leave lines of separators at the end.
         let rows = table.rows.indices.filter { row in table.rows[row].fields.contains { !$0.trimmed.isEmpty } }
-        guard let pathColumn = columns.path else { throw DatasetError.unusable(path, TableMessages.noPaths(table.columns)) }
+        guard let pathColumn = columns.path else {
+            throw DatasetError.unusable(path, TableMessages.noPaths(table.columns))
+        }
         let labels = try labels(rows)
         let parts = try parts(rows)
         remarkUnusedColumns(labels.columns)
@@ -66,7 +70,9 @@ struct TableSource {
         let place = Dictionary(classes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
 
         let step = max(1, rows.count / Self.sampleCount)
-        let samples = stride(from: 0, to: rows.count, by: step).map { value(rows[$0], pathColumn) }.filter { !$0.isEmpty }
+        let samples = stride(from: 0, to: rows.count, by: step).map { value(rows[$0], pathColumn) }.filter {
+            !$0.isEmpty
+        }
         var files = TableFiles(tree, folder: folder, samples: samples)
         if let base = files.base { remarks.append(Finding(.reading, [], TableMessages.base(base))) }
 
@@ -79,7 +85,10 @@ struct TableSource {
             let written = table.rows[row].fields[pathColumn]
             let name = written.trimmed
             guard !name.isEmpty else {
-                throw DatasetError.unusable(path, "line \(line) names no file in the column '\(table.columns[pathColumn].trimmed)'. Add the name, or remove the line.")
+                throw DatasetError.unusable(
+                    path,
+                    "line \(line) names no file in the column '\(table.columns[pathColumn].trimmed)'. Add the name, or remove the line."
+                )
             }
             // A name may begin or end with a blank, if a file is called so.
             let found = files.path(of: name) ?? (written == name ? nil : files.path(of: written))
@@ -88,11 +97,15 @@ struct TableSource {
             let origin = origins[group] ?? .init(.files(tree, folder: folder), group: group)
             origins[group] = origin
             let label = labels.texts[index].flatMap { place[$0] }
-            items.append((.init(found ?? TableFiles.portable(name), of: origin, label: label, part: parts[index]), line))
+            items.append(
+                (.init(found ?? TableFiles.portable(name), of: origin, label: label, part: parts[index]), line))
         }
         remarkRepeated(items, classes)
         if !missing.isEmpty {
-            remarks.append(Finding(.missingFile, missing.map(\.name), TableMessages.missing(missing, of: rows.count)))
+            remarks.append(
+                Finding(
+                    .missingFile, missing.map(\.name), TableMessages.missing(missing, of: rows.count, files.candidates))
+            )
         }
         remarks += ClassNames.similar(classes)
         // Classes sorted by name, then paths; the sort is stable for repeated paths.
@@ -100,15 +113,21 @@ struct TableSource {
         return ImageDataset(
             path: path, classes: classes, items: items.map(\.item), remarks: remarks,
             noClasses: labels.columns.isEmpty ? TableMessages.noLabels(table.columns.map(\.trimmed)) : nil,
-            obstacle: obstacle(classes, missing, rows.count))
+            obstacle: obstacle(classes, missing, of: rows.count, files.candidates))
     }
 
     /// Why nothing can be learnt from the table, if that is so.
-    private func obstacle(_ classes: [String], _ missing: [(name: String, line: Int)], _ count: Int) -> String? {
-        if missing.count * 10 > count { return TableMessages.missing(missing, of: count) + " At most a tenth may be missing." }
+    private func obstacle(
+        _ classes: [String], _ missing: [(name: String, line: Int)], of count: Int, _ candidates: [String]
+    ) -> String? {
+        if missing.count * 10 > count {
+            return TableMessages.missing(missing, of: count, candidates) + " At most a tenth may be missing."
+        }
         let numbers = classes.compactMap { Double($0) }
         let decimals = numbers.filter { $0 != $0.rounded() }.count
-        guard numbers.count == classes.count, classes.count >= Self.fewDecimals, decimals * 2 > classes.count else { return nil }
+        guard numbers.count == classes.count, classes.count >= Self.fewDecimals, decimals * 2 > classes.count else {
+            return nil
+        }
         return TableMessages.regression(classes)
     }
 
@@ -118,7 +137,11 @@ struct TableSource {
     private mutating func labels(_ rows: [Int]) throws -> (texts: [String?], columns: Set<Int>) {
         if let column = columns.label ?? loneColumn(rows) {
             if columns.label == nil {
-                remarks.append(Finding(.reading, [], "The column '\(table.columns[column].trimmed)' is taken for the labels. To be sure, call it label."))
+                remarks.append(
+                    Finding(
+                        .reading, [],
+                        "The column '\(table.columns[column].trimmed)' is taken for the labels. To be sure, call it label."
+                    ))
             }
             var texts: [String?] = []
             var lines: [Int] = []
@@ -139,7 +162,8 @@ struct TableSource {
             let held = columns.filter { TableColumns.flag(value(row, $0)) == true }
             guard held.count == 1 else {
                 throw DatasetError.unusable(
-                    path, TableMessages.severalClasses(held.map { table.columns[$0].trimmed }, line: table.rows[row].line))
+                    path,
+                    TableMessages.severalClasses(held.map { table.columns[$0].trimmed }, line: table.rows[row].line))
             }
             texts.append(table.columns[held[0]].trimmed)
         }
@@ -191,7 +215,8 @@ struct TableSource {
                 guard let flag = TableColumns.flag(text) else {
                     throw DatasetError.unusable(
                         path,
-                        "line \(table.rows[row].line) has '\(text)' in the column '\(table.columns[column].trimmed)', expected True or False.")
+                        "line \(table.rows[row].line) has '\(text)' in the column '\(table.columns[column].trimmed)', expected True or False."
+                    )
                 }
                 if flag { part = yes } else if let no { part = no }
             }

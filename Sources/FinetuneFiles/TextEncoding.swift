@@ -27,7 +27,8 @@ package enum TextEncoding {
         for scalar in text.unicodeScalars {
             if scalar.value < 0x80 || (0xA0...0xFF).contains(scalar.value) {
                 bytes.append(UInt8(scalar.value))
-            } else if let place = codePage.firstIndex(of: UInt16(truncatingIfNeeded: scalar.value)), scalar.value > 0xFF {
+            } else if let place = codePage.firstIndex(of: UInt16(truncatingIfNeeded: scalar.value)), scalar.value > 0xFF
+            {
                 bytes.append(UInt8(0x80 + place))
             } else {
                 return nil
@@ -59,7 +60,8 @@ package enum TextEncoding {
         let bytes = Array(bytes)
         let starts = stride(from: 0, through: bytes.count - bytesEach, by: bytesEach)
         if bytesEach == 2 {
-            return Array(String(decoding: starts.map { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 }, as: UTF16.self).utf8)
+            return Array(
+                String(decoding: starts.map { UInt16(bytes[$0]) | UInt16(bytes[$0 + 1]) << 8 }, as: UTF16.self).utf8)
         }
         let units = starts.map { start in
             (0..<4).reduce(UInt32(0)) { $0 | UInt32(bytes[start + $1]) << UInt32(8 * $1) }

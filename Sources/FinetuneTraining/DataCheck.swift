@@ -38,7 +38,8 @@ package struct DataCheck: Sendable {
         guard isLabelled else {
             findings = look.findings(nil, inputSize: inputSize)
             refusal =
-                dataset.classes.isEmpty ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))
+                dataset.classes.isEmpty
+                ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))
             return
         }
         let survey = Survey(look, settings, inputSize: inputSize)

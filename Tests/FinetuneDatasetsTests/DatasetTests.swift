@@ -84,7 +84,7 @@ private final class Folder {
         #expect(dataset.items.map(\.name) == ["i/2.jpg", "i/0.jpg", "i/1.jpg"])
         #expect(dataset.items.map(\.part) == [.validation, nil, .train])
         #expect(dataset.items.map(\.group) == ["g2", nil, "g1"])
-        let bad = try Folder(["t.csv": "file,label\nx,y\n", "u.csv": "path,label,split\nx,y,holdout\n"])
+        let bad = try Folder(["t.csv": "note,label\nx,y\n", "u.csv": "path,label,split\nx,y,holdout\n"])
         #expect(throws: DatasetError.self) { try ImageDataset(bad.path + "/t.csv") }
         #expect(throws: DatasetError.self) { try ImageDataset(bad.path + "/u.csv") }
     }
