@@ -92,8 +92,8 @@ package struct ImageDataset: Sendable {
         self.obstacle = obstacle
     }
 
-    /// Finds the images at `path`: class folders, `train/` and `val/` above them, a CSV, an `.npz`, MNIST's IDX files, a
-    /// folder without labels, or one picture.
+    /// Finds the images at `path`: class folders, `train/` and `val/` above them, an archive of these, a table, an
+    /// `.npz`, MNIST's IDX files, a folder without labels, or one picture.
     ///
     /// - Throws: `DatasetError` or `FileError`.
     package init(_ path: String) throws {

@@ -192,6 +192,29 @@ import Testing
         #expect(throws: Never.self) { try dataset.content(of: 2) }
     }
 
+    @Test("with any bytes in its headers is read or refused")
+    func mutations() throws {
+        var state: UInt64 = 11
+        func random(_ bound: Int) -> Int {
+            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
+            return Int(state >> 33) % bound
+        }
+        let long = String(repeating: "n", count: 120) + ".jpg"
+        let members = classes + [Member("cat/\(long)", "long"), Member(link: "dog/l.jpg", to: "../cat/1.jpg")]
+        let files = try FileSet([])
+        for (form, names) in [(Form.tar, Archives.LongNames.pax), (.tar, .gnu), (.deflated, .pax)] {
+            let whole = form == .tar ? Archives.tar(members, longNames: names) : bytes(members, form)
+            for _ in 0..<300 {
+                var damaged = whole
+                for _ in 0..<1 + random(4) { damaged[random(damaged.count)] = UInt8(random(256)) }
+                if form == .tar { Archives.correctChecksums(&damaged) }
+                try files.write(damaged, "set.zip")
+                guard let dataset = try? ImageDataset(files.path + "/set.zip") else { continue }
+                for index in dataset.items.indices { _ = try? dataset.content(of: index) }
+            }
+        }
+    }
+
     @Test("is read by many threads at once")
     func threads() async throws {
         let members = (0..<200).map { Member("\($0 % 2)/\($0).jpg", "content \($0)", method: $0 % 3 == 0 ? 8 : 0) }

@@ -87,6 +87,18 @@ enum Archives {
         return file + [UInt8](repeating: 0, count: 1024)
     }
 
+    /// Gives every block of a tar archive that has a header's mark the checksum of its bytes.
+    static func correctChecksums(_ file: inout [UInt8]) {
+        for start in stride(from: 0, to: file.count - 511, by: 512)
+        where file[start + 257..<start + 262].elementsEqual(Array("ustar".utf8)) {
+            for place in start + 148..<start + 156 { file[place] = 0x20 }
+            let sum = file[start..<start + 512].reduce(0) { $0 + Int($1) }
+            let digits = Array(String(sum, radix: 8).utf8)
+            let field = [UInt8](repeating: 0x30, count: 6 - digits.count) + digits + [0, 0x20]
+            file.replaceSubrange(start + 148..<start + 156, with: field)
+        }
+    }
+
     private static func entry(
         _ name: [UInt8], _ content: [UInt8], _ type: Character, _ target: String, _ prefix: [UInt8]
     ) -> [UInt8] {
