@@ -40,8 +40,8 @@ enum LayoutMessages {
             counts[ending, default: 0] += 1
         }
         let ranked = counts.sorted { ($1.value, $0.key) < ($0.value, $1.key) }
-        let shown = ranked.prefix(5).map { "\($0.value) \($0.key)" }.joined(separator: ", ")
-        return shown + (ranked.count > 5 ? ", …" : "")
+        let shown = ranked.prefix(8).map { "\($0.value) \($0.key)" }.joined(separator: ", ")
+        return shown + (ranked.count > 8 ? ", …" : "")
     }
 
     static func passedOver(_ names: [String]) -> String {

@@ -40,7 +40,7 @@ struct TableFiles {
 
     private mutating func find(_ value: String, in base: String?) -> String? {
         let path = Self.portable(value)
-        var forms = path == value ? [value] : [value, path]
+        var forms = value.utf8.contains(UInt8(ascii: "\\")) ? [value, path] : [path]
         // Tables of the Western code page may name files by its bytes.
         if value.utf8.contains(where: { $0 >= 0x80 }), let bytes = TextEncoding.windows1252(path) {
             forms.append(Path.text(of: bytes))

@@ -19,12 +19,13 @@ final class FileSet {
 
     deinit { Fixtures.remove(path) }
 
+    /// Without waiting for the disk, as there are many.
     func write(_ bytes: [UInt8], _ name: String) throws {
         let file = Path.join(path, name)
         try FileSystem.makeDirectory(Path.parent(of: file))
-        var output = try AtomicFile(file)
-        try output.write(bytes)
-        try output.commit()
+        let output = try #require(fopen(file, "w"))
+        defer { fclose(output) }
+        #expect(fwrite(bytes, 1, bytes.count, output) == bytes.count)
     }
 
     /// Folders with two images of cats and two of dogs each.

@@ -13,7 +13,8 @@ import Testing
     }
 
     private func dataset(_ table: String, _ name: String = "t.csv") throws -> ImageDataset {
-        try ImageDataset(Path.join(files(table, name).path, name))
+        let files = try files(table, name)
+        return try withExtendedLifetime(files) { try ImageDataset(Path.join(files.path, name)) }
     }
 
     private let names = ["images/a.jpg", "images/b.jpg", "images/c.jpg", "images/d.jpg"]
