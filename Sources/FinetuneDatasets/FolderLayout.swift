@@ -27,7 +27,7 @@ enum FolderLayout {
     init(of top: PictureFolder) {
         let filled = top.filled
         if filled.isEmpty {
-            self = top.files.isEmpty ? .classes(top.folders) : .unlabelled
+            self = top.files.isEmpty ? .classes(top.classes) : .unlabelled
         } else if let (splits, leftOut) = Self.splits(among: filled) {
             self = .splits(splits, leftOut: leftOut)
         } else if top.files.isEmpty, let splits = Self.unlabelledSplits(among: filled) {
@@ -42,7 +42,7 @@ enum FolderLayout {
         } else if let lone = Self.loneSplit(among: filled) {
             self = .trainOrClass(lone, beside: filled.first { $0 !== lone })
         } else {
-            self = .classes(top.folders)
+            self = .classes(top.classes)
         }
     }
 
@@ -53,7 +53,8 @@ enum FolderLayout {
             let inner = folder.filled[0]
             let (outerName, innerName) = (folder.name.lowercased(), inner.name.lowercased())
             let isRepeated = outerName == innerName || SplitName(outerName).map { SplitName(innerName) == $0 } == true
-            guard isRepeated || plainNames.contains(innerName) && inner.filled.count >= 2 else { break }
+            let isPlain = plainNames.contains(innerName) && (inner.filled.count >= 2 || inner.isLoose)
+            guard isRepeated || isPlain else { break }
             folder = inner
         }
         return folder

@@ -50,6 +50,7 @@ struct FolderSource {
                 noClasses: LayoutMessages.unlabelled(splits) + (LayoutMessages.table(path, top).map { " " + $0 } ?? ""))
         case .classes(let folders):
             let filled = top.filled
+            remarkAside(in: top)
             if mayDescend, top.files.isEmpty, filled.count == 1 { return try read(filled[0]) }
             remarkStrays(in: top)
             try checkForms(folders)
@@ -110,16 +111,18 @@ struct FolderSource {
         // The training folders decide which classes there are; if there are none, all do.
         let deciding = splits.filter { $0.part == .train }
         var classes: [String] = []
+        var known: Set<String> = []
         for split in deciding.isEmpty ? splits : deciding {
-            try checkForms(split.folder.folders)
-            classes += split.folder.folders.map(\.name).filter { !classes.contains($0) }
+            try checkForms(split.folder.classes)
+            classes += split.folder.classes.map(\.name).filter { known.insert($0).inserted }
         }
         classes.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let labels = Dictionary(classes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
         var members: [(folder: PictureFolder, label: Int?, part: Split.Part?)] = []
         for split in splits {
             remarkStrays(in: split.folder)
-            for folder in split.folder.folders {
+            remarkAside(in: split.folder)
+            for folder in split.folder.classes {
                 guard let label = labels[folder.name] else {
                     if folder.count == 0 {
                         remarkEmpty(folder)
@@ -163,13 +166,22 @@ struct FolderSource {
 
     // MARK: Remarks
 
+    /// Folders of other files, such as annotations, are no classes.
+    private mutating func remarkAside(in folder: PictureFolder) {
+        for inner in folder.folders where inner.count == 0 && inner.otherCount > 0 { remarkEmpty(inner) }
+    }
+
     private mutating func remarkEmpty(_ folder: PictureFolder) {
+        guard folder.otherCount == 0 else {
+            remarks.append(Finding(.notPicture, [folder.path], LayoutMessages.aside(folder)))
+            return
+        }
         remarks.append(Finding(.emptyFolder, [folder.path], "The folder '\(folder.path)' holds no images."))
     }
 
     private mutating func remarkEmptyFolders(in folder: PictureFolder) {
         for inner in folder.folders {
-            if inner.count == 0 { remarkEmpty(inner) }
+            if inner.count == 0, inner.otherCount == 0 { remarkEmpty(inner) }
             remarkEmptyFolders(in: inner)
         }
     }

@@ -44,10 +44,17 @@ enum LayoutMessages {
         return shown + (ranked.count > 8 ? ", …" : "")
     }
 
+    /// - Parameter names: Paths.
     static func passedOver(_ names: [String]) -> String {
         names.count == 1
             ? "'\(names[0])' is not a picture and is passed over."
             : "\(names.count) files are not pictures and are passed over: \(kinds(of: names.map { Path.name(of: $0) }))."
+    }
+
+    static func aside(_ folder: PictureFolder) -> String {
+        var names: [String] = []
+        folder.visit { names += $0.others }
+        return "'\(folder.path)' holds no images, but \(kinds(of: names)), and is passed over."
     }
 
     static func tooHigh(_ path: String, _ folder: PictureFolder) -> String {
@@ -124,10 +131,11 @@ enum LayoutMessages {
 
     /// Folders of pictures beside a folder of pictures: it is most likely one class of several.
     static func siblings(of path: String) -> String? {
-        let (parent, own) = (Path.parent(of: path), Path.name(of: path))
-        guard own != ".", own != "..", let names = try? FileSystem.list(parent) else { return nil }
-        let siblings = names.lazy.filter { $0 != own && !$0.hasPrefix(".") && holdsPictures(Path.join(parent, $0)) }
-            .prefix(3)
+        guard let identity = FileSystem.identity(of: path) else { return nil }
+        let parent = [".", ".."].contains(Path.name(of: path)) ? Path.join(path, "..") : Path.parent(of: path)
+        let names = ((try? FileSystem.list(parent)) ?? []).filter { !$0.hasPrefix(".") }
+        let own = names.first { FileSystem.identity(of: Path.join(parent, $0)) == identity } ?? Path.name(of: path)
+        let siblings = names.lazy.filter { $0 != own && holdsPictures(Path.join(parent, $0)) }.prefix(3)
         guard !siblings.isEmpty else { return nil }
         return
             "'\(own)' holds images and lies beside \(listed(Array(siblings))), as a class does. Did you mean --data \(quoted(parent))?"

@@ -10,6 +10,8 @@ struct TableSource {
     private let tree: any FileTree
     private let folder: String
     private var remarks: [Finding] = []
+    /// The column of splits, once its values have shown that it is one.
+    private var usedSplits: Set<Int> = []
 
     /// - Parameter path: Of a file of the system.
     static func read(_ path: String) throws -> ImageDataset {
@@ -223,9 +225,6 @@ struct TableSource {
             return part
         }
     }
-
-    /// The column of splits, once its values have shown that it is one.
-    private var usedSplits: Set<Int> = []
 
     // MARK: Remarks
 

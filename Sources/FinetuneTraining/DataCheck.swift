@@ -36,7 +36,8 @@ package struct DataCheck: Sendable {
         images = look.items.count
         let inputSize = base.recipe.map { ($0.width, $0.height) }
         guard isLabelled else {
-            findings = look.findings(nil, inputSize: inputSize)
+            let advice = dataset.noClasses.map { [Finding(.reading, [], $0)] } ?? []
+            findings = advice + look.findings(nil, inputSize: inputSize)
             refusal =
                 dataset.classes.isEmpty
                 ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))

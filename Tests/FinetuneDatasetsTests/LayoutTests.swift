@@ -164,6 +164,19 @@ final class FileSet {
         #expect(dataset.remarks.count { $0.kind == .hidden } == 6)
     }
 
+    @Test("of annotations alone are no classes, and are passed over by name")
+    func annotations() throws {
+        let voc = try FileSet(
+            ["cat/1.jpg", "dog/1.jpg"], texts: ["annotations/1.xml": "<a/>", "annotations/2.xml": "<a/>"])
+        let dataset = try voc.dataset()
+        #expect(dataset.classes == ["cat", "dog"])
+        #expect(dataset.remarks.map(\.paths) == [["annotations"]] && dataset.remarks[0].detail.contains("2 .xml"))
+        let yolo = try FileSet(
+            ["train/images/1.jpg", "valid/images/2.jpg"], texts: ["train/labels/1.txt": "0 0.5 0.5 1 1"])
+        let boxes = try yolo.dataset()
+        #expect(boxes.classes.isEmpty && boxes.items.map(\.part) == [.train, .validation])
+    }
+
     @Test("hold pictures by content or by name, broken ones, too")
     func pictures() throws {
         let files = try FileSet(["a/broken.jpg", "b/photo.heic"], texts: ["a/empty.png": "", "b/page.jpg": "<html>"])
