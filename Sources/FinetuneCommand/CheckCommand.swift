@@ -54,7 +54,7 @@ struct CheckCommand: AsyncParsableCommand {
             check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
         } catch let error as PipelineError {
             // What is wrong with the place of the images says more than that they cannot be read.
-            if !dataset.classes.isEmpty { try dataset.checkClasses() }
+            if !dataset.classes.isEmpty || dataset.obstacle != nil { try dataset.checkClasses() }
             throw error
         }
         let findings = check.findings

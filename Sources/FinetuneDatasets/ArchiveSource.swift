@@ -86,7 +86,7 @@ enum ArchiveSource {
         ([0x42, 0x5A, 0x68], "compressed with bzip2", "bunzip2"),
         ([0x28, 0xB5, 0x2F, 0xFD], "compressed with Zstandard", "unzstd"),
         ([4, 0x22, 0x4D, 0x18], "compressed with LZ4", "unlz4"),
-        ([0x1F, 0x8B], "compressed with gzip, and no tar archive inside", "gunzip"),
+        ([0x1F, 0x8B], "compressed with gzip and no tar archive", "gunzip"),
     ]
 
     /// Files in an archive that are archives themselves.

@@ -132,7 +132,7 @@ enum LayoutMessages {
     /// Folders of pictures beside a folder of pictures: it is most likely one class of several.
     static func siblings(of path: String) -> String? {
         guard let identity = FileSystem.identity(of: path) else { return nil }
-        let parent = [".", ".."].contains(Path.name(of: path)) ? Path.join(path, "..") : Path.parent(of: path)
+        let parent = path == "." ? ".." : Path.name(of: path) == ".." ? Path.join(path, "..") : Path.parent(of: path)
         let names = ((try? FileSystem.list(parent)) ?? []).filter { !$0.hasPrefix(".") }
         let own = names.first { FileSystem.identity(of: Path.join(parent, $0)) == identity } ?? Path.name(of: path)
         let siblings = names.lazy.filter { $0 != own && holdsPictures(Path.join(parent, $0)) }.prefix(3)

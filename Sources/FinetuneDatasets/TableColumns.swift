@@ -53,7 +53,7 @@ struct TableColumns {
     ]
     private static let flagNames: [(name: String, yes: Split.Part, no: Split.Part?)] = [
         ("is_valid", .validation, nil), ("is_val", .validation, nil), ("is_validation", .validation, nil),
-        ("valid", .validation, nil), ("isvalid", .validation, nil), ("is_test", .test, nil), ("istest", .test, nil),
+        ("isvalid", .validation, nil), ("is_test", .test, nil), ("istest", .test, nil),
         ("is_train", .train, .validation), ("is_training", .train, .validation), ("istrain", .train, .validation),
     ]
 

@@ -37,9 +37,15 @@ enum TableMessages {
 
     /// - Parameter candidates: Folders beside the table that all have files of these names.
     static func missing(_ files: [(name: String, line: Int)], of count: Int, _ candidates: [String]) -> String {
+        // A table that was written for another current folder names files from there.
+        let isElsewhere = files.first.map { FileSystem.kind(of: $0.name) == .file } ?? false
+        let place =
+            isElsewhere
+            ? "Paths begin in the table's folder, not in the current one: move the table."
+            : "Paths begin in the table's folder."
         let first = files.prefix(3).map { "'\($0.name)' (line \($0.line))" }.joined(separator: ", ")
         return
-            "\(files.count) of the \(count) files that the table lists \(files.count == 1 ? "is" : "are") not there: \(first)\(files.count > 3 ? ", …" : ""). \(candidates.isEmpty ? "Paths begin in the table's folder." : "The folders \(listed(candidates)) have files of these names: write the folder into the path.")"
+            "\(files.count) of the \(count) files that the table lists \(files.count == 1 ? "is" : "are") not there: \(first)\(files.count > 3 ? ", …" : ""). \(candidates.isEmpty ? place : "The folders \(listed(candidates)) have files of these names: write the folder into the path.")"
     }
 
     static func unlabelled(_ rows: [Int]) -> String {

@@ -12,6 +12,8 @@ struct TableSource {
     private var remarks: [Finding] = []
     /// The column of splits, once its values have shown that it is one.
     private var usedSplits: Set<Int> = []
+    /// What is said of a row that has more than one class, or none.
+    private var severalClasses: String?
 
     /// - Parameter path: Of a file of the system.
     static func read(_ path: String) throws -> ImageDataset {
@@ -65,7 +67,7 @@ struct TableSource {
         guard let pathColumn = columns.path else {
             throw DatasetError.unusable(path, TableMessages.noPaths(table.columns))
         }
-        let labels = try labels(rows)
+        let labels = labels(rows)
         let parts = try parts(rows)
         remarkUnusedColumns(labels.columns)
         let classes = Set(labels.texts.compactMap(\.self)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
@@ -125,6 +127,7 @@ struct TableSource {
         if missing.count * 10 > count {
             return TableMessages.missing(missing, of: count, candidates) + " At most a tenth may be missing."
         }
+        if let severalClasses { return severalClasses }
         let numbers = classes.compactMap { Double($0) }
         let decimals = numbers.filter { $0 != $0.rounded() }.count
         guard numbers.count == classes.count, classes.count >= Self.fewDecimals, decimals * 2 > classes.count else {
@@ -136,7 +139,7 @@ struct TableSource {
     // MARK: Labels
 
     /// The label of each row, and the columns that it stands in.
-    private mutating func labels(_ rows: [Int]) throws -> (texts: [String?], columns: Set<Int>) {
+    private mutating func labels(_ rows: [Int]) -> (texts: [String?], columns: Set<Int>) {
         if let column = columns.label ?? loneColumn(rows) {
             if columns.label == nil {
                 remarks.append(
@@ -163,9 +166,9 @@ struct TableSource {
         for row in rows {
             let held = columns.filter { TableColumns.flag(value(row, $0)) == true }
             guard held.count == 1 else {
-                throw DatasetError.unusable(
-                    path,
-                    TableMessages.severalClasses(held.map { table.columns[$0].trimmed }, line: table.rows[row].line))
+                severalClasses = TableMessages.severalClasses(
+                    held.map { table.columns[$0].trimmed }, line: table.rows[row].line)
+                return (rows.map { _ in nil }, [])
             }
             texts.append(table.columns[held[0]].trimmed)
         }
@@ -193,20 +196,8 @@ struct TableSource {
     // MARK: Splits
 
     private mutating func parts(_ rows: [Int]) throws -> [Split.Part?] {
-        if let column = columns.split {
-            let name = table.columns[column].trimmed
-            var parts: [Split.Part?] = []
-            for row in rows {
-                let text = value(row, column)
-                if !text.isEmpty, Split.Part(name: text) == nil {
-                    // Only the name of this column says that it holds splits.
-                    guard TableColumns.key(of: name) == "split" else { return rows.map { _ in nil } }
-                    throw DatasetError.unusable(
-                        path, "line \(table.rows[row].line) has the split '\(text)', expected train, val or test.")
-                }
-                parts.append(text.isEmpty ? nil : Split.Part(name: text))
-            }
-            usedSplits.insert(column)
+        if let column = columns.split, let parts = try parts(rows, in: column) {
+            usedSplits = [column]
             return parts
         }
         guard !columns.flags.isEmpty else { return rows.map { _ in nil } }
@@ -224,6 +215,22 @@ struct TableSource {
             }
             return part
         }
+    }
+
+    /// The splits that a column names; nil if it has other words and only its name speaks for splits.
+    private func parts(_ rows: [Int], in column: Int) throws -> [Split.Part?]? {
+        var parts: [Split.Part?] = []
+        for row in rows {
+            let text = value(row, column)
+            let part = Split.Part(name: text)
+            if part == nil, !text.isEmpty {
+                guard TableColumns.key(of: table.columns[column]) == "split" else { return nil }
+                throw DatasetError.unusable(
+                    path, "line \(table.rows[row].line) has the split '\(text)', expected train, val or test.")
+            }
+            parts.append(part)
+        }
+        return parts
     }
 
     // MARK: Remarks

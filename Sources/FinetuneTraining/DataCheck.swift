@@ -39,7 +39,7 @@ package struct DataCheck: Sendable {
             let advice = dataset.noClasses.map { [Finding(.reading, [], $0)] } ?? []
             findings = advice + look.findings(nil, inputSize: inputSize)
             refusal =
-                dataset.classes.isEmpty
+                dataset.classes.isEmpty && dataset.obstacle == nil
                 ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))
             return
         }
