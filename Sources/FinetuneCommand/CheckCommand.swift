@@ -40,7 +40,7 @@ struct CheckCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(console)
-        let dataset = try data.load()
+        let dataset = try data.load().labelled
         let loaded = try Installation.loadFeatures(
             try base ?? Installation.defaultBase(), weightsKey: weights.weightsKey, console)
         var settings = TrainingSettings()
@@ -49,7 +49,14 @@ struct CheckCommand: AsyncParsableCommand {
         settings.cache = cache.folder
         let model = try await recipe.resolve(loaded, dataset, thread, console).measured(
             for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
-        let check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
+        let check: DataCheck
+        do {
+            check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
+        } catch let error as PipelineError {
+            // What is wrong with the place of the images says more than that they cannot be read.
+            if !dataset.classes.isEmpty || dataset.obstacle != nil { try dataset.checkClasses() }
+            throw error
+        }
         let findings = check.findings
         if let fixList { try AtomicFile.write(findings.fixList, to: fixList) }
         console.report(
@@ -61,6 +68,7 @@ struct CheckCommand: AsyncParsableCommand {
                 "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         if !output.json { printFindings(check, console) }
+        if let refusal = check.refusal { throw refusal }
         if strict, !findings.grave.isEmpty {
             let words = findings.grave.counts.map { "\($0.count) \($0.kind.words)" }.joined(separator: ", ")
             throw GateError(description: "the data set does not pass the check: \(words).")

@@ -58,10 +58,8 @@ final class Console: Sendable {
         }
     }
 
-    /// Reports files and folders that the listing of a data set passed over, for commands that do not examine images.
-    func report(remarksOf dataset: ImageDataset) {
-        for remark in dataset.remarks where !remark.kind.isMild { report(.warning(remark.detail)) }
-    }
+    /// Reports what is odd about where a data set's images lie, for commands that do not examine images.
+    func report(remarksOf dataset: ImageDataset) { dataset.remarks.report { report($0) } }
 
     private static func line(_ record: EpochRecord, of total: Int) -> String {
         var text = "epoch \(record.epoch)/\(total)  loss \(record.trainLoss.rounded(toPlaces: 4))"

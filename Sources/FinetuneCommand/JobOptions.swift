@@ -42,7 +42,7 @@ struct JobOptions: ParsableArguments {
 
     /// The data set with the images that `--val` and `--test` add to it.
     func load(_ data: DataOptions) throws -> ImageDataset {
-        var dataset = try data.load()
+        var dataset = try data.load().labelled
         for (flag, value, part) in [("--val", val, Split.Part.validation), ("--test", test ?? "0", .test)]
         where Double(value) == nil {
             guard FileSystem.kind(of: value) != nil else {
@@ -52,8 +52,9 @@ struct JobOptions: ParsableArguments {
                         "cannot use \(flag) '\(value)': it is neither a fraction, such as 0.2, nor the path of a file or folder."
                     )
             }
-            dataset = try dataset.adding(ImageDataset(value), as: part)
+            dataset = try dataset.adding(ImageDataset(value).labelled, as: part)
         }
+        try dataset.checkClasses()
         return dataset
     }
 

@@ -161,7 +161,7 @@ extension LeftOutHead {
 struct DataOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "A folder with a folder of images for each class (or train/ and val/ above them), a CSV (path,label), an .npz, or MNIST's IDX files.",
+            "A folder with a folder of images for each class (or train/ and val/ above them), a zip or tar of it, a CSV (path,label), an .npz, or MNIST's IDX files.",
             valueName: "path"))
     var data: String
     @Option(

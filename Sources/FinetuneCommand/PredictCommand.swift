@@ -113,13 +113,13 @@ struct PredictCommand: AsyncParsableCommand {
     /// Every picture that the arguments name.
     private func files(_ console: Console) throws -> [String] {
         var files: [String] = []
-        var entered: Set<FileSystem.Identity> = []
         for path in paths {
             if path == "-" {
                 files += try StandardStream.inputLines()
             } else if FileSystem.kind(of: path) == .directory {
-                entered = []
-                files += try filesBelow(path, &entered, console)
+                let (pictures, remarks) = try ImageDataset.pictures(below: path)
+                remarks.report { console.report($0) }
+                files += pictures
             } else if FileSystem.kind(of: path) == nil {
                 throw FileSystem.obstacle(to: path)
                     ?? FileError(.missing, "cannot read '\(path)': there is nothing at that path.")
@@ -131,19 +131,5 @@ struct PredictCommand: AsyncParsableCommand {
             throw FileError(.missing, "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).")
         }
         return files
-    }
-
-    /// - Parameter entered: Folders that were entered: a link may lead to one of them, and round in circles.
-    private func filesBelow(_ path: String, _ entered: inout Set<FileSystem.Identity>, _ console: Console) throws
-        -> [String]
-    {
-        if let identity = FileSystem.identity(of: path), !entered.insert(identity).inserted {
-            console.report(.warning("'\(path)' leads to a folder that was entered before, and is passed over."))
-            return []
-        }
-        return try FileSystem.list(path).filter { !$0.hasPrefix(".") }.flatMap { name in
-            let file = Path.join(path, name)
-            return FileSystem.kind(of: file) == .directory ? try filesBelow(file, &entered, console) : [file]
-        }
     }
 }

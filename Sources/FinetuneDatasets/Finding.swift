@@ -18,6 +18,15 @@ package struct Finding: Sendable {
         case emptyFolder = "empty-folder"
         case repeatedFolder = "repeated-folder"
         case strayFile = "stray-file"
+        case leftOutFolder = "left-out-folder"
+        case similarClasses = "similar-classes"
+        case unlabelledRow = "unlabelled-row"
+        case missingFile = "missing-file"
+        case repeatedRow = "repeated-row"
+        case unlabelledFolder = "unlabelled-folder"
+        case notPicture = "not-a-picture"
+        case unusedColumn = "unused-column"
+        case reading = "reading"
         case hidden
         case smallImage = "small-image"
         case oddShape = "odd-shape"
@@ -27,7 +36,20 @@ package struct Finding: Sendable {
         /// Whether it is only a remark: something odd that may well be meant, or a suspicion.
         package var isMild: Bool {
             switch self {
-            case .hidden, .smallImage, .oddShape, .alike, .labelError: true
+            case .unlabelledFolder, .notPicture, .unusedColumn, .reading, .hidden, .smallImage, .oddShape, .alike,
+                .labelError:
+                true
+            default: false
+            }
+        }
+
+        /// Whether it is about where images lie and what they are called, and known before any image is read.
+        package var isOfListing: Bool {
+            switch self {
+            case .emptyFolder, .repeatedFolder, .strayFile, .leftOutFolder, .similarClasses, .unlabelledRow,
+                .missingFile,
+                .repeatedRow, .unlabelledFolder, .notPicture, .unusedColumn, .reading, .hidden:
+                true
             default: false
             }
         }
@@ -48,6 +70,15 @@ package struct Finding: Sendable {
             case .emptyFolder: "empty folders"
             case .repeatedFolder: "links to folders that were entered before"
             case .strayFile: "files outside any class"
+            case .leftOutFolder: "folders left out"
+            case .similarClasses: "classes whose names hardly differ"
+            case .unlabelledRow: "rows without a label"
+            case .missingFile: "files of the table that are not there"
+            case .repeatedRow: "files that the table lists more than once"
+            case .unlabelledFolder: "folders without labels"
+            case .notPicture: "files that are not pictures"
+            case .unusedColumn: "columns of the table that are not used"
+            case .reading: "remarks on how the data set was read"
             case .hidden: "hidden files and folders"
             case .smallImage: "images smaller than the network's input"
             case .oddShape: "unusual shapes"

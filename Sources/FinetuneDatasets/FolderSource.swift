@@ -1,124 +1,195 @@
-// Folders of pictures: one a class, with `train/`, `val/` and `test/` above them or not; or one without labels.
+// Folders of pictures as a data set: one a class, with `train/`, `val/` and `test/` above them or not; or one without labels.
 
 internal import FinetuneFiles
 
+/// Reads the folders of a tree, which may be those of an archive.
 struct FolderSource {
-    private static let parts: [(part: Split.Part, names: [String])] = [
-        (.train, ["train"]), (.validation, ["val", "valid", "validation"]), (.test, ["test"]),
-    ]
-    private static let pictureEndings: Set<String> = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif"]
-
     private let path: String
+    private let tree: any FileTree
+    /// Whether the data set may lie some folders below the top, as in an archive, which often holds one folder.
+    private let mayDescend: Bool
     private var remarks: [Finding] = []
-    /// Folders that were entered: a link may lead to one of them, and round in circles.
-    private var entered: Set<FileSystem.Identity> = []
 
     static func read(_ path: String) throws -> ImageDataset {
-        var source = FolderSource(path: path)
+        try read(path, FolderTree(path), mayDescend: false)
+    }
+
+    static func read(_ path: String, _ tree: any FileTree, mayDescend: Bool) throws -> ImageDataset {
+        var source = FolderSource(path: path, tree: tree, mayDescend: mayDescend)
         return try source.read()
     }
 
-    private init(path: String) { self.path = path }
+    private init(path: String, tree: any FileTree, mayDescend: Bool) {
+        (self.path, self.tree, self.mayDescend) = (path, tree, mayDescend)
+    }
 
     private mutating func read() throws -> ImageDataset {
-        FileSystem.identity(of: path).map { _ = entered.insert($0) }
-        let folders = try subfolders("")
-        if folders.contains("train") { return try readSplit(folders) }
-        if folders.isEmpty {
-            let items = try files(below: "").map { ImageDataset.Item($0, of: origin("")) }
-            return ImageDataset(path: path, classes: [], items: items, remarks: remarks)
+        var walk = PictureWalk(tree)
+        let root = try walk.root()
+        remarks = walk.remarks
+        guard root.count > 0 else {
+            var names: [String] = []
+            root.visit { names += $0.others }
+            throw DatasetError.unusable(path, LayoutMessages.nothing(beside: names, inArchive: mayDescend ? path : nil))
         }
-        let (classes, items) = try readClasses("", folders, known: nil)
-        return ImageDataset(path: path, classes: classes.map(\.withoutStandIns), items: items, remarks: remarks)
+        return try read(root)
     }
 
-    private mutating func readSplit(_ folders: [String]) throws -> ImageDataset {
-        try remarkStrays("")
-        var classes: [String]?
-        var items: [ImageDataset.Item] = []
-        for (part, names) in Self.parts {
-            guard let name = names.first(where: folders.contains) else { continue }
-            let (found, members) = try readClasses(name, try subfolders(name), known: classes)
-            classes = classes ?? found
-            items.reserveCapacity(items.count + members.count)
-            for var item in members {
-                item.part = part
-                items.append(item)
+    private mutating func read(_ top: PictureFolder) throws -> ImageDataset {
+        let layout = FolderLayout(of: top)
+        if mayDescend, let table = try table(in: top, layout) { return table }
+        switch layout {
+        case .unlabelled:
+            remarkEmptyFolders(in: top)
+            return finished(
+                [], [(top, nil, nil)],
+                noClasses: LayoutMessages.table(path, top) ?? (mayDescend ? nil : LayoutMessages.siblings(of: path)))
+        case .unlabelledSplits(let splits):
+            return finished(
+                [], splits.map { ($0.folder, nil, $0.part) },
+                noClasses: LayoutMessages.unlabelled(splits) + (LayoutMessages.table(path, top).map { " " + $0 } ?? ""))
+        case .classes(let folders):
+            let filled = top.filled
+            remarkAside(in: top)
+            if mayDescend, top.files.isEmpty, filled.count == 1 { return try read(filled[0]) }
+            remarkStrays(in: top)
+            try checkForms(folders)
+            return finished(
+                folders.map(\.name), folders.enumerated().map { ($0.element, $0.offset, nil) },
+                noClasses: filled.count == 1 ? LayoutMessages.table(path, top) : nil)
+        case .splits(let splits, let leftOut):
+            return try read(splits, leftOut, in: top)
+        case .classesOfSplits(let folders):
+            remarkStrays(in: top)
+            try checkForms(folders)
+            remarks.append(Finding(.reading, [], LayoutMessages.splitsBelow(folders)))
+            let members = folders.enumerated().flatMap { label, folder in
+                folder.folders.map { ($0, Optional(label), SplitName($0.name)?.part) }
             }
+            return finished(folders.map(\.name), members)
+        case .deeper(let folder):
+            if mayDescend { return try read(folder) }
+            throw DatasetError.unusable(path, LayoutMessages.tooHigh(path, folder))
+        case .ambiguous(let outer, let inner):
+            throw DatasetError.unusable(path, LayoutMessages.ambiguous(path, outer, inner))
+        case .trainOrClass(let train, let other):
+            throw DatasetError.unusable(path, LayoutMessages.trainOrClass(path, train, beside: other?.name ?? ""))
         }
-        return ImageDataset(
-            path: path, classes: (classes ?? []).map(\.withoutStandIns), items: items, remarks: remarks)
     }
 
-    /// - Parameter known: The classes of the training folder, which others may not extend.
-    private mutating func readClasses(_ folder: String, _ names: [String], known: [String]?) throws
-        -> (classes: [String], items: [ImageDataset.Item])
-    {
-        let classes = known ?? names
-        try remarkStrays(folder)
-        var members: [(label: Int, folder: String, files: [String])] = []
-        for name in names {
-            guard let label = classes.firstIndex(of: name) else {
-                throw DatasetError.unusable(
-                    Path.join(path, folder),
-                    "its class '\(name)' is not among the training classes (\(classes.prefix(5).joined(separator: ", ")))."
-                )
-            }
-            let inside = joined(folder, name)
-            let files = try self.files(below: inside)
-            if files.isEmpty {
-                remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))
-            }
-            members.append((label, inside, files))
+    /// The table of an archive, if the folders beside it are no classes.
+    private func table(in top: PictureFolder, _ layout: FolderLayout) throws -> ImageDataset? {
+        switch layout {
+        case .unlabelled, .unlabelledSplits: break
+        case .classes(let folders) where folders.count(where: { $0.count > 0 }) == 1: break
+        default: return nil
         }
+        guard let name = LayoutMessages.mainTable(of: top) else { return nil }
+        let place = top.path.isEmpty ? name : "\(top.path)/\(name)"
+        let bytes = try tree.content(of: place, atMost: 1 << 30)
+        return try TableSource.read(path, bytes, tree, folder: top.path).adding(
+            remarks: remarks + [Finding(.reading, [place], "Labels come from the table '\(place)' in the archive.")])
+    }
+
+    // MARK: Splits
+
+    private mutating func read(
+        _ splits: [FolderLayout.NamedSplit], _ leftOut: [PictureFolder], in top: PictureFolder
+    ) throws -> ImageDataset {
+        remarkStrays(in: top)
+        if splits.contains(where: { $0.folder.path != $0.part.rawValue }) {
+            remarks.append(Finding(.reading, [], LayoutMessages.splits(splits)))
+        }
+        for folder in leftOut {
+            let isUnlabelled = FolderLayout.unwrapped(folder).isLoose
+            remarks.append(
+                isUnlabelled
+                    ? Finding(.unlabelledFolder, [folder.path], LayoutMessages.unlabelled(folder))
+                    : Finding(.leftOutFolder, [folder.path], LayoutMessages.leftOut(folder)))
+        }
+        for folder in top.folders where folder.count == 0 { remarkEmpty(folder) }
+        // The training folders decide which classes there are; if there are none, all do.
+        let deciding = splits.filter { $0.part == .train }
+        var classes: [String] = []
+        var known: Set<String> = []
+        for split in deciding.isEmpty ? splits : deciding {
+            try checkForms(split.folder.classes)
+            classes += split.folder.classes.map(\.name).filter { known.insert($0).inserted }
+        }
+        classes.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        let labels = Dictionary(classes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
+        var members: [(folder: PictureFolder, label: Int?, part: Split.Part?)] = []
+        for split in splits {
+            remarkStrays(in: split.folder)
+            remarkAside(in: split.folder)
+            for folder in split.folder.classes {
+                guard let label = labels[folder.name] else {
+                    if folder.count == 0 {
+                        remarkEmpty(folder)
+                        continue
+                    }
+                    throw DatasetError.unusable(
+                        path, LayoutMessages.unknownClass(folder, in: split.folder, classes: classes))
+                }
+                remarkForm(of: folder, as: classes[label])
+                members.append((folder, label, split.part))
+            }
+        }
+        return finished(classes, members)
+    }
+
+    // MARK: Items
+
+    /// - Parameter noClasses: What to say if somebody asks for classes and there are too few.
+    private mutating func finished(
+        _ classes: [String], _ members: [(folder: PictureFolder, label: Int?, part: Split.Part?)],
+        noClasses: String? = nil
+    ) -> ImageDataset {
         // A list that grows leaves behind what it was copied from, and there may be millions of items.
         var items: [ImageDataset.Item] = []
-        items.reserveCapacity(members.reduce(0) { $0 + $1.files.count })
-        for (label, folder, files) in members {
-            let origin = origin(folder)
-            for name in files { items.append(.init(name, of: origin, label: label)) }
-        }
-        return (classes, items)
-    }
-
-    private func origin(_ folder: String) -> ImageDataset.Origin { .init(.files(root: path, folder: folder)) }
-
-    private func joined(_ folder: String, _ name: String) -> String { folder.isEmpty ? name : "\(folder)/\(name)" }
-
-    private func isDirectory(_ name: String) -> Bool { FileSystem.kind(of: Path.join(path, name)) == .directory }
-
-    /// Folders that are not hidden and were not entered before, in the order of their bytes.
-    private mutating func subfolders(_ folder: String) throws -> [String] {
-        try list(folder).filter { !Self.isPicture($0) && isDirectory(joined(folder, $0)) && enters(joined(folder, $0)) }
-    }
-
-    /// Whether a folder is entered for the first time.
-    private mutating func enters(_ folder: String) -> Bool {
-        guard let identity = FileSystem.identity(of: Path.join(path, folder)) else { return true }
-        if entered.insert(identity).inserted { return true }
-        remarks.append(
-            Finding(
-                .repeatedFolder, [folder],
-                "'\(folder)' leads to a folder whose images are in the data set already, and is passed over."))
-        return false
-    }
-
-    /// What is not hidden in a folder.
-    private mutating func list(_ folder: String) throws -> [String] {
-        try FileSystem.list(folder.isEmpty ? path : Path.join(path, folder)).filter { name in
-            guard name.hasPrefix(".") else { return true }
-            let hidden = joined(folder, name)
-            if !remarks.contains(where: { $0.kind == .hidden && $0.paths == [hidden] }) {
-                remarks.append(Finding(.hidden, [hidden], "'\(hidden)' is hidden and passed over."))
+        items.reserveCapacity(members.reduce(0) { $0 + $1.folder.count })
+        var others: [String] = []
+        for (folder, label, part) in members {
+            if label != nil {
+                if folder.count == 0 { remarkEmpty(folder) }
+                remarkEmptyFolders(in: folder)
             }
-            return false
+            folder.visit { inner in others += inner.others.map { inner.path.isEmpty ? $0 : "\(inner.path)/\($0)" } }
+            let origin = ImageDataset.Origin(.files(tree, folder: folder.path))
+            for place in folder.places { items.append(.init(place, of: origin, label: label, part: part)) }
+        }
+        if !others.isEmpty { remarks.append(Finding(.notPicture, others, LayoutMessages.passedOver(others))) }
+        remarks += ClassNames.similar(classes)
+        return ImageDataset(
+            path: path, classes: classes.map(\.withoutStandIns), items: items, remarks: remarks, noClasses: noClasses)
+    }
+
+    // MARK: Remarks
+
+    /// Folders of other files, such as annotations, are no classes.
+    private mutating func remarkAside(in folder: PictureFolder) {
+        for inner in folder.folders where inner.count == 0 && inner.otherCount > 0 { remarkEmpty(inner) }
+    }
+
+    private mutating func remarkEmpty(_ folder: PictureFolder) {
+        guard folder.otherCount == 0 else {
+            remarks.append(Finding(.notPicture, [folder.path], LayoutMessages.aside(folder)))
+            return
+        }
+        remarks.append(Finding(.emptyFolder, [folder.path], "The folder '\(folder.path)' holds no images."))
+    }
+
+    private mutating func remarkEmptyFolders(in folder: PictureFolder) {
+        for inner in folder.folders {
+            if inner.count == 0, inner.otherCount == 0 { remarkEmpty(inner) }
+            remarkEmptyFolders(in: inner)
         }
     }
 
     /// Pictures beside folders of classes belong to none.
-    private mutating func remarkStrays(_ folder: String) throws {
-        for name in try list(folder) where Self.isPicture(name) {
-            let stray = joined(folder, name)
+    private mutating func remarkStrays(in folder: PictureFolder) {
+        for name in folder.files {
+            let stray = folder.path.isEmpty ? name : "\(folder.path)/\(name)"
             remarks.append(
                 Finding(
                     .strayFile, [stray], "'\(stray)' lies in no folder of a class and is passed over.", surplus: [stray]
@@ -126,34 +197,20 @@ struct FolderSource {
         }
     }
 
-    private static let greatestDepth = 64
+    /// A split may write a class's name in another Unicode form, as systems do when files are copied.
+    private mutating func remarkForm(of folder: PictureFolder, as name: String) {
+        guard !folder.name.utf8.elementsEqual(name.utf8) else { return }
+        remarks.append(
+            Finding(
+                .reading, [folder.path],
+                "'\(folder.path)' writes the class '\(name)' in another Unicode form; both are taken as one class."))
+    }
 
-    private static func isPicture(_ name: String) -> Bool { pictureEndings.contains(Path.fileExtension(of: name)) }
-
-    /// Every file below a folder that is not hidden, by its path from there. A folder that is named like a picture
-    /// counts as one, so that it is reported as unreadable rather than passed over.
-    private mutating func files(below folder: String, depth: Int = 0) throws -> [String] {
-        guard depth < Self.greatestDepth else {
-            remarks.append(
-                Finding(
-                    .strayFile, [folder],
-                    "'\(folder)' lies deeper than \(Self.greatestDepth) folders and is passed over."))
-            return []
+    /// Swift compares texts by the characters that they show, so that one class would take the images of both.
+    private func checkForms(_ folders: [PictureFolder]) throws {
+        var known: Set<String> = []
+        for folder in folders where !known.insert(folder.name).inserted {
+            throw DatasetError.unusable(path, LayoutMessages.twoForms(folder.name))
         }
-        var result: [String] = []
-        for name in try list(folder) {
-            let inside = joined(folder, name)
-            if !Self.isPicture(name), isDirectory(inside) {
-                guard enters(inside) else { continue }
-                let below = try files(below: inside, depth: depth + 1)
-                if below.isEmpty, depth > 0 || !folder.isEmpty {
-                    remarks.append(Finding(.emptyFolder, [inside], "The folder '\(inside)' holds no images."))
-                }
-                result += below.map { "\(name)/\($0)" }
-            } else {
-                result.append(name)
-            }
-        }
-        return result
     }
 }

@@ -38,8 +38,8 @@ package struct ImageDataset: Sendable {
     /// What many items have in common: where they are, and their group.
     final class Origin: Sendable {
         enum Source: Sendable {
-            /// Files in a folder below `root`, which names do not have; in that itself where it is empty.
-            case files(root: String, folder: String)
+            /// Files in a folder of a tree; in its root if the folder is empty.
+            case files(any FileTree, folder: String)
             case pixels(PixelArray, name: String)
             case numbers(NumberArray, name: String)
         }
@@ -74,17 +74,26 @@ package struct ImageDataset: Sendable {
     package let inputShape: [Int]?
     /// What was odd about where the images lie: files and folders that were passed over.
     package private(set) var remarks: [Finding] = []
+    /// Why there are no classes, and what was probably meant, if the place of the images says so.
+    package let noClasses: String?
+    /// Why nothing can be learnt from the images, if that is known already; features can be computed all the same.
+    package let obstacle: String?
 
-    init(path: String, classes: [String], items: [Item], inputShape: [Int]? = nil, remarks: [Finding] = []) {
+    init(
+        path: String, classes: [String], items: [Item], inputShape: [Int]? = nil, remarks: [Finding] = [],
+        noClasses: String? = nil, obstacle: String? = nil
+    ) {
         self.path = path
         self.classes = classes
         self.items = items
         self.inputShape = inputShape
         self.remarks = remarks
+        self.noClasses = noClasses
+        self.obstacle = obstacle
     }
 
-    /// Finds the images at `path`: class folders, `train/` and `val/` above them, a CSV, an `.npz`, MNIST's IDX files, a
-    /// folder without labels, or one picture.
+    /// Finds the images at `path`: class folders, `train/` and `val/` above them, an archive of these, a table, an
+    /// `.npz`, MNIST's IDX files, a folder without labels, or one picture.
     ///
     /// - Throws: `DatasetError` or `FileError`.
     package init(_ path: String) throws {
@@ -100,16 +109,12 @@ package struct ImageDataset: Sendable {
         if kind == .directory {
             self = try IDXSource.matches(path) ? IDXSource.read(path) : FolderSource.read(path)
         } else {
-            switch Path.fileExtension(of: path) {
-            case "csv": self = try CSVSource.read(path)
-            case "npz": self = try NpzSource.read(path)
-            default: self.init(files: [path], at: path)
+            switch try FileRole(of: path) {
+            case .table: self = try TableSource.read(path)
+            case .arrays: self = try NpzSource.read(path)
+            case .archive(let archive): self = try archive.read(path)
+            case .picture: self.init(files: [path], at: path)
             }
-        }
-        // Swift compares texts by the characters that they show, so that one class would take the images of both.
-        if let name = Dictionary(grouping: classes, by: { $0 }).first(where: { $0.value.count > 1 })?.key {
-            throw DatasetError.unusable(
-                path, "two of its classes are called '\(name)', in two Unicode forms. Rename one of the folders.")
         }
         guard !items.isEmpty else {
             throw DatasetError.unusable(path, "it holds no images. Expected a folder of pictures for each class.")
@@ -121,16 +126,25 @@ package struct ImageDataset: Sendable {
     package init(files: [String]) { self.init(files: files, at: "") }
 
     private init(files: [String], at path: String) {
-        let origin = Origin(.files(root: "", folder: ""))
+        let origin = Origin(.files(FolderTree(""), folder: ""))
         self.init(path: path, classes: [], items: files.map { Item($0, of: origin) })
+    }
+
+    /// The pictures in a folder and below it, whatever its folders mean, and what was passed over.
+    package static func pictures(below folder: String) throws -> (paths: [String], remarks: [Finding]) {
+        var walk = PictureWalk(FolderTree(folder))
+        let root = try walk.root()
+        var others: [String] = []
+        root.visit { inner in others += inner.others }
+        let passedOver = others.isEmpty ? [] : [Finding(.notPicture, others, LayoutMessages.passedOver(others))]
+        return (root.places.map { Path.join(folder, $0) }, walk.remarks + passedOver)
     }
 
     package func content(of index: Int) throws -> Content {
         let item = items[index]
         switch item.origin.source {
-        case .files(let root, _):
-            let path = Path.join(root, item.origin.name(of: item.place))
-            return .encoded(try FileSystem.read(path, atMost: Picture.byteLimit))
+        case .files(let tree, _):
+            return .encoded(try tree.content(of: item.origin.name(of: item.place), atMost: Picture.byteLimit))
         case .pixels(let array, _): return .picture(array.picture(item.number))
         case .numbers(let array, _): return .numbers(array.numbers(item.number))
         }
@@ -150,7 +164,21 @@ package struct ImageDataset: Sendable {
     /// The data set with only these items, in their order.
     package func selecting(_ indices: [Int]) -> ImageDataset {
         ImageDataset(
-            path: path, classes: classes, items: indices.map { items[$0] }, inputShape: inputShape, remarks: remarks)
+            path: path, classes: classes, items: indices.map { items[$0] }, inputShape: inputShape, remarks: remarks,
+            noClasses: noClasses, obstacle: obstacle)
+    }
+
+    /// The data set with further remarks.
+    func adding(remarks: [Finding]) -> ImageDataset {
+        var result = self
+        result.remarks += remarks
+        return result
+    }
+
+    /// The data set without the rows of a table that have no label, which a finding names.
+    package var labelled: ImageDataset {
+        guard !classes.isEmpty, remarks.contains(where: { $0.kind == .unlabelledRow }) else { return self }
+        return selecting(items.indices.filter { items[$0].label != nil })
     }
 
     /// The splits into which the data set itself divides its images, those that are left for training among them.

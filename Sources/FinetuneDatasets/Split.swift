@@ -9,13 +9,10 @@ package enum Split {
         case validation = "val"
         case test
 
+        /// The split that a table names, in any of the usual spellings; nil for another name.
         init?(name: String) {
-            switch name.lowercased() {
-            case "train", "training": self = .train
-            case "val", "valid", "validation": self = .validation
-            case "test": self = .test
-            default: return nil
-            }
+            guard let split = SplitName(name), split.rest.isEmpty else { return nil }
+            self = split.part
         }
     }
 

@@ -59,6 +59,11 @@ package final class OpenFile: Sendable {
         (descriptor, count) = try FileSystem.openRegular(path)
     }
 
+    /// Takes over a descriptor, and closes it in the end.
+    init(descriptor: Int32, count: Int, path: String) {
+        (self.descriptor, self.count, self.path) = (descriptor, count, path)
+    }
+
     deinit { close(descriptor) }
 
     fileprivate func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {

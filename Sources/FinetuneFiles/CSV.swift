@@ -1,4 +1,4 @@
-// Comma-separated values (RFC 4180): quoted fields, either line ending, an optional byte-order mark.
+// Comma-separated values (RFC 4180): quoted fields, any line ending, an optional byte-order mark; other separators on request.
 
 /// A table of text with named columns.
 package struct CSV: Sendable {
@@ -6,9 +6,32 @@ package struct CSV: Sendable {
     /// Each with as many fields as there are columns, and the line it began on.
     package let rows: [(line: Int, fields: [String])]
 
-    /// - Parameter name: The file's name, for messages.
+    /// - Parameters:
+    ///   - name: The file's name, for messages.
+    ///   - separator: What stands between fields.
     /// - Throws: `FileError` of kind `malformed` that names the line.
-    package init(parsing bytes: [UInt8], name: String) throws {
+    package init(parsing bytes: [UInt8], name: String, separator: UInt8 = UInt8(ascii: ",")) throws {
+        let records = try Self.records(in: bytes, name: name, separator: separator)
+        guard let header = records.first else {
+            throw FileError.malformed(name, "it is empty, a header line was expected")
+        }
+        columns = header.fields
+        rows = Array(records.dropFirst())
+        for row in rows where row.fields.count != columns.count {
+            throw FileError.malformed(
+                name, "line \(row.line) has \(row.fields.count) fields, the header \(columns.count)")
+        }
+    }
+
+    /// The fields of the first line that holds any; nil if there is none, or if it cannot be read.
+    package static func firstRecord(of bytes: [UInt8], separator: UInt8) -> [String]? {
+        (try? records(in: bytes, name: "", separator: separator, most: 1))?.first?.fields
+    }
+
+    /// - Parameter most: How many records are read.
+    private static func records(in bytes: [UInt8], name: String, separator: UInt8, most: Int = .max) throws
+        -> [(line: Int, fields: [String])]
+    {
         var bytes = bytes[...]
         if bytes.starts(with: [0xEF, 0xBB, 0xBF]) { bytes = bytes.dropFirst(3) }
         var records: [(line: Int, fields: [String])] = []
@@ -31,10 +54,12 @@ package struct CSV: Sendable {
             fields = []
         }
         var index = bytes.startIndex
-        while index < bytes.endIndex {
+        while index < bytes.endIndex, records.count < most {
             let byte = bytes[index]
             index += 1
-            if byte == UInt8(ascii: "\n") { line += 1 }
+            // Old Macs end lines with a carriage return alone.
+            let isFollowed = index < bytes.endIndex && bytes[index] == UInt8(ascii: "\n")
+            if byte == UInt8(ascii: "\n") || byte == UInt8(ascii: "\r") && !isFollowed { line += 1 }
             if isQuoted {
                 if byte != UInt8(ascii: "\"") {
                     field.append(byte)
@@ -47,10 +72,11 @@ package struct CSV: Sendable {
                 continue
             }
             switch byte {
-            case UInt8(ascii: "\"") where field.isEmpty && !wasQuoted: (isQuoted, wasQuoted) = (true, true)
-            case UInt8(ascii: ","): try finishField()
-            case UInt8(ascii: "\r") where index < bytes.endIndex && bytes[index] == UInt8(ascii: "\n"): break
-            case UInt8(ascii: "\n"):
+            case UInt8(ascii: "\"") where !wasQuoted && field.allSatisfy { $0 == UInt8(ascii: " ") }:
+                (isQuoted, wasQuoted, field) = (true, true, [])
+            case separator: try finishField()
+            case UInt8(ascii: "\r") where isFollowed: break
+            case UInt8(ascii: "\n"), UInt8(ascii: "\r"):
                 try finishRecord()
                 start = line
             default: field.append(byte)
@@ -58,15 +84,7 @@ package struct CSV: Sendable {
         }
         guard !isQuoted else { throw FileError.malformed(name, "the quote opened on line \(start) is never closed") }
         if !field.isEmpty || !fields.isEmpty || wasQuoted { try finishRecord() }
-        guard let header = records.first else {
-            throw FileError.malformed(name, "it is empty, a header line was expected")
-        }
-        columns = header.fields
-        rows = Array(records.dropFirst())
-        for row in rows where row.fields.count != columns.count {
-            throw FileError.malformed(
-                name, "line \(row.line) has \(row.fields.count) fields, the header \(columns.count)")
-        }
+        return records
     }
 
     /// One line of fields, quoted where they need it, with its line ending.

@@ -172,9 +172,9 @@ package enum FileSystem {
 /// The parts of a path. A path is text; `/` separates, also before a combining mark, with which Swift takes it for one
 /// character.
 package enum Path {
-    static func isAbsolute(_ path: String) -> Bool { path.utf8.first == UInt8(ascii: "/") }
+    package static func isAbsolute(_ path: String) -> Bool { path.utf8.first == UInt8(ascii: "/") }
 
-    static func parts(of path: String) -> [String] { path.unicodeScalars.split(separator: "/").map { String($0) } }
+    package static func parts(of path: String) -> [String] { path.unicodeScalars.split(separator: "/").map { String($0) } }
 
     package static func join(_ base: String, _ name: String) -> String {
         isAbsolute(name) || base.isEmpty ? name : base.utf8.last == UInt8(ascii: "/") ? base + name : base + "/" + name

@@ -9,6 +9,8 @@ package struct ZipArchive: Sendable {
         package let compressedCount: Int
         fileprivate let headerOffset: Int
         fileprivate let checksum: UInt32
+        /// Whether it is a symbolic link, whose content is a path.
+        package let isLink: Bool
     }
 
     package let members: [Member]
@@ -20,11 +22,14 @@ package struct ZipArchive: Sendable {
     private static let endCount = 22
     private static let locatorCount = 20
     private static let maximumDirectory = 64 << 20
+    /// The most members of an archive of arrays.
+    package static let fewMembers = 10_000
 
     package init(_ bytes: [UInt8], name: String) throws { try self.init(.bytes(bytes), name: name) }
 
+    /// - Parameter limit: The most members that are read.
     /// - Throws: `FileError` of kind `malformed` for an archive that is damaged or plays tricks.
-    package init(_ source: ByteSource, name: String) throws {
+    package init(_ source: ByteSource, name: String, atMost limit: Int = fewMembers) throws {
         self.source = source
         self.name = name
         func fail(_ reason: String) -> FileError { .malformed(name, "as a zip archive, \(reason)") }
@@ -53,8 +58,9 @@ package struct ZipArchive: Sendable {
             else { throw cut }
             (count, size, offset) = (wideCount, wideSize, wideOffset)
         }
-        guard count <= 10_000, size <= Self.maximumDirectory else {
-            throw fail("it declares \(count) members, at most 10,000 are read")
+        // A name takes no more than some hundred bytes.
+        guard count <= limit, size <= max(Self.maximumDirectory, limit * 400) else {
+            throw fail("it declares \(count) members, at most \(limit) are read")
         }
         guard let directory = try source.bytes(at: offset, count: size) else { throw cut }
         var members: [Member] = []
@@ -82,16 +88,17 @@ package struct ZipArchive: Sendable {
 
     private static func member(_ reader: inout ByteReader, _ fail: (String) -> FileError) throws -> Member {
         let cut = fail("its directory is cut short")
-        guard reader.take(4)?.elementsEqual([0x50, 0x4B, 1, 2]) == true, reader.take(4) != nil,
+        guard reader.take(4)?.elementsEqual([0x50, 0x4B, 1, 2]) == true, let makers = reader.number(UInt32.self),
             let flags = reader.number(UInt16.self), let method = reader.number(UInt16.self), reader.take(4) != nil,
             let checksum = reader.number(UInt32.self), let shortCompressed = reader.number(UInt32.self),
             let shortSize = reader.number(UInt32.self), let nameCount = reader.number(UInt16.self),
             let extraCount = reader.number(UInt16.self), let commentCount = reader.number(UInt16.self),
-            reader.take(8) != nil, let shortOffset = reader.number(UInt32.self),
+            reader.take(4) != nil, let attributes = reader.number(UInt32.self),
+            let shortOffset = reader.number(UInt32.self),
             let nameBytes = reader.take(Int(nameCount)), let extra = reader.take(Int(extraCount)),
             reader.take(Int(commentCount)) != nil
         else { throw cut }
-        let name = String(decoding: nameBytes, as: UTF8.self)
+        let name = Path.text(of: nameBytes)
         guard flags & 1 == 0 else { throw fail("the member '\(name)' is encrypted") }
         guard method == 0 || method == 8 else {
             throw fail("the member '\(name)' is compressed by method \(method), only deflate is read")
@@ -114,21 +121,20 @@ package struct ZipArchive: Sendable {
         }
         return Member(
             name: name, byteCount: size, method: method, compressedCount: compressed, headerOffset: offset,
-            checksum: checksum)
+            checksum: checksum, isLink: makers >> 8 & 0xFF == Self.unix && attributes >> 28 == Self.linkType)
     }
+
+    /// The system that wrote an archive, and what Unix calls a symbolic link.
+    private static let (unix, linkType): (UInt32, UInt32) = (3, 0xA)
 
     package func member(_ name: String) -> Member? { members.first { $0.name == name } }
 
     /// The content of a member, inflated and checked.
     package func content(of member: Member) throws -> [UInt8] {
         func fail(_ reason: String) -> FileError { .malformed(name, "its member '\(member.name)' \(reason)") }
-        guard let header = try source.bytes(at: member.headerOffset, count: 30),
-            header.starts(with: [0x50, 0x4B, 3, 4])
+        guard let start = try start(of: member),
+            let data = try source.bytes(at: start, count: member.compressedCount)
         else { throw fail("is cut short") }
-        var reader = ByteReader(header, at: 26)
-        let start =
-            member.headerOffset + 30 + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
-        guard let data = try source.bytes(at: start, count: member.compressedCount) else { throw fail("is cut short") }
         let content: [UInt8]?
         if member.method == 0 {
             content = data
@@ -139,6 +145,25 @@ package struct ZipArchive: Sendable {
             content.withUnsafeBytes({ Zlib.checksum($0) }) == member.checksum
         else { throw fail("is damaged") }
         return content
+    }
+
+    /// The first bytes of a member, or all if it is shorter; fewer of one that is damaged.
+    package func head(of member: Member, count: Int) throws -> [UInt8] {
+        // Deflate may store bytes as they are, with some bytes more.
+        let compressed = min(member.compressedCount, member.method == 0 ? count : 2 * count + 1024)
+        guard let start = try start(of: member), let data = try source.bytes(at: start, count: compressed) else {
+            return []
+        }
+        return member.method == 0 ? data : Zlib.start(of: data, .raw, count: count)
+    }
+
+    /// Where the data of a member begin; nil if it has no header there.
+    private func start(of member: Member) throws -> Int? {
+        guard let header = try source.bytes(at: member.headerOffset, count: 30),
+            header.starts(with: [0x50, 0x4B, 3, 4])
+        else { return nil }
+        var reader = ByteReader(header, at: 26)
+        return member.headerOffset + 30 + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
     }
 }
 

@@ -12,8 +12,10 @@ package struct DataCheck: Sendable {
     package let findings: [Finding]
     /// What is known of the labels; nil if the images have none, or are too few.
     package let labels: LabelSearch?
+    /// Why a training would refuse the data set; nil if it would not, or if the images have no labels at all.
+    package let refusal: (any Error)?
 
-    /// Reads every image of a data set; nothing about it is an error.
+    /// Reads every image of a data set. What a training would refuse is no error here: `refusal` has it.
     ///
     /// - Parameters:
     ///   - base: Whose features hold labels against each other; its recipe says how large images should be.
@@ -35,11 +37,16 @@ package struct DataCheck: Sendable {
         images = look.items.count
         let inputSize = base.recipe.map { ($0.width, $0.height) }
         guard isLabelled else {
-            findings = look.findings(nil, inputSize: inputSize)
             labels = nil
+            let advice = dataset.noClasses.map { [Finding(.reading, [], $0)] } ?? []
+            findings = advice + look.findings(nil, inputSize: inputSize)
+            refusal =
+                dataset.classes.isEmpty && dataset.obstacle == nil
+                ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))
             return
         }
         let survey = Survey(look, settings, inputSize: inputSize)
+        refusal = Survey.refusal(of: dataset, look, survey)
         let values = BoundaryValues(extractor, dataset, survey)
         labels = try await LabelSearch(survey, values, threads: thread.count) { report(.share(stage: "labels", $0)) }
         findings = survey.findings + (labels?.findings ?? [])

@@ -87,7 +87,9 @@ struct FirstLook: Sendable {
         }
         let unreadable = skipped.map { image in
             Finding(
-                .unreadable, [image.name], "'\(image.name)' cannot be read: \(image.reason).", surplus: [image.name])
+                .unreadable, [image.name],
+                "'\(image.name)' cannot be read: \(image.reason)\(image.reason.hasSuffix(".") ? "" : ".")",
+                surplus: [image.name])
         }
         let audit = DataAudit(
             images, classes: dataset.classes, copies: copies, ownParts: dataset.ownParts, inputSize: inputSize)

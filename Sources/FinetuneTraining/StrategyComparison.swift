@@ -89,6 +89,8 @@ package struct StrategyComparison: Sendable {
     /// - Throws: `TrainingError`; of kind `stopped` where somebody asked, and the same command goes on with `--resume`.
     package func run(_ report: @escaping EventHandler) async throws -> ComparisonResult? {
         let ranks = context.ranks
+        try dataset.checkClasses()
+        Survey.report(dataset.remarks, report)
         if ranks.isFirst {
             try FileSystem.makeDirectory(folder.file(Self.partsFolder))
             TemporaryFiles.removeLeftovers(in: folder.file(Self.partsFolder))
@@ -99,7 +101,7 @@ package struct StrategyComparison: Sendable {
         let survey = Survey(
             look, TrainingSettings(), inputSize: contenders[0].base.recipe.map { ($0.width, $0.height) })
         try survey.check()
-        Survey.report(survey.findings, report)
+        Survey.report(survey.findings.filter { !$0.kind.isOfListing }, report)
         let plan = try ComparisonDesign(look, settings)
         report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
         if ranks.count > 1 {

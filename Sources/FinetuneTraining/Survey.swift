@@ -88,9 +88,14 @@ struct Survey: Sendable {
     }
 
     /// Says what was found, a line for each kind.
-    static func report(_ findings: [Finding], _ report: EventHandler) {
-        for (kind, count) in findings.counts where kind != .unreadable {
-            let ofKind = findings.filter { $0.kind == kind }
+    static func report(_ findings: [Finding], _ report: EventHandler) { findings.report(report) }
+}
+
+extension [Finding] {
+    /// Says what was found, a line for each kind; unreadable images are named one by one elsewhere.
+    package func report(_ report: EventHandler) {
+        for (kind, count) in counts where kind != .unreadable {
+            let ofKind = filter { $0.kind == kind }
             guard let first = ofKind.first else { continue }
             let text =
                 ofKind.count == 1

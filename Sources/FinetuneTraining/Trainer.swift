@@ -68,16 +68,7 @@ package struct Trainer: Sendable {
         on division: Division?, thread: EngineThread
     ) throws {
         try settings.check()
-        guard dataset.classes.count >= 2 else {
-            let found = dataset.classes.isEmpty ? "no classes" : "the one class '\(dataset.classes[0])'"
-            throw TrainingError(
-                .unusableData,
-                "cannot learn from '\(dataset.path)': it has \(found), two were expected. Make a folder of images for each class."
-            )
-        }
-        if let item = dataset.items.first(where: { $0.label == nil }) {
-            throw TrainingError(.unusableData, "cannot learn from '\(dataset.path)': '\(item.name)' has no label.")
-        }
+        try dataset.checkClasses()
         self.base = base
         self.dataset = dataset
         self.settings = settings
@@ -122,6 +113,7 @@ package struct Trainer: Sendable {
             return Look(
                 survey: survey, values: BoundaryValues(extractor, dataset, survey, ranks: context.ranks), skipped: [])
         }
+        Survey.report(dataset.remarks, report)
         let fingerprints = try FingerprintStore(
             settings.cache, exif: model.recipe?.exif ?? .upright, ranks: context.ranks)
         let extractor = try await extractor(of: model, before: first, fingerprints)
@@ -139,7 +131,7 @@ package struct Trainer: Sendable {
         if context.ranks.isFirst { try context.settle(look.hashes) }
         let survey = Survey(look, settings, inputSize: model.recipe.map { ($0.width, $0.height) })
         try survey.check()
-        Survey.report(survey.findings, report)
+        Survey.report(survey.findings.filter { !$0.kind.isOfListing }, report)
         return Look(
             survey: survey, values: BoundaryValues(extractor, dataset, survey, ranks: context.ranks),
             skipped: look.skipped)

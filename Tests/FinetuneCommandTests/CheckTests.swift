@@ -157,6 +157,97 @@ import Testing
             absent.code == 65 && absent.errors.contains("'down' has no image in the split 'val'"), "\(absent.errors)")
     }
 
+    @Test("refuses what a training refuses, in the same words")
+    func refusals() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("one", perClass: 3, classes: ["only"])
+        try workspace.makeImages("sites/a", perClass: 3)
+        try workspace.makeImages("sites/b", perClass: 3, seed: 900)
+        try workspace.makeImages("high/images", perClass: 3)
+        try workspace.makeImages("absent/train", perClass: 9)
+        try workspace.makeImages("absent/val", perClass: 4, classes: ["across"], seed: 900)
+        try workspace.makeImages("broken", perClass: 2)
+        for number in 0..<4 { try workspace.write("junk", "broken/down/junk\(number).jpg") }
+        var (torn, decimals, lost) = ("path,label,split,group\n", "path,label\n", "path,label\n")
+        for number in 0..<12 {
+            let path = "sites/\(number % 2 == 0 ? "a" : "b")/\(number < 6 ? "across" : "down")/\(number / 2 % 3).bmp"
+            torn += "\(path),\(number < 6 ? "x" : "y"),\(number % 2 == 0 ? "train" : "val"),g\(number / 6)\n"
+            decimals += "\(path),\(Double(number) * 0.31 + 0.01)\n"
+            lost += "\(number < 4 ? "none.jpg" : path),\(number < 6 ? "x" : "y")\n"
+        }
+        for (name, text) in [("torn", torn), ("decimals", decimals), ("lost", lost)] {
+            try workspace.write(text, "\(name).csv")
+        }
+        let cases = [
+            ("one", "one class 'only'"), ("sites", "either may be the classes"), ("high", "Did you mean"),
+            ("absent", "'down' has no image in the split 'val'"), ("broken", "at most a tenth"),
+            ("torn.csv", "two sides of the split"), ("decimals.csv", "different decimals"), ("lost.csv", "(line 2)"),
+        ]
+        for (name, word) in cases {
+            let check = try workspace.finetune("check", "--base", base, "--data", "@\(name)")
+            let training = try workspace.finetune("--base", base, "--data", "@\(name)", "--out", "@run")
+            func refusal(_ outcome: Outcome) -> String {
+                outcome.errors.split(separator: "\n").first { $0.hasPrefix("finetune: ") }.map(String.init) ?? ""
+            }
+            #expect(check.code == 65 && training.code == 65, "\(name): \(check.code) \(training.code) \(check.errors)")
+            #expect(check.errors.contains(word), "\(name): \(check.errors)")
+            #expect(refusal(check) == refusal(training) && !refusal(check).isEmpty, "\(name): \(training.errors)")
+        }
+    }
+
+    @Test("of an archive finds what a training and an extraction find")
+    func archive() throws {
+        let workspace = try Workspace()
+        var archive = try ZipWriter(workspace.file("set.zip"))
+        for (label, name) in ["across", "down"].enumerated() {
+            for number in 0..<12 {
+                try archive.begin("set/\(name)/\(number).bmp")
+                try archive.write(Workspace.stripes(label, seed: 31 * number))
+            }
+        }
+        try archive.begin("set/down/Thumbs.db")
+        try archive.write(Array("no picture".utf8))
+        try archive.commit()
+        let check = try workspace.finetune("check", "--base", base, "--data", "@set.zip", "--json")
+        #expect(check.code == 0 && check.done["images"]?.intValue == 24, "\(check.errors)")
+        #expect(check.done["counts"]?["not-a-picture"]?.intValue == 1)
+        let training = try workspace.finetune("--base", base, "--data", "@set.zip", "--out", "@run")
+        #expect(training.code == 0 && training.errors.contains("Thumbs.db' is not a picture"), "\(training.errors)")
+        let extraction = try workspace.finetune("extract", "--base", base, "--data", "@set.zip", "--out", "@f.csv")
+        #expect(
+            extraction.code == 0 && extraction.errors.contains("Thumbs.db' is not a picture"), "\(extraction.errors)")
+        try workspace.makeImages("images", perClass: 12)
+        #expect(try workspace.finetune("extract", "--base", base, "--data", "@images", "--out", "@g.csv").code == 0)
+        func features(_ name: String) throws -> [[String]] {
+            try CSV(parsing: FileSystem.read(workspace.file(name)), name: name).rows.map {
+                Array($0.fields.dropFirst())
+            }
+        }
+        #expect(try features("f.csv") == features("g.csv"))
+    }
+
+    @Test("of a table names its rows without labels, which a training leaves out")
+    func unlabelledRows() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 8)
+        var table = "File; Class; note\n"
+        for number in 0..<8 {
+            table +=
+                "images\\across\\\(number).bmp;across ;x\nimages/down/\(number).bmp; \(number == 0 ? "nan" : "down");\n"
+        }
+        try workspace.write(table, "t.csv")
+        let check = try workspace.finetune("check", "--base", base, "--data", "@t.csv", "--json")
+        #expect(check.code == 0 && check.done["images"]?.intValue == 15, "\(check.errors)")
+        let training = try workspace.finetune("--base", base, "--data", "@t.csv", "--out", "@run")
+        #expect(
+            training.code == 0 && training.errors.contains("1 row of the table has no label (line 3)"),
+            "\(training.errors)")
+        #expect(training.errors.contains("column 'note' of the table is not used"), "\(training.errors)")
+        let extraction = try workspace.finetune(
+            "extract", "--base", base, "--data", "@t.csv", "--out", "@f.csv", "--json")
+        #expect(extraction.code == 0 && extraction.done["images"]?.intValue == 16, "\(extraction.errors)")
+    }
+
     @Test("keeps copies of a picture on one side")
     func sides() throws {
         let workspace = try Workspace()

@@ -84,7 +84,7 @@ private final class Folder {
         #expect(dataset.items.map(\.name) == ["i/2.jpg", "i/0.jpg", "i/1.jpg"])
         #expect(dataset.items.map(\.part) == [.validation, nil, .train])
         #expect(dataset.items.map(\.group) == ["g2", nil, "g1"])
-        let bad = try Folder(["t.csv": "file,label\nx,y\n", "u.csv": "path,label,split\nx,y,holdout\n"])
+        let bad = try Folder(["t.csv": "note,label\nx,y\n", "u.csv": "path,label,split\nx,y,holdout\n"])
         #expect(throws: DatasetError.self) { try ImageDataset(bad.path + "/t.csv") }
         #expect(throws: DatasetError.self) { try ImageDataset(bad.path + "/u.csv") }
     }
@@ -147,7 +147,7 @@ private final class Folder {
 
     @Test("keeps a stratified sample stratified")
     func stratified() throws {
-        let origin = ImageDataset.Origin(.files(root: "", folder: ""))
+        let origin = ImageDataset.Origin(.files(FolderTree(""), folder: ""))
         let items = (0..<100).map { ImageDataset.Item("\($0)", of: origin, label: $0 < 80 ? 0 : 1) }
         let dataset = ImageDataset(path: "", classes: ["a", "b"], items: items)
         let sample = dataset.limited(to: .init(count: 20, isStratified: true), seed: 3)

@@ -32,7 +32,7 @@ extension FuzzTarget {
             "\u{FEFF}path,label\r\nx,\"two\nlines\"",
             "label,path,path\n,,\n"),
         words: ["path", "label", "split", "group", "train", "val", "test", "\"\"", "\r\n", "\u{FEFF}"],
-        sources: ["FinetuneFiles/CSV.swift", "FinetuneDatasets/TableSources.swift"],
+        sources: ["FinetuneFiles/CSV.swift", "FinetuneDatasets/TableSource.swift"],
         errors: [FileError.self, DatasetError.self]
     ) { input in
         let table = try CSV(parsing: input, name: "table.csv")
@@ -81,7 +81,7 @@ extension FuzzTarget {
         ],
         words: archiveWords + ["images.npy", "labels.npy", "inputs.npy", "train_", "val_", "test_", "'|u1'"],
         sources: [
-            "FinetuneFiles/ZipArchive.swift", "FinetuneFiles/NumpyArray.swift", "FinetuneDatasets/TableSources.swift",
+            "FinetuneFiles/ZipArchive.swift", "FinetuneFiles/NumpyArray.swift", "FinetuneDatasets/ArraySources.swift",
         ],
         errors: [FileError.self, DatasetError.self]
     ) { input in
@@ -117,7 +117,7 @@ extension FuzzTarget {
             [20, 0, 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4] + [0, 0, 8, 1, 0, 0, 0, 2, 1, 0],
             [16, 0, 0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255] + [0, 0, 8, 1, 0, 0, 0, 0],
         ],
-        sources: ["FinetuneDatasets/TableSources.swift"], errors: [FileError.self, DatasetError.self]
+        sources: ["FinetuneDatasets/ArraySources.swift"], errors: [FileError.self, DatasetError.self]
     ) { input in
         var reader = ByteReader(input)
         let count = min(Int(reader.number(UInt16.self) ?? 0), input.count - reader.position)

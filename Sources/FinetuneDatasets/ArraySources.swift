@@ -1,44 +1,6 @@
-// Data sets in tables and arrays: a CSV of paths, NumPy archives, and MNIST's IDX files (LeCun's description).
+// Data sets in arrays: NumPy archives, and MNIST's IDX files (LeCun's description).
 
 internal import FinetuneFiles
-
-/// A CSV with the columns `path,label` and optionally `split,group`.
-enum CSVSource {
-    static func read(_ path: String) throws -> ImageDataset {
-        let table = try CSV(parsing: FileSystem.read(path, atMost: 4 << 30), name: path)
-        func column(_ name: String) -> Int? { table.columns.firstIndex(of: name) }
-        guard let pathColumn = column("path") else {
-            throw DatasetError.unusable(
-                path,
-                "it has the columns \(table.columns.joined(separator: ", ")), expected path,label and optionally split,group."
-            )
-        }
-        let labels = column("label").map { label in table.rows.map { $0.fields[label] } }
-        let classes = Set(labels ?? []).subtracting([""]).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
-        let place = Dictionary(uniqueKeysWithValues: classes.enumerated().map { ($0.element, $0.offset) })
-        let folder = Path.parent(of: path)
-        var origins: [String?: ImageDataset.Origin] = [:]
-        var items: [ImageDataset.Item] = []
-        for (index, row) in table.rows.enumerated() {
-            var part: Split.Part?
-            if let split = column("split"), !row.fields[split].isEmpty {
-                guard let known = Split.Part(name: row.fields[split]) else {
-                    throw DatasetError.unusable(
-                        path, "line \(row.line) has the split '\(row.fields[split])', expected train, val or test.")
-                }
-                part = known
-            }
-            let group = column("group").map { row.fields[$0] }.flatMap { $0.isEmpty ? nil : $0 }
-            let origin = origins[group] ?? .init(.files(root: folder, folder: ""), group: group)
-            origins[group] = origin
-            items.append(
-                .init(row.fields[pathColumn], of: origin, label: labels.flatMap { place[$0[index]] }, part: part))
-        }
-        // Classes sorted by name, then paths; the sort is stable for repeated paths.
-        items.sort { ($0.label ?? .max, $0.name) < ($1.label ?? .max, $1.name) }
-        return ImageDataset(path: path, classes: classes, items: items)
-    }
-}
 
 /// `.npz`: `images` with `labels`, MedMNIST's `train_images` …, or `inputs`.
 enum NpzSource {

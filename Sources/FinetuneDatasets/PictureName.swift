@@ -1,0 +1,61 @@
+// Which files are pictures, or should be: by their names, and by their first bytes if the names do not say.
+
+internal import FinetuneFiles
+
+/// What file names and first bytes say of being a picture.
+enum PictureName {
+    /// Endings of pictures, also of kinds that are not read: these are named when they are met.
+    private static let endings: Set<String> = [
+        "jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "apng", "webp", "tif", "tiff", "bmp", "dib", "gif", "heic",
+        "heif",
+        "avif", "jp2", "j2k", "jpx", "jxl", "ico", "ppm", "pgm", "pbm", "pnm", "pfm", "tga", "psd", "dcm", "dicom",
+        "fits", "fit", "exr", "hdr", "svg", "dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "qoi", "dds", "pcx",
+    ]
+
+    /// Folders that systems and servers make for themselves.
+    static let systemFolders: Set<String> = [
+        "__MACOSX", "@eaDir", "$RECYCLE.BIN", "RECYCLER", "lost+found", "System Volume Information", "#recycle",
+        "@Recycle", "__pycache__",
+    ]
+
+    static func isPicture(_ name: String) -> Bool { endings.contains(Path.fileExtension(of: name)) }
+
+    /// Whether a name ends in a kind of file: not in a number, as that of a patient.
+    static func hasEnding(_ name: String) -> Bool {
+        let ending = Path.fileExtension(of: name)
+        return !ending.isEmpty && !ending.allSatisfy(\.isNumber)
+    }
+
+    /// The first bytes that tell what a file is.
+    static let headCount = 512
+
+    /// Whether a file whose name does not say that it is a picture is one by its first bytes, or may be a broken one.
+    static func isPicture(_ name: String, beginning head: [UInt8]) -> Bool {
+        // Fewer bytes say nothing.
+        guard head.count >= 4 else { return !hasEnding(name) }
+        // A text may begin with BM, as a bitmap does.
+        if isText(head) { return false }
+        do {
+            _ = try head.withUnsafeBytes { try PictureFormat(recognising: PictureBytes($0)) }
+            return true
+        } catch let error as PictureError {
+            return error.isOtherPicture || !hasEnding(name) && !error.isOtherFile
+        } catch {
+            return false
+        }
+    }
+
+    /// Whether bytes are text of any language, also in 16 bits a character.
+    private static func isText(_ head: [UInt8]) -> Bool {
+        if head.starts(with: [0xFF, 0xFE]) || head.starts(with: [0xFE, 0xFF]) { return true }
+        return head.allSatisfy { $0 == 9 || $0 == 10 || $0 == 12 || $0 == 13 || $0 >= 0x20 && $0 != 0x7F && $0 < 0x80 }
+    }
+}
+
+extension PictureError {
+    /// Whether it is about a picture of a kind that is not read.
+    fileprivate var isOtherPicture: Bool { nextStep == Self.otherPicture("").nextStep }
+
+    /// Whether it is about a file of a known kind that is no picture.
+    fileprivate var isOtherFile: Bool { nextStep == Self.notAPicture("").nextStep }
+}
