@@ -23,6 +23,7 @@ package struct Finding: Sendable {
         case oddShape = "odd-shape"
         case alike
         case labelError = "label-error"
+        case unusedRange = "unused-range"
 
         /// Whether it is only a remark: something odd that may well be meant, or a suspicion.
         package var isMild: Bool {
@@ -53,6 +54,7 @@ package struct Finding: Sendable {
             case .oddShape: "unusual shapes"
             case .alike: "images that are all alike"
             case .labelError: "likely label errors"
+            case .unusedRange: "16-bit pictures that use another range"
             }
         }
     }

@@ -6,7 +6,7 @@ struct FolderSource {
     private static let parts: [(part: Split.Part, names: [String])] = [
         (.train, ["train"]), (.validation, ["val", "valid", "validation"]), (.test, ["test"]),
     ]
-    private static let pictureEndings: Set<String> = ["jpg", "jpeg", "png", "webp", "tif", "tiff", "bmp", "gif"]
+    private static let pictureEndings = PictureFormat.endings
 
     private let path: String
     private var remarks: [Finding] = []

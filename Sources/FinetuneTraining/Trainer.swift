@@ -123,7 +123,7 @@ package struct Trainer: Sendable {
                 survey: survey, values: BoundaryValues(extractor, dataset, survey, ranks: context.ranks), skipped: [])
         }
         let fingerprints = try FingerprintStore(
-            settings.cache, exif: model.recipe?.exif ?? .upright, ranks: context.ranks)
+            settings.cache, model.recipe, ranks: context.ranks)
         let extractor = try await extractor(of: model, before: first, fingerprints)
         var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: forecastRows)
         let stage = boundary == base.network.featureNode ? "features" : "images"
