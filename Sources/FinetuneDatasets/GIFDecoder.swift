@@ -26,12 +26,10 @@ struct GIFDecoder {
         // A frame may be larger than the canvas says, which then grows.
         let (canvasWidth, canvasHeight) = (max(width, frame.left + frame.width), max(height, frame.top + frame.height))
         let count = try Picture.byteCount(width: canvasWidth, height: canvasHeight, pixelLimit: pixelLimit)
-        // Where there is no pixel, Pillow has the transparent color or the first.
-        let nothing = transparent ?? 0
-        let indices = try GIFCode.indices(
-            bytes, from: frame.start, count: frame.width * frame.height, nothing: nothing)
+        let indices = try GIFCode.indices(bytes, from: frame.start, count: frame.width * frame.height)
         let palette = colors(frame.palette ?? shared)
-        let fill = palette[Int(nothing)]
+        // Where there is no frame, Pillow has the transparent color or the first.
+        let fill = palette[Int(transparent ?? 0)]
         var pixels = [UInt8](repeating: 0, count: count)
         if frame.width < canvasWidth || frame.height < canvasHeight {
             for pixel in 0..<canvasWidth * canvasHeight {
@@ -107,9 +105,7 @@ enum GIFCode {
     private static let mostCodes = 4096
 
     /// The indices of a frame's pixels.
-    ///
-    /// - Parameter nothing: The index of pixels that come after the data says that it ends.
-    static func indices(_ bytes: PictureBytes, from start: Int, count: Int, nothing: UInt8) throws -> [UInt8] {
+    static func indices(_ bytes: PictureBytes, from start: Int, count: Int) throws -> [UInt8] {
         guard let smallest = bytes[start] else { throw PictureError.truncated("GIF") }
         guard (1...11).contains(smallest) else {
             throw PictureError.damaged("GIF", "codes of \(smallest) bits")
@@ -131,10 +127,7 @@ enum GIFCode {
                 (next, width, previous) = (end + 1, Int(smallest) + 1, -1)
                 continue
             }
-            guard code != end else {
-                indices.append(contentsOf: repeatElement(nothing, count: count - indices.count))
-                break
-            }
+            guard code != end else { throw PictureError.truncated("GIF") }
             guard code < next || (code == next && previous >= 0 && next < mostCodes) else {
                 throw PictureError.damaged("GIF", "its compressed data cannot be followed")
             }
@@ -165,7 +158,7 @@ enum GIFCode {
             }
             previous = code
         }
-        indices.removeLast(max(0, indices.count - count))
+        indices.removeLast(indices.count - count)
         return indices
     }
 

@@ -33,7 +33,7 @@ package struct PictureTest: Sendable {
     }
 
     /// The file, which is base 64.
-    private var bytes: [UInt8] {
+    var bytes: [UInt8] {
         var (held, count): (UInt32, UInt32) = (0, 0)
         var bytes: [UInt8] = []
         for letter in file.utf8 where letter != 0x3D {
