@@ -15,6 +15,7 @@ enum AVIFDecoder {
         try check(avifDecoderParse(decoder))
         guard let claimed = decoder.pointee.image?.pointee else { throw CodecFailure(.damaged, "no picture") }
         try limits.check(width: Int(claimed.width), height: Int(claimed.height))
+        try limits.willDecode(Int(claimed.width) * Int(claimed.height))
         try check(avifDecoderNextImage(decoder))
         guard let image = decoder.pointee.image else { throw CodecFailure(.damaged, "no picture") }
         let (width, height) = (Int(image.pointee.width), Int(image.pointee.height))
@@ -33,15 +34,15 @@ enum AVIFDecoder {
         return try converted(narrowed, count: count)
     }
 
-    /// Colors that were multiplied by their alpha are divided by it; other alpha is dropped.
+    /// Colors that were multiplied by their alpha are divided by it; then alpha is dropped.
     private static func converted(_ image: UnsafePointer<avifImage>, count: Int) throws -> [UInt8] {
-        let dividesByAlpha = image.pointee.alphaPlane != nil && image.pointee.alphaPremultiplied != 0
-        let channels = dividesByAlpha ? 4 : 3
+        let hasAlpha = image.pointee.alphaPlane != nil
+        let channels = hasAlpha ? 4 : 3
         var pixels = try [UInt8](unsafeUninitializedCapacity: count * channels) { out, written in
-            try check(finetune_avif_convert(image, dividesByAlpha ? 1 : 0, out.baseAddress))
+            try check(finetune_avif_convert(image, hasAlpha ? 1 : 0, out.baseAddress))
             written = count * channels
         }
-        guard dividesByAlpha else { return pixels }
+        guard hasAlpha else { return pixels }
         for pixel in 0..<count {
             for channel in 0..<3 { pixels[3 * pixel + channel] = pixels[4 * pixel + channel] }
         }

@@ -57,13 +57,15 @@ package struct CodecLimits {
     }
 
     /// Checks a size that a file claims.
-    func check(width: Int, height: Int) throws {
+    ///
+    /// - Parameter blocks: A side may be longer than the picture's by less than so many pixels.
+    func check(width: Int, height: Int, blocks: Int = 1) throws {
         guard width > 0, height > 0 else { throw CodecFailure(.noPixels, "\(width) × \(height)") }
+        let most = pixelLimit + (blocks - 1) * (min(width, sideLimit) + min(height, sideLimit) + blocks)
         let (pixels, overflow) = width.multipliedReportingOverflow(by: height)
-        guard width <= sideLimit, height <= sideLimit, !overflow, pixels <= pixelLimit else {
+        guard width <= sideLimit, height <= sideLimit, !overflow, pixels <= most else {
             throw CodecFailure(.tooLarge, "\(width) × \(height)")
         }
-        try willDecode(pixels)
     }
 }
 

@@ -6,6 +6,9 @@ internal import CFinetuneHEIF
 struct HEICDecoder: ~Copyable {
     private let handle: OpaquePointer
 
+    /// Pixels on a side of the largest block that HEVC codes.
+    private static let largestBlock = 64
+
     /// Loads the plugins that decode; from release 1.16 on they are files of their own.
     static func prepare() { _ = heif_init(nil) }
 
@@ -28,9 +31,12 @@ struct HEICDecoder: ~Copyable {
     deinit { heif_image_handle_release(handle) }
 
     private func pixels(_ limits: CodecLimits) throws -> CodecPixels {
-        // The size in the file, and that after turning and cropping.
-        try limits.check(width: Int(heif_image_handle_get_ispe_width(handle)), height: Int(heif_image_handle_get_ispe_height(handle)))
-        try limits.check(width: Int(heif_image_handle_get_width(handle)), height: Int(heif_image_handle_get_height(handle)))
+        // The size in the file, which is that of whole blocks, and the one after turning and cropping.
+        let stored = (heif_image_handle_get_ispe_width(handle), heif_image_handle_get_ispe_height(handle))
+        let shown = (heif_image_handle_get_width(handle), heif_image_handle_get_height(handle))
+        try limits.check(width: Int(stored.0), height: Int(stored.1), blocks: Self.largestBlock)
+        try limits.check(width: Int(shown.0), height: Int(shown.1))
+        try limits.willDecode(max(Int(stored.0) * Int(stored.1), Int(shown.0) * Int(shown.1)))
         if heif_image_handle_get_luma_bits_per_pixel(handle) <= 8 {
             let image = try DecodedImage(handle, heif_colorspace_RGB, heif_chroma_interleaved_RGB)
             return try image.interleaved(limits)

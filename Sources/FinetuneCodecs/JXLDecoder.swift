@@ -22,7 +22,6 @@ struct JXLDecoder: ~Copyable {
         let events = [JXL_DEC_BASIC_INFO, JXL_DEC_JPEG_RECONSTRUCTION, JXL_DEC_FULL_IMAGE].reduce(0) { $0 | $1.rawValue }
         try check(JxlDecoderSubscribeEvents(decoder, Int32(events)))
         try check(JxlDecoderSetInput(decoder, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count))
-        JxlDecoderCloseInput(decoder)
         var header = JxlBasicInfo()
         var format = JxlPixelFormat()
         // libjxl writes to these while it goes on, so they stay where they are.
@@ -34,6 +33,7 @@ struct JXLDecoder: ~Copyable {
             case JXL_DEC_BASIC_INFO:
                 try check(JxlDecoderGetBasicInfo(decoder, &header))
                 try limits.check(width: Int(header.xsize), height: Int(header.ysize))
+                try limits.willDecode(Int(header.xsize) * Int(header.ysize))
                 format = try self.format(header)
             case JXL_DEC_JPEG_RECONSTRUCTION:
                 isJPEG = true

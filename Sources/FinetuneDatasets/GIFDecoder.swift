@@ -83,12 +83,11 @@ struct GIFDecoder {
         throw PictureError.truncated("GIF")
     }
 
-    /// 256 colors; those that the palette lacks are shades of gray.
+    /// 256 colors; those that the palette lacks are black. Without any palette, shades of gray.
     private static func colors(_ palette: PictureBytes?) -> [(UInt8, UInt8, UInt8)] {
         (0..<256).map { index in
-            guard let color = palette?.slice(3 * index, count: 3) else {
-                return (UInt8(index), UInt8(index), UInt8(index))
-            }
+            guard let palette else { return (UInt8(index), UInt8(index), UInt8(index)) }
+            guard let color = palette.slice(3 * index, count: 3) else { return (0, 0, 0) }
             return (color.buffer[0], color.buffer[1], color.buffer[2])
         }
     }
