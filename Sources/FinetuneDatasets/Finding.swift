@@ -54,7 +54,7 @@ package struct Finding: Sendable {
             case .oddShape: "unusual shapes"
             case .alike: "images that are all alike"
             case .labelError: "likely label errors"
-            case .unusedRange: "16-bit pictures that use another range"
+            case .unusedRange: "pictures of 16 bits that use another range"
             }
         }
     }
