@@ -30,7 +30,7 @@ func tests(_ name: String, fixtures: Bool = true, _ dependencies: [Target.Depend
 // The parsers under fuzzing. Every test build compiles them and feeds them their seeds; scripts/fuzz builds the same files
 // with a driver, which alone links libFuzzer, as a program.
 let fuzzedRooms: [Target.Dependency] = [
-    "FinetuneCheckpoints", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+    "FinetuneCheckpoints", "FinetuneCodecs", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
 ]
 let fuzzing: Target =
     Context.environment["FINETUNE_FUZZ"] == "1"
@@ -38,7 +38,7 @@ let fuzzing: Target =
         name: "FinetuneFuzz", dependencies: fuzzedRooms, path: "Tests/FinetuneFuzzTests",
         exclude: ["SeedTests.swift"], swiftSettings: strict)
     : .testTarget(
-        name: "FinetuneFuzzTests", dependencies: fuzzedRooms + ["TestSupport", "FinetuneReadWeights"],
+        name: "FinetuneFuzzTests", dependencies: fuzzedRooms + ["TestSupport", "FinetuneReadWeights", "FinetuneReadPictures"],
         exclude: ["Driver"],
         swiftSettings: strict)
 
@@ -48,6 +48,7 @@ let package = Package(
         .library(name: "Finetune", targets: ["Finetune"]),
         .executable(name: "finetune", targets: ["FinetuneCommand"]),
         .executable(name: "finetune-read-weights", targets: ["FinetuneReadWeights"]),
+        .executable(name: "finetune-read-pictures", targets: ["FinetuneReadPictures"]),
     ],
     traits: [.trait(name: "MPI", description: "Runs that several processes share, under Open MPI's mpirun or Slurm.")],
     dependencies: [
@@ -68,6 +69,10 @@ let package = Package(
         library("CFinetunePNG", pkgConfig: "spng", apt: "libspng-dev"),
         library("CFinetuneWebP", pkgConfig: "libwebp", apt: "libwebp-dev"),
         library("CFinetuneTIFF", pkgConfig: "libtiff-4", apt: "libtiff-dev"),
+        library("CFinetuneHEIF", pkgConfig: "libheif", apt: "libheif-dev"),
+        library("CFinetuneAVIF", apt: "libavif-dev"),
+        library("CFinetuneJXL", apt: "libjxl-dev"),
+        .systemLibrary(name: "CFinetuneProcess"),
         library("CFinetuneMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
 
         room("FinetuneFiles", ["CFinetuneZlib", "CFinetuneXXHash", "CFinetuneMalloc"]),
@@ -82,8 +87,9 @@ let package = Package(
             "FinetuneDatasets",
             [
                 "FinetuneModels", "FinetuneFiles",
-                "CFinetuneJPEG", "CFinetunePNG", "CFinetuneWebP", "CFinetuneTIFF",
+                "CFinetuneJPEG", "CFinetunePNG", "CFinetuneWebP", "CFinetuneTIFF", "CFinetuneProcess",
             ]),
+        room("FinetuneCodecs", ["FinetuneFiles", "CFinetuneHEIF", "CFinetuneAVIF", "CFinetuneJXL"]),
         room(
             "FinetunePipeline",
             [
@@ -117,6 +123,9 @@ let package = Package(
         .executableTarget(
             name: "FinetuneReadWeights", dependencies: ["FinetuneFiles", "CFinetuneHDF5", "CFinetuneSeccomp"],
             swiftSettings: strict),
+        .executableTarget(
+            name: "FinetuneReadPictures", dependencies: ["FinetuneCodecs", "FinetuneFiles", "CFinetuneSeccomp"],
+            swiftSettings: strict),
 
         .target(
             name: "TestSupport", dependencies: ["FinetuneEngine", "FinetuneFiles"], path: "Tests/TestSupport",
@@ -134,8 +143,10 @@ let package = Package(
             ]),
         tests(
             "FinetuneCommandTests",
-            ["FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
-        tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
+            ["FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights", "FinetuneReadPictures"]),
+        tests(
+            "FinetuneDatasetsTests",
+            ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport", "FinetuneReadPictures"]),
         tests(
             "FinetunePipelineTests",
             [
@@ -150,7 +161,7 @@ let package = Package(
             ]),
         // As other packages see it.
         .testTarget(
-            name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights", "FinetuneCommand"],
+            name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights", "FinetuneReadPictures", "FinetuneCommand"],
             packageAccess: false, swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneReportTests", fixtures: false, ["FinetuneReport", "FinetuneFiles"]),

@@ -81,6 +81,15 @@ static inline uint32_t finetune_tiff_long(TIFF *tiff, uint32_t tag, uint32_t oth
     return TIFFGetFieldDefaulted(tiff, tag, &value) ? value : otherwise;
 }
 
+/// The tag's number if the file has it; 0 if it does not.
+static inline int finetune_tiff_own_short(TIFF *tiff, uint32_t tag, uint16_t *value) { return TIFFGetField(tiff, tag, value); }
+
+/// The XMP packet and its bytes; NULL without one.
+static inline const void *finetune_tiff_xmp(TIFF *tiff, uint32_t *count) {
+    void *packet = NULL;
+    return TIFFGetField(tiff, TIFFTAG_XMLPACKET, count, &packet) ? packet : NULL;
+}
+
 /// The first extra sample's meaning (EXTRASAMPLE_…), or -1 without one.
 static inline int finetune_tiff_first_extra_sample(TIFF *tiff) {
     uint16_t count = 0, *meanings = NULL;

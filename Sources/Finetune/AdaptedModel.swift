@@ -44,7 +44,7 @@ public struct AdaptedModel: Sendable {
     /// Labels pictures.
     ///
     /// - Parameters:
-    ///   - paths: JPEG, PNG, WebP, TIFF or BMP files.
+    ///   - paths: Files of JPEG, PNG, WebP, TIFF, BMP, GIF, PNM, HEIC, AVIF or JPEG XL.
     ///   - threads: Of the computation.
     ///   - report: Told what happens, pictures that cannot be read among it.
     /// - Returns: An answer for each path, in order; nil for a picture that cannot be read.

@@ -213,6 +213,7 @@ extension InputRecipe {
         return [
             antialias ? nil : JSON.Member("antialias", .bool(false)),
             rules == .standard ? nil : JSON.Member("rules", .string(rules.rawValue)),
+            depth == InputRecipe.fullDepth ? nil : JSON.Member("depth", .integer(depth)),
             fill == [0] ? nil : JSON.Member("fill", levels.count == 1 ? .integer(levels[0]) : JSON(levels)),
         ].compactMap { $0 }
     }
@@ -224,7 +225,7 @@ extension InputRecipe {
         guard json.members != nil else { throw JSONDecodingError(description: "a recipe is a JSON object") }
         let known: Set = [
             "size", "channels", "order", "scale", "mean", "std", "interpolation", "fit", "crop", "exif", "antialias",
-            "rules", "fill",
+            "rules", "fill", "depth",
         ]
         for member in json.members ?? [] where !known.contains(member.key) {
             throw JSONDecodingError(
@@ -285,6 +286,7 @@ extension InputRecipe {
             }
             recipe.antialias = value
         }
+        if json["depth"] != nil { recipe.depth = try json.whole("depth", in: 1...InputRecipe.fullDepth) }
         if json["rules"] != nil { recipe.rules = try json.choice("rules") }
         if let fill = json["fill"] {
             let values = fill.arrayValue ?? [fill]

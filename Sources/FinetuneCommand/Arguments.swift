@@ -22,3 +22,30 @@ extension HeadKind: ExpressibleByArgument {
 extension FeatureScaling: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
 }
+
+/// What `--depth` says.
+enum DepthChoice: ExpressibleByArgument, Equatable {
+    case full, auto
+    case bits(Int)
+
+    init?(argument: String) {
+        switch argument {
+        case "full": self = .full
+        case "auto": self = .auto
+        default:
+            guard let bits = Int(argument), (1...16).contains(bits) else { return nil }
+            self = .bits(bits)
+        }
+    }
+
+    /// Nil for `auto`, which a data set decides.
+    var bits: Int? {
+        switch self {
+        case .full: 16
+        case .auto: nil
+        case .bits(let bits): bits
+        }
+    }
+
+    var defaultValueDescription: String { bits.map { String($0) } ?? "auto" }
+}

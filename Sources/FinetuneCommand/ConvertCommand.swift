@@ -36,6 +36,7 @@ struct ConvertCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
+        try recipe.refuseAutomaticDepth()
         if to == nil, ModelFile.Format(fileName: out) == nil {
             throw ValidationError("Unknown format: use .h5, .safetensors or .onnx, or give --to.")
         }

@@ -36,8 +36,10 @@ enum Doctor {
     /// Bytes that a run may want for its model, checkpoints and cache.
     private static let roomWanted = 2 << 30
 
+    /// Without those of the picture helper if it cannot run, which a check says.
     static var libraries: [LibraryVersion] {
-        SelfTest.libraries + LibraryVersion.ofCheckpoints + LibraryVersion.ofDatasets + LibraryVersion.ofFiles
+        SelfTest.libraries + LibraryVersion.ofCheckpoints + LibraryVersion.ofDatasets
+            + ((try? PictureHelpers.shared.libraries()) ?? []) + LibraryVersion.ofFiles
     }
 
     /// The processor's name and those of its instructions that matter here.
@@ -61,7 +63,7 @@ enum Doctor {
     static func examine(threads count: Int, cache: String?) async throws -> [MachineCheck] {
         let unknown = Mutex<Set<String>>([])
         let thread = EngineThread(threads: count) { name in _ = unknown.withLock { $0.insert(name) } }
-        var checks = [threads(thread), helper, base, memory]
+        var checks = [threads(thread), helper] + PictureTest.all.map(check) + [base, memory]
         let kernels = matrixKernels
         checks.append(kernels)
         // The first product by kernels for another processor would end the program.
@@ -154,6 +156,13 @@ enum Doctor {
             remedy: "build or install finetune again as a whole: swift build -c release")
     }
 
+    private static func check(_ test: PictureTest) -> MachineCheck {
+        let failure = test.failure
+        return MachineCheck(
+            "pictures: \(test.name)", isGood: failure == nil, failure?.reason ?? "decoded by \(test.decoder)",
+            remedy: failure?.nextStep.droppingFullStop ?? "")
+    }
+
     private static var base: MachineCheck {
         let path = try? Installation.defaultBase()
         return MachineCheck(
@@ -181,6 +190,11 @@ enum Doctor {
             name, isGood: free >= roomWanted, "'\(folder)', \(free.bytesText) free",
             remedy: "a run may want \(roomWanted.bytesText): make room, or \(remedy)")
     }
+}
+
+extension String {
+    /// Without the full stop that it ends in: remedies are followed by their own.
+    fileprivate var droppingFullStop: String { last == "." ? String(dropLast()) : self }
 }
 
 extension Double {

@@ -88,6 +88,7 @@ struct EvaluateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
+        try recipe.refuseAutomaticDepth()
         guard (1...1000).contains(views) else { throw ValidationError("--views is a number from 1 to 1000.") }
         for (flag, share) in [("--sensitivity", sensitivity), ("--specificity", specificity)] {
             if let share, !(0...1).contains(share) { throw ValidationError("\(flag) is a share from 0 to 1.") }

@@ -157,6 +157,7 @@ struct InspectCommand: AsyncParsableCommand {
     private func rare(_ recipe: InputRecipe) -> String {
         var text = recipe.antialias ? "" : ", no antialiasing"
         if recipe.rules != .standard { text += ", computed as \(recipe.rules.rawValue) does" }
+        if recipe.depth != InputRecipe.fullDepth { text += ", \(recipe.depth) bits of 16-bit images" }
         if recipe.fill != [0] { text += ", border \(recipe.fill.count == 1 ? "\(recipe.fill[0])" : "\(recipe.fill)")" }
         return text
     }

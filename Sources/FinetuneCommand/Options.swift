@@ -73,6 +73,19 @@ struct RecipeOptions: ParsableArguments {
     @Option(help: "Pixels of the network's square input. (default: as the base says)") var size: Int?
     @Option(help: "Whether photographs are turned as their EXIF data say: upright or ignore. (default: upright)")
     var exif: InputRecipe.Exif?
+    @Option(
+        help: ArgumentHelp(
+            "The range of 16-bit images: full (all 16 bits), auto (as many as the training images use) or a number of bits from 1 to 16, such as 12. (default: full, or as the model says)",
+            valueName: "depth"))
+    var depth: DepthChoice?
+
+    /// For commands that apply a model: its depth is part of it, and no data set may choose another.
+    func refuseAutomaticDepth() throws {
+        guard depth == .auto else { return }
+        throw ValidationError(
+            "--depth auto looks at the images that a network is adapted to. Leave --depth out to use the model's, or give a number of bits."
+        )
+    }
 
     func validate() throws {
         if let size, !(1...8192).contains(size) {
@@ -88,12 +101,33 @@ struct RecipeOptions: ParsableArguments {
     func resolve(
         _ model: Model, _ dataset: ImageDataset, ranks: Ranks = .alone, _ thread: EngineThread, _ console: Console
     ) async throws -> Model {
-        guard recipe == "auto" else { return try resolve(model) }
-        return try resolve(try await model.findingRecipe(on: dataset, ranks: ranks, thread, console.report))
+        var model = model
+        let bits = await bits(dataset, lanes: thread.count, console)
+        if let bits { model.recipe?.depth = bits }
+        guard recipe == "auto" else { return try resolve(model, depth: bits) }
+        return try resolve(
+            try await model.findingRecipe(on: dataset, ranks: ranks, thread, console.report), depth: bits)
     }
 
+    /// The number of bits that the flag or the data set says; nil if the model decides.
+    private func bits(_ dataset: ImageDataset, lanes: Int, _ console: Console) async -> Int? {
+        guard depth == .auto else { return depth?.bits }
+        let highest = await dataset.highestNumber(lanes: lanes)
+        let bits = highest.map { PictureDepth(holding: $0).bits } ?? InputRecipe.fullDepth
+        console.report(
+            .note(
+                highest.map {
+                    "Depth: 16-bit images use \(bits) bits (highest value \($0)), as with --depth \(bits)."
+                } ?? "Depth: no 16-bit images found, as with --depth full.",
+                ["depth": .integer(bits), "highest": highest.map { .integer($0) } ?? .null]))
+        return bits
+    }
+
+
     /// The model with the recipe that the flags or the file give it, if any.
-    func resolve(_ model: Model) throws -> Model {
+    ///
+    /// - Parameter depth: The bits of 16-bit images, if the data set chose them.
+    func resolve(_ model: Model, depth bits: Int? = nil) throws -> Model {
         var model = model
         let size = model.inputSize ?? ImageSize(height: 224, width: 224)
         let channels = model.network.inputChannels
@@ -136,6 +170,7 @@ struct RecipeOptions: ParsableArguments {
             model.recipe?.width = size
         }
         if let exif { model.recipe?.exif = exif }
+        if let bits = bits ?? depth?.bits { model.recipe?.depth = bits }
         return model
     }
 }

@@ -36,6 +36,7 @@ struct PredictCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
+        try recipe.refuseAutomaticDepth()
         if top < 1 { throw ValidationError("--top is at least 1.") }
         if let abstainBelow, !(0...1).contains(abstainBelow) {
             throw ValidationError("--abstain-below is a probability from 0 to 1.")

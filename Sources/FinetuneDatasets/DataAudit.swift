@@ -12,22 +12,20 @@ package struct DataAudit: Sendable {
         package let group: String?
         /// Who it serves; nil where nothing was divided.
         package let part: Split.Part?
-        /// Pixels, upright; nil for what is no picture.
-        package let size: (width: Int, height: Int)?
-        /// What its file is; nil for what came out of an array.
-        package let format: PictureFormat?
+        /// Nil for what is no picture.
+        package let facts: Fingerprint.Facts?
 
-        package init(
-            name: String, label: Int?, group: String?, part: Split.Part?, size: (width: Int, height: Int)?,
-            format: PictureFormat?
-        ) {
+        package init(name: String, label: Int?, group: String?, part: Split.Part?, facts: Fingerprint.Facts?) {
             (self.name, self.label, self.group, self.part) = (name, label, group, part)
-            (self.size, self.format) = (size, format)
+            self.facts = facts
         }
+
+        var size: (width: Int, height: Int)? { facts?.size }
+        var format: PictureFormat? { facts?.format }
     }
 
     package private(set) var findings: [Finding] = []
-    private let images: [Image]
+    let images: [Image]
     private let classes: [String]
 
     /// - Parameters:
@@ -35,9 +33,10 @@ package struct DataAudit: Sendable {
     ///   - copies: What is a copy of what, by place in `images`.
     ///   - ownParts: The splits that the data set itself has.
     ///   - inputSize: The network's input in pixels; nil where it does not matter.
+    ///   - depth: How many bits of 16-bit pictures count.
     package init(
         _ images: [Image], classes: [String], copies: CopySearch, ownParts: [Split.Part],
-        inputSize: (width: Int, height: Int)?
+        inputSize: (width: Int, height: Int)?, depth: Int = 16
     ) {
         self.images = images
         self.classes = classes
@@ -47,14 +46,15 @@ package struct DataAudit: Sendable {
         if !classes.isEmpty { findClasses(ownParts) }
         if let inputSize { findSmallImages(inputSize) }
         findOddShapes()
+        findUnusedRanges(depth)
     }
 
-    private mutating func add(_ kind: Finding.Kind, _ places: [Int], _ detail: String, surplus: [Int] = []) {
+    mutating func add(_ kind: Finding.Kind, _ places: [Int], _ detail: String, surplus: [Int] = []) {
         findings.append(Finding(kind, places.map { images[$0].name }, detail, surplus: surplus.map { images[$0].name }))
     }
 
     /// A number with its noun.
-    private func several(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+    func several(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 
     // MARK: Files
 

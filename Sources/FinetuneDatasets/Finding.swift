@@ -32,6 +32,7 @@ package struct Finding: Sendable {
         case oddShape = "odd-shape"
         case alike
         case labelError = "label-error"
+        case unusedRange = "unused-range"
 
         /// Whether it is only a remark: something odd that may well be meant, or a suspicion.
         package var isMild: Bool {
@@ -84,6 +85,7 @@ package struct Finding: Sendable {
             case .oddShape: "unusual shapes"
             case .alike: "images that are all alike"
             case .labelError: "likely label errors"
+            case .unusedRange: "pictures of 16 bits that use another range"
             }
         }
     }

@@ -9,6 +9,8 @@ package struct Fingerprint: Sendable, Equatable {
     package let height: Int
     /// What its file is; nil for one that came out of an array.
     package let format: PictureFormat?
+    /// The highest number of a picture of 16 bits; nil for others.
+    package let highest: Int?
     /// Shades of gray, shape `[side, side]`: the mean of each part of the picture.
     package let shades: [UInt8]
 
@@ -18,6 +20,7 @@ package struct Fingerprint: Sendable, Equatable {
     package init(_ picture: Picture, format: PictureFormat?) {
         (width, height) = (picture.width, picture.height)
         self.format = format
+        highest = picture.highest
         shades = Self.shades(of: picture)
     }
 
@@ -54,27 +57,46 @@ package struct Fingerprint: Sendable, Equatable {
     }
 }
 
+extension Fingerprint {
+    /// What is known of a picture beside its shades.
+    package struct Facts: Sendable {
+        /// Pixels, upright.
+        package let size: (width: Int, height: Int)
+        package let format: PictureFormat?
+        /// The highest number of a picture of 16 bits; nil for others.
+        package let highest: Int?
+
+        package init(size: (width: Int, height: Int), format: PictureFormat? = nil, highest: Int? = nil) {
+            (self.size, self.format, self.highest) = (size, format, highest)
+        }
+    }
+
+    package var facts: Facts { Facts(size: (width, height), format: format, highest: highest) }
+}
+
 // MARK: - As numbers
 
 extension Fingerprint {
     /// How many numbers `numbers` has.
-    package static let numberCount = 5 + side * side
+    package static let numberCount = headCount + side * side
+    private static let headCount = 8
 
     /// The fingerprint as whole numbers up to 2,048, which 16 bits of a float hold exactly.
     package var numbers: [Float] {
         [
             Float(format?.rawValue ?? 0), Float(width / 1024), Float(width % 1024), Float(height / 1024),
-            Float(height % 1024),
+            Float(height % 1024), highest == nil ? 0 : 1, Float((highest ?? 0) / 1024), Float((highest ?? 0) % 1024),
         ] + shades.map { Float($0) }
     }
 
     /// Nil for numbers that are no fingerprint.
     package init?(numbers: UnsafeBufferPointer<Float>) {
         guard numbers.count == Self.numberCount, numbers.allSatisfy({ (0...2048).contains($0) }) else { return nil }
-        let head = numbers.prefix(5).map { Int($0) }
+        let head = numbers.prefix(Self.headCount).map { Int($0) }
         format = PictureFormat(rawValue: head[0])
         (width, height) = (head[1] * 1024 + head[2], head[3] * 1024 + head[4])
-        shades = numbers.dropFirst(5).map { UInt8(clamping: Int($0)) }
+        highest = head[5] == 0 ? nil : head[6] * 1024 + head[7]
+        shades = numbers.dropFirst(Self.headCount).map { UInt8(clamping: Int($0)) }
     }
 }
 

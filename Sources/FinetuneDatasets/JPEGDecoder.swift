@@ -22,7 +22,7 @@ struct JPEGDecoder: ~Copyable {
         _ bytes: PictureBytes, pixelLimit: Int, isTurned: Bool, reduction: (_ width: Int, _ height: Int) -> Int
     ) throws -> DecodedPicture {
         let decoder = try JPEGDecoder()
-        let orientation = JPEGMarkers.exif(in: bytes).map(Orientation.init(exif:)) ?? .upright
+        let orientation = JPEGMarkers.orientation(in: bytes)
         let (picture, size) = try decoder.pixels(of: bytes, pixelLimit: pixelLimit) { width, height in
             isTurned && orientation.isTransposed ? reduction(height, width) : reduction(width, height)
         }
@@ -92,14 +92,17 @@ enum JPEGMarkers {
     private static let startOfScan: UInt8 = 0xDA
     private static let endOfImage: UInt8 = 0xD9
 
-    /// The payload of the first APP1 segment that holds EXIF data.
-    static func exif(in bytes: PictureBytes) -> PictureBytes? {
-        var found: PictureBytes?
+    /// What the first APP1 segments say that hold EXIF data and XMP.
+    static func orientation(in bytes: PictureBytes) -> Orientation {
+        let mark: StaticString = "http://ns.adobe.com/xap/1.0/\0"
+        var (exif, xmp): (PictureBytes?, PictureBytes?)
         walk(bytes) { marker, payload in
-            if marker == 0xE1, payload.starts(with: "Exif\0\0") { found = payload }
-            return found == nil && marker != startOfScan
+            guard marker == 0xE1 else { return marker != startOfScan }
+            if exif == nil, payload.starts(with: "Exif\0\0") { exif = payload }
+            if payload.starts(with: mark) { xmp = payload.suffix(from: mark.utf8CodeUnitCount) }
+            return true
         }
-        return found
+        return Orientation(exif: exif, xmp: xmp)
     }
 
     /// Whether the end-of-image marker is there.

@@ -1,4 +1,4 @@
-// How a camera was held: EXIF 2.32, tag 0x0112, and the turn that puts its picture upright.
+// How a camera was held: EXIF 2.32, tag 0x0112, or else tiff:Orientation in XMP, and the turn that puts its picture upright.
 
 /// Where the first row and the first column of a stored picture are, in the words of the turn that undoes it.
 enum Orientation: Int, CaseIterable {
@@ -8,14 +8,33 @@ enum Orientation: Int, CaseIterable {
     /// Whether rows become columns.
     var isTransposed: Bool { rawValue >= Orientation.transposed.rawValue }
 
-    /// Reads the orientation out of EXIF data, which is a small TIFF file; upright where there is none to be found.
+    /// The orientation that a file's EXIF data says, or its XMP packet if those have no such tag; upright if neither does.
+    /// Pillow's `ImageOps.exif_transpose` follows the same order.
     ///
-    /// - Parameter exif: The data from its byte-order mark on, or from the `Exif\0\0` before that.
-    init(exif: PictureBytes) {
-        let tiff = exif.starts(with: "Exif\0\0") ? exif.suffix(from: 6) : exif
-        self = Self.read(tiff) ?? .upright
+    /// - Parameters:
+    ///   - exif: The data from its byte-order mark on, or from the `Exif\0\0` before that.
+    ///   - xmp: The packet, which is XML.
+    init(exif: PictureBytes?, xmp: PictureBytes? = nil) {
+        let noted = exif.flatMap { Self.read($0.starts(with: "Exif\0\0") ? $0.suffix(from: 6) : $0) }
+        self = noted ?? xmp.flatMap(Self.read(xmp:)) ?? .upright
     }
 
+    /// What stands behind the first `tiff:Orientation`, as an attribute or as an element.
+    private static func read(xmp: PictureBytes) -> Orientation? {
+        let name: StaticString = "tiff:Orientation"
+        var position = 0
+        while let start = xmp.firstIndex(of: 0x74, from: position) {
+            position = start + 1
+            guard xmp.starts(with: name, at: start) else { continue }
+            let end = start + name.utf8CodeUnitCount
+            let value = xmp.starts(with: "=\"", at: end) ? end + 2 : xmp.starts(with: ">", at: end) ? end + 1 : xmp.count
+            guard let digit = xmp[value], (0x30...0x39).contains(digit) else { continue }
+            return Orientation(rawValue: Int(digit) - 0x30)
+        }
+        return nil
+    }
+
+    /// Nil if there is no such tag; a number that no orientation has counts as upright.
     private static func read(_ tiff: PictureBytes) -> Orientation? {
         let bigEndian = tiff.starts(with: "MM")
         guard bigEndian || tiff.starts(with: "II"), tiff.short(2, bigEndian: bigEndian) == 42,
@@ -27,9 +46,9 @@ enum Orientation: Int, CaseIterable {
             guard let tag = tiff.short(entry, bigEndian: bigEndian) else { return nil }
             guard tag == 0x0112 else { continue }
             switch tiff.short(entry + 2, bigEndian: bigEndian) {
-            case 3: return tiff.short(entry + 8, bigEndian: bigEndian).flatMap(Orientation.init(rawValue:))
-            case 4: return tiff.long(entry + 8, bigEndian: bigEndian).flatMap(Orientation.init(rawValue:))
-            default: return nil
+            case 3: return tiff.short(entry + 8, bigEndian: bigEndian).flatMap(Orientation.init(rawValue:)) ?? .upright
+            case 4: return tiff.long(entry + 8, bigEndian: bigEndian).flatMap(Orientation.init(rawValue:)) ?? .upright
+            default: return .upright
             }
         }
         return nil

@@ -5,12 +5,10 @@ internal import FinetuneFiles
 /// What file names and first bytes say of being a picture.
 enum PictureName {
     /// Endings of pictures, also of kinds that are not read: these are named when they are met.
-    private static let endings: Set<String> = [
-        "jpg", "jpeg", "jpe", "jfif", "pjpeg", "png", "apng", "webp", "tif", "tiff", "bmp", "dib", "gif", "heic",
-        "heif",
-        "avif", "jp2", "j2k", "jpx", "jxl", "ico", "ppm", "pgm", "pbm", "pnm", "pfm", "tga", "psd", "dcm", "dicom",
-        "fits", "fit", "exr", "hdr", "svg", "dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "qoi", "dds", "pcx",
-    ]
+    private static let endings = PictureFormat.endings.union([
+        "jp2", "j2k", "jpx", "jxr", "ico", "pam", "pfm", "tga", "psd", "dcm", "dicom", "fits", "fit", "exr", "hdr", "svg",
+        "dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "qoi", "dds", "pcx",
+    ])
 
     /// Folders that systems and servers make for themselves.
     static let systemFolders: Set<String> = [

@@ -24,6 +24,9 @@ package struct Preprocessor: Sendable {
         }
     }
 
+    /// Which range of 16-bit pictures counts.
+    package var depth: PictureDepth { PictureDepth(bits: recipe.depth) }
+
     private static func check(_ recipe: InputRecipe) throws {
         guard (1...16384).contains(recipe.width), (1...16384).contains(recipe.height) else {
             throw PictureError.badRecipe("a size of \(recipe.width) × \(recipe.height)", expected: "1 to 16384 a side")
@@ -42,6 +45,9 @@ package struct Preprocessor: Sendable {
         guard recipe.resizeRatio > 0, recipe.resizeRatio <= 64 else {
             throw PictureError.badRecipe("a resize ratio of \(recipe.resizeRatio)", expected: "up to 64")
         }
+        guard (1...InputRecipe.fullDepth).contains(recipe.depth) else {
+            throw PictureError.badRecipe("a depth of \(recipe.depth) bits", expected: "1 to 16")
+        }
         guard recipe.fill.count == 1 || recipe.fill.count == recipe.channels else {
             throw PictureError.badRecipe("\(recipe.fill.count) levels of the border", expected: "one, or one a channel")
         }
@@ -59,7 +65,7 @@ package struct Preprocessor: Sendable {
     /// - Throws: `PictureError` for anything that is not a whole picture.
     package func crop(decoding bytes: [UInt8]) throws -> Picture {
         let (picture, width, height) = try bytes.withUnsafeBytes {
-            try Picture.decode($0, exif: recipe.exif) { reducesWhileDecoding ? reduction(width: $0, height: $1) : 1 }
+            try Picture.decode($0, exif: recipe.exif, depth: depth) { reducesWhileDecoding ? reduction(width: $0, height: $1) : 1 }
         }
         return crop(picture, of: (width, height))
     }

@@ -28,7 +28,7 @@ struct TIFFDecoder: ~Copyable {
         memory.deallocate()
     }
 
-    static func decode(_ bytes: PictureBytes, pixelLimit: Int) throws -> DecodedPicture {
+    static func decode(_ bytes: PictureBytes, pixelLimit: Int, _ depth: PictureDepth) throws -> DecodedPicture {
         let decoder = try TIFFDecoder(bytes)
         let layout = try decoder.layout(pixelLimit: pixelLimit)
         if [COMPRESSION_JPEG, COMPRESSION_OJPEG].contains(
@@ -40,10 +40,24 @@ struct TIFFDecoder: ~Copyable {
             )
             try JPEGDecoder.checkScans(JPEGMarkers.mostScans(in: bytes) / pieces, pixels: layout.width * layout.height)
         }
-        let orientation = Int(finetune_tiff_short(decoder.tiff, UInt32(TIFFTAG_ORIENTATION), 1))
-        return DecodedPicture(
-            picture: layout.isPlain ? try decoder.plainPicture(layout) : try decoder.convertedPicture(layout),
-            orientation: Orientation(rawValue: orientation) ?? .upright)
+        var highest: UInt16?
+        let picture =
+            layout.isPlain
+            ? try decoder.plainPicture(layout, depth, &highest) : try decoder.convertedPicture(layout)
+        return DecodedPicture(picture: picture, orientation: decoder.orientation, highest: highest.map { Int($0) })
+    }
+
+    /// What the file's own tag says, or else its XMP packet.
+    private var orientation: Orientation {
+        // 0 is no orientation, so it tells that the tag is missing.
+        var noted: UInt16 = 0
+        if finetune_tiff_own_short(tiff, UInt32(TIFFTAG_ORIENTATION), &noted) != 0 {
+            return Orientation(rawValue: Int(noted)) ?? .upright
+        }
+        var count: UInt32 = 0
+        guard let packet = finetune_tiff_xmp(tiff, &count) else { return .upright }
+        return Orientation(
+            exif: nil, xmp: PictureBytes(UnsafeRawBufferPointer(start: packet, count: Int(count))))
     }
 
     private static func failure(_ memory: UnsafePointer<finetune_tiff_memory>) -> PictureError {
@@ -105,8 +119,9 @@ struct TIFFDecoder: ~Copyable {
 
     // MARK: - Samples that mean what they say
 
-    private func plainPicture(_ layout: Layout) throws -> Picture {
-        let samples = try self.samples(layout)
+    /// - Parameter highest: Becomes the highest number of a file of 16 bits.
+    private func plainPicture(_ layout: Layout, _ depth: PictureDepth, _ highest: inout UInt16?) throws -> Picture {
+        let samples = try self.samples(layout, depth, &highest)
         let (width, height, step) = (layout.width, layout.height, layout.samples)
         switch layout.photometric {
         case PHOTOMETRIC_SEPARATED:
@@ -154,7 +169,7 @@ struct TIFFDecoder: ~Copyable {
     }
 
     /// Every sample as 8 bits, shape `[height, width, samples]`: levels scaled to 0…255, palette indices as they are.
-    private func samples(_ layout: Layout) throws -> [UInt8] {
+    private func samples(_ layout: Layout, _ depth: PictureDepth, _ highest: inout UInt16?) throws -> [UInt8] {
         let isTiled = TIFFIsTiled(tiff) != 0
         let blockWidth = isTiled ? Int(finetune_tiff_long(tiff, UInt32(TIFFTAG_TILEWIDTH), 0)) : layout.width
         let blockHeight = Int(
@@ -172,6 +187,9 @@ struct TIFFDecoder: ~Copyable {
         defer { block.deallocate() }
         // Damaged data may leave a part of a block unwritten: black, not what the memory held before.
         block.initializeMemory(as: UInt8.self, repeating: 0)
+        // Of the samples of a pixel, those behind its colors are alpha.
+        let colors = layout.photometric == PHOTOMETRIC_RGB ? 3 : layout.photometric == PHOTOMETRIC_SEPARATED ? 4 : 1
+        if layout.bits == 16 { highest = 0 }
         for plane in 0..<(layout.isPlanar ? layout.samples : 1) {
             for top in stride(from: 0, to: layout.height, by: blockHeight) {
                 for left in stride(from: 0, to: layout.width, by: blockWidth) {
@@ -182,7 +200,14 @@ struct TIFFDecoder: ~Copyable {
                         let columns = min(blockWidth, layout.width - left)
                         var target = ((top + y) * layout.width + left) * layout.samples + plane
                         for index in 0..<columns * perBlock {
-                            samples[target] = sample(index, of: row, layout)
+                            if layout.bits == 16 {
+                                let number = row.load(fromByteOffset: 2 * index, as: UInt16.self)
+                                let channel = layout.isPlanar ? plane : index % layout.samples
+                                if channel < colors { highest = max(highest ?? 0, number) }
+                                samples[target] = depth.level(number)
+                            } else {
+                                samples[target] = sample(index, of: row, layout)
+                            }
                             target += layout.isPlanar ? layout.samples : 1
                         }
                     }
@@ -207,7 +232,6 @@ struct TIFFDecoder: ~Copyable {
     private func sample(_ index: Int, of row: UnsafeRawBufferPointer, _ layout: Layout) -> UInt8 {
         switch layout.bits {
         case 8: return row[index]
-        case 16: return UInt8(row.load(fromByteOffset: 2 * index, as: UInt16.self) >> 8)
         default:
             let perByte = 8 / layout.bits
             let largest = UInt8(1 << layout.bits - 1)

@@ -19,7 +19,7 @@ enum WebPDecoder {
         }
         return DecodedPicture(
             picture: Picture(width: width, height: height, channels: 3, bytes: pixels),
-            orientation: exif(in: bytes).map(Orientation.init(exif:)) ?? .upright)
+            orientation: Orientation(exif: chunk("EXIF", in: bytes), xmp: chunk("XMP ", in: bytes)))
     }
 
     private static func failure(_ status: VP8StatusCode) -> PictureError {
@@ -36,11 +36,11 @@ enum WebPDecoder {
         bytes.long(4).map { bytes.count >= $0 + 8 } ?? false
     }
 
-    /// The payload of the container's EXIF chunk. Chunks begin at even offsets.
-    private static func exif(in bytes: PictureBytes) -> PictureBytes? {
+    /// The payload of the container's first chunk of a kind. Chunks begin at even offsets.
+    private static func chunk(_ name: StaticString, in bytes: PictureBytes) -> PictureBytes? {
         var position = 12
         while let length = bytes.long(position + 4) {
-            if bytes.starts(with: "EXIF", at: position) { return bytes.slice(position + 8, count: length) }
+            if bytes.starts(with: name, at: position) { return bytes.slice(position + 8, count: length) }
             position += 8 + length + length % 2
         }
         return nil

@@ -60,6 +60,12 @@ package struct InputRecipe: Sendable, Equatable {
     package var rules: Rules
     /// The levels of the border where the image does not cover the input: one, or one a channel, red first.
     package var fill: [UInt8]
+    /// How many of the bits of 16-bit images hold their levels, 1 to 16; larger numbers are cut off. Other images have
+    /// none to spare.
+    package var depth = InputRecipe.fullDepth
+
+    /// All bits of a 16-bit image.
+    package static let fullDepth = 16
 
     package init(
         height: Int, width: Int, channels: Int = 3, pixels: Pixels, interpolation: Interpolation = .bilinear,

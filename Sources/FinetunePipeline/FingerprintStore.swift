@@ -8,16 +8,21 @@ package import FinetuneRanks
 /// Fingerprints by content hash, in the cache's folder or in memory.
 package struct FingerprintStore: Sendable {
     private let store: FeatureStore
+    /// Which bits of 16-bit pictures were seen.
+    package let depth: Int
 
     /// - Parameters:
     ///   - cache: Where they stay for other runs; nil keeps them in memory. Where the cache takes none, memory does.
-    ///   - exif: How pictures are turned, which decides what is seen.
+    ///   - recipe: How pictures are turned and which of their bits count, which decides what is seen.
     ///   - ranks: Those that share them. Collective.
     /// - Throws: `PipelineError` where several ranks have no cache that takes them.
-    package init(_ cache: FeatureCache?, exif: InputRecipe.Exif, ranks: Ranks = .alone) throws {
+    package init(_ cache: FeatureCache?, _ recipe: InputRecipe?, ranks: Ranks = .alone) throws {
+        let exif = recipe?.exif ?? .upright
+        let depth = recipe?.depth ?? InputRecipe.fullDepth
+        self.depth = depth
         let kept = cache.flatMap { cache in
             try? FeatureStore(
-                cache, key: ContentHash(of: "fingerprints 1 \(exif.rawValue)"),
+                cache, key: ContentHash(of: "fingerprints 2 \(exif.rawValue) \(depth)"),
                 valuesPerRow: Fingerprint.numberCount, element: .float16, ranks: ranks)
         }
         if let kept, kept.failure == nil {

@@ -80,7 +80,8 @@ struct ImageLoader: Sendable {
         // A fingerprint is of the whole picture, and parts of it are where they are in the whole.
         let reduces = !isKnown && view.isPlain && preprocessor?.reducesWhileDecoding == true
         if wantsFingerprint || !reduces {
-            let picture = try Picture(decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore)
+            let picture = try Picture(
+                decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore, depth: preprocessor?.depth ?? .full)
             keepFingerprint(of: picture, PictureFormat(of: bytes), hash)
             if isKnown { return .known }
             if !reduces { return .crop(crop(picture, hash, view)) }

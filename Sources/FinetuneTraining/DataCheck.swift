@@ -26,7 +26,7 @@ package struct DataCheck: Sendable {
     ) async throws {
         let isLabelled = !dataset.classes.isEmpty && !dataset.items.contains { $0.label == nil }
         let node = isLabelled ? base.network.featureNode : Node.image
-        let fingerprints = try FingerprintStore(settings.cache, exif: base.recipe?.exif ?? .upright)
+        let fingerprints = try FingerprintStore(settings.cache, base.recipe)
         let extractor = try await FeatureExtractor(
             base, node: node, inputShape: dataset.inputShape, precision: settings.precision,
             keeping: isLabelled ? .writing(settings.cache, rows: dataset.items.count) : nil,

@@ -20,7 +20,9 @@ struct FirstLook: Sendable {
     /// The number of the set of copies that each image belongs to; nil where it has none.
     private let sets: [Int?]
     /// Pixels and kind of file of each picture; nil for what is none.
-    private let pictures: [(size: (width: Int, height: Int), format: PictureFormat?)?]
+    private let pictures: [Fingerprint.Facts?]
+    /// Which bits of 16-bit pictures were seen.
+    private let depth: Int
 
     /// Reads every image.
     ///
@@ -36,14 +38,15 @@ struct FirstLook: Sendable {
         try fingerprints.join(ranks)
         self.dataset = dataset
         (items, hashes, skipped, cost) = (filled.items, filled.hashes, filled.skipped, filled.cost)
-        var pictures: [(size: (width: Int, height: Int), format: PictureFormat?)?] = []
+        var pictures: [Fingerprint.Facts?] = []
         var perceptual: [PerceptualHash?] = []
         for hash in hashes {
             let fingerprint = fingerprints[hash]
-            pictures.append(fingerprint.map { (($0.width, $0.height), $0.format) })
+            pictures.append(fingerprint?.facts)
             perceptual.append(fingerprint?.hash)
         }
         self.pictures = pictures
+        depth = fingerprints.depth
         let contents = hashes
         copies = CopySearch(hashes, perceptual) { fingerprints[contents[$0]]?.shades }
         sets = copies.sets
@@ -55,6 +58,7 @@ struct FirstLook: Sendable {
         hashes = places.map { look.hashes[$0] }
         sets = places.map { look.sets[$0] }
         pictures = places.map { look.pictures[$0] }
+        depth = look.depth
     }
 
     /// The same look at some of the images.
@@ -83,7 +87,7 @@ struct FirstLook: Sendable {
             let item = dataset.items[items[place]]
             return DataAudit.Image(
                 name: item.name, label: item.label, group: item.group, part: parts?[place],
-                size: pictures[place]?.size, format: pictures[place]?.format)
+                facts: pictures[place])
         }
         let unreadable = skipped.map { image in
             Finding(
@@ -92,7 +96,8 @@ struct FirstLook: Sendable {
                 surplus: [image.name])
         }
         let audit = DataAudit(
-            images, classes: dataset.classes, copies: copies, ownParts: dataset.ownParts, inputSize: inputSize)
+            images, classes: dataset.classes, copies: copies, ownParts: dataset.ownParts, inputSize: inputSize,
+            depth: depth)
         return unreadable + dataset.remarks + audit.findings
     }
 }

@@ -209,7 +209,7 @@ package struct StrategyComparison: Sendable {
     /// Reads and decodes every image once, for all frozen parts that a strategy begins with.
     private func lookOnce(_ report: @escaping EventHandler) async throws -> (FirstLook, SharedCosts) {
         let fingerprints = try FingerprintStore(
-            cache, exif: contenders[0].base.recipe?.exif ?? .upright, ranks: context.ranks)
+            cache, contenders[0].base.recipe, ranks: context.ranks)
         var extractors: [FeatureExtractor] = []
         for contender in contenders {
             let trainer = try trainer(contender, nil, seed: 0, checkpoint: nil, context.ranks)

@@ -115,7 +115,7 @@ package struct Trainer: Sendable {
         }
         Survey.report(dataset.remarks, report)
         let fingerprints = try FingerprintStore(
-            settings.cache, exif: model.recipe?.exif ?? .upright, ranks: context.ranks)
+            settings.cache, model.recipe, ranks: context.ranks)
         let extractor = try await extractor(of: model, before: first, fingerprints)
         var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: forecastRows)
         let stage = boundary == base.network.featureNode ? "features" : "images"

@@ -24,7 +24,8 @@ import Testing
         #expect(outcome.done["instructions"]?.arrayValue?.compactMap(\.stringValue) == used)
         #expect(outcome.done["processor"]?.stringValue?.hasPrefix("unknown") == false)
         let libraries = (outcome.done["libraries"]?.arrayValue ?? []).compactMap { $0["name"]?.stringValue }
-        #expect(Set(["oneDNN", "OpenBLAS", "HDF5", "zlib"]).isSubset(of: libraries))
+        #expect(names.filter { $0.hasPrefix("pictures: ") }.count == 3)
+        #expect(Set(["oneDNN", "OpenBLAS", "HDF5", "zlib", "libheif", "libavif", "libjxl"]).isSubset(of: libraries))
     }
 
     @Test("says what is slow and the variable that mends it, and 0", .needs(instructions: "AVX2"))

@@ -103,9 +103,14 @@ private func search(_ pictures: [Picture]) -> CopySearch {
     }
 
     @Test("survive as numbers") func numbers() {
-        let print = Fingerprint(photograph(2, width: 3000, height: 40), format: .png)
-        let numbers = print.numbers
-        #expect(numbers.withUnsafeBufferPointer { Fingerprint(numbers: $0) } == print)
+        for highest in [nil, 0, 4080, 65535] {
+            var picture = photograph(2, width: 3000, height: 40)
+            picture.highest = highest
+            let print = Fingerprint(picture, format: .png)
+            let numbers = print.numbers
+            #expect(numbers.withUnsafeBufferPointer { Fingerprint(numbers: $0) } == print)
+            #expect(print.highest == highest)
+        }
         #expect([Float](repeating: -1, count: 9).withUnsafeBufferPointer { Fingerprint(numbers: $0) } == nil)
     }
 
@@ -120,22 +125,57 @@ private func search(_ pictures: [Picture]) -> CopySearch {
 @Suite("An audit") struct DataAuditTests {
     private func image(
         _ name: String, _ label: Int? = 0, part: Split.Part? = nil, group: String? = nil, size: (Int, Int) = (100, 100),
-        format: PictureFormat? = .jpeg
+        format: PictureFormat? = .jpeg, highest: Int? = nil
     ) -> DataAudit.Image {
-        .init(name: name, label: label, group: group, part: part, size: size, format: format)
+        .init(
+            name: name, label: label, group: group, part: part,
+            facts: .init(size: size, format: format, highest: highest))
     }
 
     private func audit(
         _ images: [DataAudit.Image], classes: [String] = ["a", "b"], contents: [String]? = nil,
-        ownParts: [Split.Part] = [], inputSize: (width: Int, height: Int)? = nil
+        ownParts: [Split.Part] = [], inputSize: (width: Int, height: Int)? = nil, depth: Int = 16
     ) -> [Finding] {
         let hashes = (contents ?? images.map(\.name)).map { ContentHash(of: $0) }
         let copies = CopySearch(hashes, hashes.map { _ in nil }) { _ in nil }
-        return DataAudit(images, classes: classes, copies: copies, ownParts: ownParts, inputSize: inputSize).findings
+        return DataAudit(images, classes: classes, copies: copies, ownParts: ownParts, inputSize: inputSize, depth: depth)
+            .findings
     }
 
     private func many(_ label: Int, _ count: Int) -> [DataAudit.Image] {
         (0..<count).map { image("\(label)/\($0).jpg", label) }
+    }
+
+    private func deep(_ highest: [Int?]) -> [DataAudit.Image] {
+        highest.enumerated().map { image("\($0.offset % 2)/\($0.offset).png", $0.offset % 2, format: .png, highest: $0.element) }
+    }
+
+    @Test("names the bits of pictures that use a fraction of 16", arguments: [(4080, 12), (1023, 10), (300, 9), (16383, 14), (90, 8)])
+    func unusedRange(highest: Int, bits: Int) throws {
+        let findings = audit(deep(Array(repeating: highest, count: 8) + [nil, nil]))
+        let finding = try #require(findings.first)
+        #expect(findings.map(\.kind) == [.unusedRange])
+        #expect(finding.paths.count == 8)
+        #expect(
+            finding.detail == "8 pictures of 16 bits use a fraction of their range, such as '0/0.png': its highest value is "
+                + "\(highest) of 65535. If they come from a camera of \(bits) bits: --depth \(bits).")
+        #expect(audit(deep(Array(repeating: highest, count: 8)), depth: bits).isEmpty)
+    }
+
+    @Test("takes dark pictures among bright ones of one camera for what they are")
+    func usedRange() {
+        #expect(audit(deep([65535, 60000, 50000, 40000, 33000, 65000, 64000, 63000, 62000, 900, 61000, 0])).isEmpty)
+        #expect(audit(deep([40000, 30000, 20000, 17000, 32000, 25000, 20000, 18000])).isEmpty)
+        #expect(audit(deep([0, 0, 0, 0, 0, 0, 0, 0])).isEmpty)
+    }
+
+    @Test("says that pictures of two ranges cannot have one depth, and what a depth cuts off")
+    func twoRanges() {
+        let two = audit(deep([65535, 4000, 65535, 4000, 65535, 4000, 65535, 4000]))
+        #expect(two.map(\.kind) == [.unusedRange])
+        #expect(two.first?.detail.contains("Others use all of it.") == true)
+        let cut = audit(deep([4080, 4000, 900, 900, 900, 900, 900, 900]), depth: 10)
+        #expect(cut.first?.detail.contains("2 pictures of 16 bits have values above the 1023 that --depth 10 makes white") == true)
     }
 
     @Test("of a sound data set finds nothing")

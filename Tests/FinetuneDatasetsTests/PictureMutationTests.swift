@@ -25,10 +25,22 @@ struct PictureMutationTests {
     @Test("Flipped bytes and cut ends never crash a decoder", arguments: kinds)
     func mutations(kind: String) throws {
         let names = Set(try PictureFixtures.cases("decoded").map { try $0.text("file") }).sorted()
-        for (seed, name) in names.enumerated() where name.hasSuffix(kind) {
-            let whole = try PictureFixtures.bytes(name)
+        try mutate(names.filter { $0.hasSuffix(kind) }, rounds: 300, PictureFixtures.bytes)
+    }
+
+    /// 5,000 of each; a decoder in a process of its own may crash, which is an error like any other.
+    @Test("Nor do they crash the program in the kinds of phones", arguments: [".heic", ".avif", ".jxl", ".gif", "m"])
+    func phones(kind: String) throws {
+        let names = Set(try PhoneFixtures.cases("decoded").map { try $0.text("file") }).sorted()
+            .filter { $0.hasSuffix(kind) }
+        try mutate(names, rounds: 5000 / names.count + 1, PhoneFixtures.bytes)
+    }
+
+    private func mutate(_ names: [String], rounds: Int, _ read: (String) throws -> [UInt8]) throws {
+        for (seed, name) in names.enumerated() {
+            let whole = try read(name)
             var dice = Dice(state: UInt64(seed))
-            for round in 0..<300 {
+            for round in 0..<rounds {
                 var bytes = whole
                 // Headers decide most, so half of the flips hit the first or the last 200 bytes.
                 for _ in 0..<Int.random(in: 1...4, using: &dice) {

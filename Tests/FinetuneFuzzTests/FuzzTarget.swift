@@ -15,6 +15,8 @@ struct FuzzTarget: Sendable {
     var words: [String] = []
     /// Files under Sources/ whose coverage tells how far the fuzzing came.
     let sources: [String]
+    /// Whether the parser is a library of others, which the program runs in a process of its own because it may crash.
+    var isForeign = false
     /// The errors of the room itself. Anything else that is thrown is a finding.
     let errors: [any Error.Type]
     /// Runs the parser. What it gives may be checked by `require`.

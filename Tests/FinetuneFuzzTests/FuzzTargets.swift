@@ -10,7 +10,7 @@ extension FuzzTarget {
     static let all: [FuzzTarget] = [
         json, csv, npy, zip, npz, gzip, idx, recipe, network, engine, lzf, safetensors, pickle, archive, legacy,
         dialect,
-    ]
+    ] + pictures
 
     private static let json = FuzzTarget(
         name: "json", maximumCount: 4096,

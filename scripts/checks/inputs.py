@@ -22,6 +22,7 @@ LIMIT = 60  # seconds of a run
 MEMORY = 8 << 30  # bytes of a run; what asks for more is refused by the system
 BATCH = 50  # pictures of a run
 PICTURES = ROOT / "Tests/FinetuneDatasetsTests/Fixtures/pictures"
+PHONES = ROOT / "Tests/FinetuneDatasetsTests/Fixtures/phones"
 WEIGHTS = ROOT / "Tests/FinetuneCheckpointsTests/Fixtures/situations"
 SITUATIONS = sorted({WEIGHTS / case["weights"] for case in json.loads((WEIGHTS / "situations.json").read_text())["cases"]
                      if "refused" not in case and "inputs" not in case and (WEIGHTS / case["weights"]).is_file()})
@@ -245,7 +246,7 @@ class Inputs:
             findings.end()
         self.weights.write_bytes(without_metadata(self.weights.read_bytes()))
         # Of the fixtures those that the program reads; others are damaged already.
-        read = run(["predict", "--model", BASE, PICTURES, "--format", "jsonl", "--quiet"], cache=cache)
+        read = run(["predict", "--model", BASE, PICTURES, PHONES, "--format", "jsonl", "--quiet"], cache=cache)
         self.sound = sorted(Path(json.loads(line)["path"]) for line in read.out.splitlines())
         self.has_config = b"--config" in run(["train", "--help"]).out
 
@@ -345,7 +346,7 @@ class Inputs:
         if self.has_config:
             kinds.append(Kind("config", 10, self.make_config, lambda path: [
                 ["train", "--data", self.pictures.parent / "sound", *network, "--dry-run", "--config", path]]))
-        for suffix in (".jpg", ".png", ".webp", ".tif", ".bmp"):
+        for suffix in (".jpg", ".png", ".webp", ".tif", ".bmp", ".gif", ".ppm", ".heic", ".avif", ".jxl"):
             kinds.append(Kind(f"pictures {suffix}", 10, self.make_pictures(suffix), lambda path: [
                 ["predict", "--model", BASE, path, "--format", "json", "--threads", "1"],
                 ["check", "--data", path, *network],
