@@ -134,7 +134,10 @@ let package = Package(
             ]),
         tests(
             "FinetuneCommandTests",
-            ["FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights"]),
+            [
+                "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests("FinetuneDatasetsTests", ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport"]),
         tests(
             "FinetunePipelineTests",

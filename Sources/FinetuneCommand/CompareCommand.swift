@@ -46,19 +46,20 @@ struct CompareCommand: SharedCommand {
 
     func validate() throws {
         if seeds != nil, folds != nil {
-            throw ValidationError("--seeds and --folds divide images in two ways: choose one.")
+            throw ValidationError(
+                "--seeds and --folds exclude each other: seeds repeat the training, folds score every image once. Leave one of them out."
+            )
         }
-        if let seeds, !(1...100).contains(seeds) { throw ValidationError("--seeds is a number from 1 to 100.") }
-        if let folds, !(2...100).contains(folds) { throw ValidationError("--folds is a number from 2 to 100.") }
         if folds != nil, job.test != nil {
-            throw ValidationError("--test is not used by --folds: every image is scored once.")
+            throw ValidationError(
+                "--test has no effect with --folds, which score every image once. Leave one of them out.")
         }
         if let test = job.test, Double(test) == 0 {
-            throw ValidationError("--test 0 leaves compare nothing to score.")
+            throw ValidationError("cannot use '--test 0': compare needs test images. For example: --test 0.2")
         }
         let entries = try entries()
         // A flag must mean something to at least one of the strategies.
-        let unused = entries.map { steps.unused(by: $0.strategy, head.kind($0.strategy)) }
+        let unused = entries.map { steps.unused(by: $0.strategy, head) }
         if let (flag, reason) = unused[0].first(where: { flag in
             unused.allSatisfy { $0.contains { $0.flag == flag.flag } }
         }) {
@@ -145,8 +146,9 @@ struct CompareCommand: SharedCommand {
 
     private func entries() throws -> [Entry] {
         let names = strategies.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        guard !names.contains("") else { throw ValidationError("--strategies is a list such as head,last,all.") }
-        guard Set(names).count == names.count else { throw ValidationError("--strategies names one of them twice.") }
+        guard Set(names).count == names.count else {
+            throw ValidationError("cannot use '--strategies \(strategies)': it names a strategy twice. Name each once.")
+        }
         return try names.map { name in
             guard let strategy = Strategy(rawValue: name) else {
                 return Entry(
@@ -154,7 +156,8 @@ struct CompareCommand: SharedCommand {
                     unfreezing: name == "head" ? nil : Unfreezing(name))
             }
             if strategy == .scratch, steps.architecture == nil {
-                throw ValidationError("--strategies scratch needs an --architecture.")
+                throw ValidationError(
+                    "--strategies scratch needs an --architecture, for example --architecture resnet20.")
             }
             return Entry(name: name, strategy: strategy, unfreezing: nil)
         }

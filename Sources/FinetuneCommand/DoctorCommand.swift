@@ -24,10 +24,6 @@ struct DoctorCommand: AsyncParsableCommand {
     @Option(help: "Threads that compute. (default: one a core that this process may use)") var threads: Int?
     @OptionGroup(title: "Output") var output: OutputOptions
 
-    func validate() throws {
-        if let threads, threads < 1 { throw ValidationError("--threads is a number of at least 1.") }
-    }
-
     func run() async throws {
         let console = Console(output)
         let checks = try await Doctor.examine(

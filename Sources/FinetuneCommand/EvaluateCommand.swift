@@ -88,11 +88,10 @@ struct EvaluateCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        guard (1...1000).contains(views) else { throw ValidationError("--views is a number from 1 to 1000.") }
-        for (flag, share) in [("--sensitivity", sensitivity), ("--specificity", specificity)] {
-            if let share, !(0...1).contains(share) { throw ValidationError("\(flag) is a share from 0 to 1.") }
+        guard views <= 1000 else {
+            throw ValidationError(
+                "cannot use '--views \(views)': expected a whole number from 1 to 1000. For example: --views 10")
         }
-        _ = try gates()
     }
 
     func run() async throws {
@@ -150,10 +149,10 @@ struct EvaluateCommand: AsyncParsableCommand {
             ).page().write(to: report)
         }
         if !output.json { EvaluationTable(evaluation, score.images, points).print(console) }
-        let failed = try gates().filter { !$0.passes(evaluation) }
+        let failed = gates.filter { !$0.passes(evaluation) }
         guard failed.isEmpty else {
             let words = failed.map {
-                "\($0.name) is \($0.value(evaluation)), \($0.isMinimum ? "at least" : "at most") \($0.limit) was asked for"
+                "\($0.limit.name) is \($0.value(evaluation)), expected \($0.isMinimum ? "at least" : "at most") \($0.limit.limit)"
             }
             throw GateError(description: "the model does not pass: \(words.joined(separator: "; ")).")
         }
@@ -187,30 +186,19 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     /// A limit that a score has to keep.
     private struct Gate {
-        let name: String
-        let limit: Double
+        let limit: ScoreLimit
         let isMinimum: Bool
 
-        func value(_ evaluation: Evaluation) -> Double { evaluation.score(name) ?? .nan }
+        func value(_ evaluation: Evaluation) -> Double { evaluation.score(limit.name) ?? .nan }
 
-        /// What is no number passes nothing.
+        /// A score that is not a number passes no gate.
         func passes(_ evaluation: Evaluation) -> Bool {
-            isMinimum ? value(evaluation) >= limit : value(evaluation) <= limit
+            isMinimum ? value(evaluation) >= limit.limit : value(evaluation) <= limit.limit
         }
     }
 
-    private func gates() throws -> [Gate] {
-        try (minimum.map { ($0, true) } + maximum.map { ($0, false) }).map { text, isMinimum in
-            let parts = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
-            let name = String(parts[0].map { $0 == "-" ? "_" : $0 })
-            guard parts.count == 2, let limit = Double(parts[1]), limit.isFinite, Evaluation.scoreNames.contains(name)
-            else {
-                let names = Evaluation.scoreNames.joined(separator: ", ")
-                throw ValidationError(
-                    "\(isMinimum ? "--minimum" : "--maximum") is a score and a number, such as accuracy=0.9; scores are \(names)."
-                )
-            }
-            return Gate(name: name, limit: limit, isMinimum: isMinimum)
-        }
+    private var gates: [Gate] {
+        minimum.compactMap(ScoreLimit.init).map { Gate(limit: $0, isMinimum: true) }
+            + maximum.compactMap(ScoreLimit.init).map { Gate(limit: $0, isMinimum: false) }
     }
 }

@@ -47,10 +47,14 @@ struct ExtractCommand: SharedCommand {
 
     func validate() throws {
         if FeatureFile.Format(rawValue: Path.fileExtension(of: out)) == nil {
-            throw ValidationError("--out ends in .npz, .npy, .h5 or .csv, which says what is written.")
+            throw ValidationError(
+                "cannot use '--out \(out)': expected a file that ends in .npz, .npy, .h5 or .csv. For example: --out features.npz"
+            )
         }
         if dtype == .float16, Path.fileExtension(of: out) == "csv" {
-            throw ValidationError("--dtype is not used by a .csv, which holds decimal numbers.")
+            throw ValidationError(
+                "--dtype float16 has no effect on a .csv, which holds decimal numbers. Leave it out, or write .npz, .npy or .h5."
+            )
         }
     }
 
@@ -76,9 +80,10 @@ struct ExtractCommand: SharedCommand {
                     "cannot extract the logits of '\(basePath)': its head (\(head.layers)) is not read: \(head.reason). Without --layer the features that feed it are written."
                 )
             }
-            throw UsageError(
-                description:
-                    "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
+            let layers = model.network.layers
+            throw FlagRules.rule(for: "--layer")?.refusal(
+                of: layer, after: "--layer", expected: "\(layers.alternatives), the layers of this network")
+                ?? UsageError(description: "the network has no layer '\(layer)'")
         }
         let load = seconds(.now - started)
         model = try await recipe.resolve(model, dataset, ranks: ranks, thread, console)

@@ -18,6 +18,7 @@ struct PredictCommand: AsyncParsableCommand {
               finetune predict --model runs/a/model.h5 ./folder --format csv > labels.csv
               finetune predict --model runs/a/model.h5 ./folder --abstain-below 0.8
               find . -name '*.jpg' | finetune predict --model runs/a/model.h5 - --top 3
+              find . -name '*.jpg' -print0 | finetune predict --model runs/a/model.h5 -0 -
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json, jsonl }
@@ -25,6 +26,10 @@ struct PredictCommand: AsyncParsableCommand {
     @OptionGroup var model: ModelOptions
     @Argument(help: ArgumentHelp("Pictures, folders of pictures, or - for names on standard input.", valueName: "path"))
     var paths: [String]
+    @Flag(
+        name: .customShort("0"),
+        help: "Names on standard input end with a zero byte, as `find -print0` writes them.")
+    var endsWithZero = false
     @Option(help: "How many of the most probable classes to show.") var top = 1
     @Option(help: "The form of the result: text, csv, json or jsonl.") var format = Format.text
     @Option(
@@ -36,11 +41,15 @@ struct PredictCommand: AsyncParsableCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        if top < 1 { throw ValidationError("--top is at least 1.") }
-        if let abstainBelow, !(0...1).contains(abstainBelow) {
-            throw ValidationError("--abstain-below is a probability from 0 to 1.")
+        if endsWithZero, !paths.contains("-") {
+            throw ValidationError(
+                "-0 has an effect only on names on standard input. For example: find . -name '*.jpg' -print0 | finetune predict --model runs/first/model.h5 -0 -"
+            )
         }
-        if output.json, format == .csv { throw ValidationError("--json and --format csv contradict each other.") }
+        if output.json, format == .csv {
+            throw ValidationError(
+                "--json and --format csv exclude each other: --json prints JSON lines. Leave one of them out.")
+        }
     }
 
     func run() async throws {
@@ -116,7 +125,7 @@ struct PredictCommand: AsyncParsableCommand {
         var entered: Set<FileSystem.Identity> = []
         for path in paths {
             if path == "-" {
-                files += try StandardStream.inputLines()
+                files += try StandardStream.inputNames(endsWithZero: endsWithZero)
             } else if FileSystem.kind(of: path) == .directory {
                 entered = []
                 files += try filesBelow(path, &entered, console)

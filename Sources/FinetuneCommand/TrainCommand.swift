@@ -42,7 +42,7 @@ struct TrainCommand: SharedCommand {
     func validate() throws {
         let chosen = strategy.chosen
         if let unused = head.unused(by: chosen) { throw ValidationError(unused) }
-        try strategy.check(steps, head.kind(chosen), base: job.base)
+        try strategy.check(steps, head, base: job.base)
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
     }
 

@@ -1,0 +1,34 @@
+// What is said of arguments that the parser refuses, in the form of all other messages.
+
+internal import ArgumentParser
+internal import FinetuneFiles
+
+/// The message about arguments that cannot be parsed.
+enum ParsingMessage {
+    /// - Parameters:
+    ///   - error: From the parser, or from a command's `validate()`.
+    ///   - arguments: Those that were parsed; the first is the command.
+    static func text(_ error: any Error, _ arguments: [String]) -> String {
+        let commands = CommandFlags.all()
+        let own = commands.first { $0.command == arguments.first }
+        let help = "Help: finetune \(own.map { $0.command + " " } ?? "")--help"
+        guard let own else { return "\(FinetuneCommand.message(for: error))\n\(help)" }
+        let given = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("-") && $0 != "-" }.map {
+            String($0.prefix { $0 != "=" })
+        }
+        if let foreign = given.first(where: { !own.flags.contains($0) }) {
+            let others = commands.filter { $0.flags.contains(foreign) }.map(\.command)
+            let advice =
+                ForeignFlags.advice(on: foreign, command: own.command, flags: own.flags)
+                ?? ArgumentReader.elsewhere(foreign, others)
+            return "finetune \(own.command) has no flag '\(foreign)'. \(advice)\n\(help)"
+        }
+        if let missing = own.required.first(where: { $0.flag.map { !given.contains($0) } ?? false }),
+            let flag = missing.flag, let rule = FlagRules.rule(for: flag)
+        {
+            return
+                "cannot run 'finetune \(own.command)' without \(flag): expected \(rule.accepted). For example: \(flag) \(rule.example)\n\(help)"
+        }
+        return "\(FinetuneCommand.message(for: error))\n\(help)"
+    }
+}
