@@ -11,11 +11,11 @@ internal import FinetuneTraining
 struct CompareCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Compares strategies on the same images: accuracy with intervals, cost, one advice.",
+        abstract: "Compares strategies on the same images: accuracy with intervals, cost, and which to use.",
         discussion: """
-            Every strategy learns from the same images and is scored on the same others, which choose nothing: epochs are chosen \
-            on --val images, those that are scored are the data set's own test (else validation) images, or --test of all. \
-            What strategies share is computed once; costs are what each would take alone.
+            Every strategy is trained on the same images and scored on the same test images: the data set's own test (else \
+            validation) images, or a fraction --test of all. Test images choose nothing: epochs are chosen by other images \
+            (--val). Features that strategies share are computed once; the time is what each strategy would take alone.
 
             EXAMPLES
               finetune compare --data ./imgs
@@ -28,16 +28,16 @@ struct CompareCommand: SharedCommand {
     @OptionGroup(title: "Data") var data: DataOptions
     @Option(
         help: ArgumentHelp(
-            "Where the network begins to learn (head, last, all or a stage), and names of strategies (frozen, fine-tune, lp-ft, gradual, scratch).",
+            "What to compare: the first stage that is trained (head, last, all or a stage), and strategies (frozen, fine-tune, lp-ft, gradual, scratch).",
             valueName: "list"))
     var strategies = "head,last,all"
     @Option(
         help: ArgumentHelp(
-            "Trainings of each strategy, each with another seed and, where the data set has no images of its own to score, another division. (default: 1)",
+            "Trainings of each strategy, each with another seed and, if the data set has no test or validation images of its own, another split. (default: 1)",
             valueName: "N"))
     var seeds: Int?
-    @Option(help: ArgumentHelp("Stratified folds, each scored once.", valueName: "K")) var folds: Int?
-    @Flag(help: "Also learn from an eighth, a quarter and a half of the training images.") var learningCurve = false
+    @Option(help: ArgumentHelp("Cross-validation with K stratified folds.", valueName: "K")) var folds: Int?
+    @Flag(help: "Also train on an eighth, a quarter and a half of the training images.") var learningCurve = false
     @OptionGroup(title: "Head") var head: HeadOptions
     @OptionGroup(title: "Learning") var steps: StepOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -116,7 +116,7 @@ struct CompareCommand: SharedCommand {
         let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
             .note(
-                "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes; \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath))",
+                "\(dataset.path): \(dataset.items.count.counted("image")) in \(dataset.classes.count.counted("class", "classes")). Comparing \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath)).",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
         guard let result = try await comparison.run(log.report) else { return }
         let record = ComparisonRecord(

@@ -9,7 +9,8 @@ internal import FinetuneTraining
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Says what this machine has, and tests its arithmetic: what is wrong, and what mends it.",
+        abstract:
+            "Shows this machine's processor and libraries, and tests its arithmetic: what is wrong, and how to fix it.",
         discussion: """
             Every kind of matrix product and convolution, and a training step, are compared with plain loops. Ends with 69
             if something is wrong. Limits are variables and quotas of the environment that change speed or last digits.

@@ -26,13 +26,15 @@ struct ModelOptions: ParsableArguments {
 enum SplitChoice: String, ExpressibleByArgument, CaseIterable {
     case train, val, test, all
 
-    /// The items of the split.
     /// The data set with the images of the split alone.
     func selecting(_ dataset: ImageDataset) throws -> ImageDataset {
         if self == .all { return dataset }
         let items = dataset.items.indices.filter { dataset.items[$0].part?.rawValue == rawValue }
         guard !items.isEmpty else {
-            throw UsageError(description: "the data set has no images in the split '\(rawValue)'.")
+            throw UsageError(
+                description:
+                    "cannot use '--split \(rawValue)': the data set has no images in that split. For all images: --split all"
+            )
         }
         return dataset.selecting(items)
     }
@@ -60,29 +62,29 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "The split to score: train, val, test or all.") var split = SplitChoice.all
     @Option(
         help: ArgumentHelp(
-            "Look at each image so often, once as it is and else at parts of it, mirrored or not, and average.",
+            "Test-time augmentation: average over K crops and flips.",
             valueName: "K"))
     var views = 1
     @Option(
         help: ArgumentHelp(
-            "End with exit code 3 where a score is less: accuracy, top5, macro-f1, roc-auc. May be given several times.",
+            "End with exit code 3 if a score is lower: accuracy, top5, macro-f1, roc-auc. May be given several times.",
             valueName: "score=x"))
     var minimum: [String] = []
     @Option(
         help: ArgumentHelp(
-            "End with exit code 3 where a score is more: log-loss, ece, brier. May be given several times.",
+            "End with exit code 3 if a score is higher: log-loss, ece, brier. May be given several times.",
             valueName: "score=x"))
     var maximum: [String] = []
-    @Option(help: ArgumentHelp("Of two classes, the one that is looked for. (default: the second)", valueName: "class"))
+    @Option(help: ArgumentHelp("The positive one of two classes. (default: the second)", valueName: "class"))
     var positive: String?
     @Option(
         help: ArgumentHelp(
-            "For two classes: the threshold that finds this share of the positive ones.", valueName: "0…1"))
+            "For two classes: choose the threshold that gives this sensitivity.", valueName: "0…1"))
     var sensitivity: Double?
     @Option(
-        help: ArgumentHelp("For two classes: the threshold that lets this share of the others go.", valueName: "0…1"))
+        help: ArgumentHelp("For two classes: choose the threshold that gives this specificity.", valueName: "0…1"))
     var specificity: Double?
-    @Option(help: ArgumentHelp("Write a page to look at.", valueName: "file.html")) var report: String?
+    @Option(help: ArgumentHelp("Write the scores as an HTML page.", valueName: "file.html")) var report: String?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -111,7 +113,10 @@ struct EvaluateCommand: AsyncParsableCommand {
         loaded = try await loaded.measured(
             for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
         if views > 1, dataset.inputShape != nil {
-            throw UsageError(description: "--views is for pictures; '\(data.data)' holds inputs of one size.")
+            throw UsageError(
+                description:
+                    "cannot use --views: '\(data.data)' holds arrays that are fed to the network as they are, not pictures. Leave it out."
+            )
         }
         let wishes = try wishes(classes)
         let predictor = try await Predictor(
@@ -126,9 +131,10 @@ struct EvaluateCommand: AsyncParsableCommand {
                 score.known.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (score.known.count > 3 ? ", …" : "")
             console.report(
                 .note(
-                    "Left out of the score: \(score.known.count) images that the model was trained on (\(shown))",
+                    "Left out of the score: \(score.known.count.counted("image")) that the model was trained on (\(shown)).",
                     ["left_out": JSON(score.known)]))
         }
+        console.report(.note(score.counts.text, ["counts": score.counts.json]))
         let total = seconds(.now - started)
         let evaluation = score.evaluation
         let points = wishes.wishes.compactMap { OperatingPoint($0, positive: wishes.positive, in: evaluation) }
@@ -168,13 +174,18 @@ struct EvaluateCommand: AsyncParsableCommand {
                 ("--specificity", specificity != nil),
             ]
             if let flag = flags.first(where: \.1)?.0 {
-                throw UsageError(description: "\(flag) is for two classes; the model has \(classes.count).")
+                throw UsageError(
+                    description:
+                        "cannot use \(flag): it needs a model of two classes, and this one has \(classes.count). Leave it out."
+                )
             }
             return ([], 0)
         }
         guard let index = positive.map({ classes.firstIndex(of: $0) }) ?? 1 else {
             throw UsageError(
-                description: "--positive \(positive ?? "") is none of the classes \(classes[0]) and \(classes[1]).")
+                description:
+                    "cannot use '--positive \(positive ?? "")': expected \(classes[0]) or \(classes[1]). For example: --positive \(classes[1])"
+            )
         }
         return (
             [.half] + (sensitivity.map { [.sensitivity($0)] } ?? []) + (specificity.map { [.specificity($0)] } ?? []),

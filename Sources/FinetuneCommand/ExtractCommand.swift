@@ -34,11 +34,11 @@ struct ExtractCommand: SharedCommand {
         help: ArgumentHelp(
             "A stage (stem, stage1 …: its output), pooled (what feeds the head), or logits.", valueName: "name"))
     var layer = "pooled"
-    @Option(help: "How numbers are kept: float32 or float16.") var dtype = FeatureFile.Element.float32
+    @Option(help: "Number format of the features: float32 or float16.") var dtype = FeatureFile.Element.float32
     @Option(help: "The split to extract: train, val, test or all.") var split = SplitChoice.all
     @Flag(
         help:
-            "Keep features in OUT.features until the file is whole, and go on from what a run that was stopped left there."
+            "Keep features in OUT.features until the file is complete, and continue a stopped run from there."
     )
     var resume = false
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -151,7 +151,7 @@ struct ExtractCommand: SharedCommand {
                 "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         console.say(
-            "\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s"
+            "\(ImageCounts(found: count + skipped.count, skipped: skipped.count).text) \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features per image, computed in \(precision.rawValue) at \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s."
         )
         if !output.json { console.writeOut(out) }
         try console.finish()

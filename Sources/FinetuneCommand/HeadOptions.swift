@@ -45,10 +45,10 @@ struct HeadOptions: ParsableArguments {
         switch kind(strategy) {
         case .convex(let convex):
             if activation != nil {
-                return "--activation has no effect with \(said(convex)), which has no hidden layer. Try --head mlp:256."
+                return "--activation has no effect with \(named(convex)), which has no hidden layer. Try --head mlp:256."
             }
             if initialization != nil {
-                return "--init has no effect with \(said(convex)), which is fitted directly. Try --head linear."
+                return "--init has no effect with \(named(convex)), which is fitted directly. Try --head linear."
             }
         case .layers(let design):
             if design.hidden.isEmpty, activation != nil {
@@ -64,14 +64,14 @@ struct HeadOptions: ParsableArguments {
 
     /// Why a flag of a training in epochs has no effect with a head that is fitted directly.
     func reason(_ convex: ConvexHead) -> String {
-        let first =
-            "has no effect with \(said(convex)), which is fitted directly. For training in epochs: --head linear."
+        let name = head == nil ? "the default head" : "--head \(convex.rawValue)"
+        let first = "has no effect with \(name), which is fitted directly. For training in epochs: --head linear."
         return head == nil
             ? first + " (The default is --head logistic: logistic regression on frozen features.)" : first
     }
 
-    /// The head in a message: the default one by that name if no flag chose it.
-    private func said(_ convex: ConvexHead) -> String {
-        head == nil ? "the default head" : "--head \(convex.rawValue)"
+    /// The head in a message.
+    private func named(_ convex: ConvexHead) -> String {
+        head == nil ? "the default head (--head \(convex.rawValue))" : "--head \(convex.rawValue)"
     }
 }

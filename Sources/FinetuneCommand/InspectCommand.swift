@@ -10,7 +10,7 @@ internal import FinetuneTraining
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Says what a weights file holds: dialect, architecture, stages, preprocessing, tensors.",
+        abstract: "Shows what a weights file holds: dialect, architecture, stages, preprocessing, tensors.",
         discussion: """
             EXAMPLES
               finetune inspect resnet50.h5
@@ -139,7 +139,8 @@ struct InspectCommand: AsyncParsableCommand {
             )
         } else {
             console.writeOut(
-                "input          the file does not say how pixels become numbers; your images will, or --recipe")
+                "input          the file does not say which preprocessing it needs; a training finds it by your images, or --recipe"
+            )
         }
         console.writeOut("classes        \(classes(model))")
     }

@@ -19,14 +19,14 @@ extension InputRecipe.Exif: ExpressibleByArgument {}
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print errors only.") var quiet = false
     @Flag(help: "Print JSON lines on standard output; the last one holds the result.") var json = false
-    @Option(help: "How much to say: debug, info, warning or error.") var logLevel = LogLevel.info
+    @Option(help: "How much to print: debug, info, warning or error.") var logLevel = LogLevel.info
 }
 
 /// How the work is done.
 struct ComputeOptions: ParsableArguments {
     @Option(
         help:
-            "Arithmetic of the frozen part: fp32, bf16 or int8. (default: bf16 where the processor computes it natively, else fp32)"
+            "Arithmetic of the frozen layers: fp32, bf16 or int8. (default: bf16 if the processor computes it natively, else fp32)"
     )
     var precision: Precision?
     @Option(help: "Threads that compute. (default: all processors)") var threads: Int?
@@ -61,7 +61,7 @@ struct ComputeOptions: ParsableArguments {
 struct RecipeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How pixels become numbers: auto (as the base says, or as its statistics do), torch, caffe, tf, unit, raw, or a JSON file.",
+            "Preprocessing of pixels: auto (what the base says, or what fits its statistics), torch, caffe, tf, unit, raw, or a JSON file.",
             valueName: "recipe"))
     var recipe = "auto"
     @Option(help: "How an image fits the network's input: crop, squash, pad or unscaled. (default: as the base says)")
@@ -70,7 +70,7 @@ struct RecipeOptions: ParsableArguments {
         name: [.long, .customLong("image-size")],
         help: ArgumentHelp("Pixels of the network's square input. (default: as the base says)", valueName: "pixels"))
     var size: Int?
-    @Option(help: "Whether photographs are turned as their EXIF data say: upright or ignore. (default: upright)")
+    @Option(help: "Whether pictures are rotated as their EXIF data say: upright or ignore. (default: upright)")
     var exif: InputRecipe.Exif?
 
     /// The model with the recipe that the flags, the file or the user's images give it.
@@ -158,14 +158,15 @@ struct DataOptions: ParsableArguments {
             valueName: "path"))
     var data: String
     @Option(
-        help: ArgumentHelp("Keep the first N training images, or a stratified sample: N,stratified.", valueName: "N"))
+        help: ArgumentHelp(
+            "Use the first N training images only, or a stratified sample: N,stratified.", valueName: "N"))
     var limit: String?
     @Option(
         help: ArgumentHelp(
-            "A regular expression for the part of a path that names its group (animal, patient, camera); a group is never on both sides of a split.",
+            "A regular expression for the part of a path that names its group (animal, patient, camera); all images of a group are in the same split.",
             valueName: "pattern"))
     var groupBy: String?
-    @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 0
+    @Option(help: "Seed of all random numbers.") var seed: UInt64 = 0
 
     /// What `--limit` says; nil if it says nothing.
     static func limit(_ text: String) -> ImageDataset.Limit? {

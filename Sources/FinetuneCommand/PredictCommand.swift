@@ -108,9 +108,18 @@ struct PredictCommand: AsyncParsableCommand {
         }
         if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText, isExact: true) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
+        if !skipped.isEmpty || abstained > 0 {
+            let counts = ImageCounts(
+                found: count + skipped.count, skipped: skipped.count,
+                uses: [("labelled", count - abstained), ("without a label (--abstain-below)", abstained)])
+            console.say(counts.text)
+        }
         if count == 0 {
             throw TrainingError(
-                .unusableData, "cannot predict: none of the \(skipped.count) files is a picture that can be read.")
+                .unusableData,
+                skipped.count == 1
+                    ? "cannot predict: the file is not a picture that can be read."
+                    : "cannot predict: none of the \(skipped.count) files is a picture that can be read.")
         }
         console.report(
             .done([

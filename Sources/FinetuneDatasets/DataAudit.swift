@@ -105,9 +105,12 @@ package struct DataAudit: Sendable {
             shown.prefix(3).map { "'\(images[$0].name)'" }.joined(separator: ", ") + (shown.count > 3 ? ", …" : "")
         let parts = Set(places.compactMap { images[$0].part })
         if parts.count > 1, parts.contains(.train) {
-            // What trains goes: the score is to stay comparable.
+            let splits = Split.Part.allCases.filter(parts.contains).map(\.rawValue)
+            let several = splits.count == 2 ? "both " : ""
+            // The training image is the one to remove, so that the score stays comparable.
             add(
-                .leak, shown, "\(names) \(what) and stand on two sides of the split: scores are too good.",
+                .leak, shown,
+                "\(names) \(what) but are in \(several)\(splits.joined(separator: " and ")), so scores are inflated.",
                 surplus: shown.filter { images[$0].part == .train })
         } else {
             add(kind, shown, "\(names) \(what).", surplus: Array(shown.dropFirst()))
@@ -128,7 +131,7 @@ package struct DataAudit: Sendable {
             guard parts.count > 1 else { continue }
             add(
                 .tornGroup, places,
-                "The group '\(group)' stands on two sides of the split (\(parts.map(\.rawValue).joined(separator: ", "))): scores are too good."
+                "The group '\(group)' is in more than one split (\(parts.map(\.rawValue).joined(separator: ", "))), so scores are inflated."
             )
         }
     }

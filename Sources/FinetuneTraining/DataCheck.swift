@@ -11,6 +11,8 @@ package struct DataCheck: Sendable {
     /// Images that could be read.
     package let images: Int
     package let findings: [Finding]
+    /// The images that were found and read.
+    package let counts: ImageCounts
 
     /// Reads every image of a data set; nothing about it is an error.
     ///
@@ -32,6 +34,7 @@ package struct DataCheck: Sendable {
             report(.progress(stage: "images", done: done, total: total))
         }
         images = look.items.count
+        counts = ImageCounts(found: dataset.items.count, skipped: look.skipped.count)
         let inputSize = base.recipe.map { ($0.width, $0.height) }
         guard isLabelled else {
             findings = look.findings(nil, inputSize: inputSize)

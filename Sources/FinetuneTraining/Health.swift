@@ -52,7 +52,7 @@ package struct Health: Sendable, Equatable {
             findings.append(
                 Finding(
                     .deadUnits,
-                    "\(layer.dead) of \(layer.units) units of '\(layer.name)' never fire, so they cannot learn. Try a smaller --lr\(other)."
+                    "\(layer.dead) of \(layer.units) units of '\(layer.name)' are never active, so they cannot learn. Try a smaller --lr\(other)."
                 ))
         }
         // A new head says nothing: it starts from zero. Per weight, so that a stage's size alone does not count.
@@ -131,7 +131,7 @@ struct HealthMeter {
             guard let stage = stageOfTensor[name] else { continue }
             norms[stage] = (norms[stage] ?? StepNorms()) + norm
         }
-        // A head that is still zero passes nothing on: such a step says nothing of anybody's units.
+        // A head that is still zero passes nothing on: such a step says nothing about the units.
         guard units.contains(where: { $0.fired.contains(true) }) else { return }
         if fired.isEmpty {
             fired = units.map { ($0.layer, $0.fired) }

@@ -129,7 +129,7 @@ enum ForeignFlags {
         add(
             "numclasses nclasses nc classes",
             .sentence("finetune counts the classes itself: they are the folders in --data."))
-        add("outputtype exportformat", .flags(["--to", "--format"]))
+        add("format outputtype exportformat", .flags(["--to", "--format"]))
         add("strategies strategy method", .flags(["--strategies", "--strategy"]))
         add(
             "export onnx tflite torchscript",
