@@ -45,7 +45,8 @@ struct HeadOptions: ParsableArguments {
         switch kind(strategy) {
         case .convex(let convex):
             if activation != nil {
-                return "--activation has no effect with \(named(convex)), which has no hidden layer. Try --head mlp:256."
+                return
+                    "--activation has no effect with \(named(convex)), which has no hidden layer. Try --head mlp:256."
             }
             if initialization != nil {
                 return "--init has no effect with \(named(convex)), which is fitted directly. Try --head linear."

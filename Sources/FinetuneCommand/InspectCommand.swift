@@ -127,10 +127,10 @@ struct InspectCommand: AsyncParsableCommand {
                 "input          \(recipe.height)×\(recipe.width), \(order), \(recipe.fit.rawValue)\(margin(recipe)), \(recipe.interpolation.rawValue)\(rare(recipe))"
             )
             func text(_ numbers: [Double]) -> String {
-                "[" + numbers.map { $0.rounded(toPlaces: 6) }.joined(separator: ", ") + "]"
+                "[" + numbers.map { "\(($0 * 1e6).rounded() / 1e6)" }.joined(separator: ", ") + "]"
             }
             console.writeOut(
-                "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(text(recipe.mean)), / \(text(recipe.standardDeviation))"
+                "               (pixel × \(recipe.scale.rounded(toPlaces: 6)) − mean \(text(recipe.mean))) / std \(text(recipe.standardDeviation))"
             )
             console.writeOut("               from \(model.recipeSource ?? "the file")")
         } else if !model.readsPictures {

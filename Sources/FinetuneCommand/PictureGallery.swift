@@ -45,7 +45,7 @@ struct PictureGallery {
                 Report.Thumbnail(
                     title: "\(evaluation.classes[mistake.prediction]) \(Report.percent(mistake.probability))",
                     image: try picture.jpeg(), overlay: overlay,
-                    lines: ["is \(evaluation.classes[mistake.label])", dataset.items[wrong[place]].name]))
+                    lines: ["labelled \(evaluation.classes[mistake.label])", dataset.items[wrong[place]].name]))
         }
         return Report.Section(
             "Surest mistakes",

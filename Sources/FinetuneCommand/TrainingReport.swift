@@ -138,7 +138,7 @@ struct TrainingReport {
             return Report.Section("Network health", [])
         }
         let findings = Set(record.result.epochs.flatMap { $0.health.findings.map(\.text) }).sorted()
-        let dead = last.units > 0 ? " \(last.dead) of \(last.units) units were never active." : ""
+        let dead = last.units > 0 ? " \(last.dead) of \(last.units) units never fired." : ""
         return Report.Section(
             "Network health",
             note: "In the last epoch. A step usually changes the weights by about 0.001 of their length.\(dead)",

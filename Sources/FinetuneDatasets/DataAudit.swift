@@ -106,11 +106,11 @@ package struct DataAudit: Sendable {
         let parts = Set(places.compactMap { images[$0].part })
         if parts.count > 1, parts.contains(.train) {
             let splits = Split.Part.allCases.filter(parts.contains).map(\.rawValue)
-            let several = splits.count == 2 ? "both " : ""
-            // The training image is the one to remove, so that the score stays comparable.
+            let places = (splits.count == 2 ? "both " : "") + splits.joined(separator: " and ")
+            let isExact = kind == .exactDuplicates
             add(
                 .leak, shown,
-                "\(names) \(what) but are in \(several)\(splits.joined(separator: " and ")), so scores are inflated.",
+                "\(names) \(isExact ? "are identical but" : "\(what) but are") in \(places), so scores are inflated\(isExact ? " (the same content on two sides of the split)" : "").",
                 surplus: shown.filter { images[$0].part == .train })
         } else {
             add(kind, shown, "\(names) \(what).", surplus: Array(shown.dropFirst()))

@@ -220,7 +220,7 @@ package struct Comparison: Sendable {
         let probability = p < 0.001 ? "p < 0.001" : "p = \((p * 1000).rounded() / 1000)"
         if recommended.name != best.name {
             return
-                "Use \(recommended.name): no measurable difference between its \(percent(recommended)) and the \(percent(best)) of \(best.name) (\(probability)), and it takes \(time(recommended, of: best))."
+                "Use \(recommended.name). No measurable difference (\(probability)) between its \(percent(recommended)) and the \(percent(best)) of \(best.name); it takes \(time(recommended, of: best))."
                 + doubt(design, contestants)
         }
         guard p < level else {
@@ -233,7 +233,7 @@ package struct Comparison: Sendable {
         let time =
             cheapest.name == best.name ? "" : " It takes \(times(best, cheapest)) times the time of \(cheapest.name)."
         return
-            "Use \(best.name): it is significantly better (\(percent(best)) vs \(percent(rival)) of \(rival.name), \(probability))\(price).\(time)"
+            "Use \(best.name): it is significantly better than \(rival.name) (\(percent(best)) vs \(percent(rival)), \(probability))\(price).\(time)"
     }
 
     /// How large a difference has to be to be detected, if the images are few.

@@ -26,11 +26,11 @@ extension [Report.PlanRow] {
                 ]
             })
         let summary =
-            "\(Report.count(learning)) of \(Report.count(total)) parameters learn, \(Report.percent(Double(learning) / Double(total)))."
+            "\(Report.count(learning)) of \(Report.count(total)) parameters are trained, \(Report.percent(Double(learning) / Double(total)))."
         var slots = table.slots
         slots["stages"] = .list(stages)
         slots["summary"] = .text(summary)
-        slots["label"] = .text("Stages and what they may change")
+        slots["label"] = .text("Stages and whether they are trained")
         return slots
     }
 }

@@ -52,7 +52,7 @@ package struct Health: Sendable, Equatable {
             findings.append(
                 Finding(
                     .deadUnits,
-                    "\(layer.dead) of \(layer.units) units of '\(layer.name)' are never active, so they cannot learn. Try a smaller --lr\(other)."
+                    "\(layer.dead) of \(layer.units) units of '\(layer.name)' never fire, so they cannot learn. Try a smaller --lr\(other)."
                 ))
         }
         // A new head says nothing: it starts from zero. Per weight, so that a stage's size alone does not count.

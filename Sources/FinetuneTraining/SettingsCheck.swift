@@ -38,17 +38,17 @@ extension TrainingSettings {
         if steps.mixing.cutmix > 0, strategy == .frozen || strategy == .gradual || steps.unfreezing == .head {
             let other = strategy == .fineTune ? "--unfreeze head" : "--strategy \(strategy.rawValue)"
             throw SettingsError(
-                reason: "--cutmix has no effect with \(other): features have no box to paste. Try --mixup.")
+                reason: "--cutmix is not used with \(other): features have no box to paste. Try --mixup.")
         }
         if steps.augmentation == .none, (steps.views ?? 1) > 1 {
-            throw SettingsError(reason: "--views has no effect with --augment none: all views would be the same.")
+            throw SettingsError(reason: "--views is not used with --augment none: all views would be the same.")
         }
         if let size = steps.startSize, strategy == .frozen || strategy == .gradual || steps.unfreezing != .all {
             let other =
                 strategy == .fineTune ? "--unfreeze \(steps.unfreezing.text)" : "--strategy \(strategy.rawValue)"
             throw SettingsError(
                 reason:
-                    "--start-size \(size) has no effect with \(other): frozen layers need images of one size. Try --unfreeze all."
+                    "--start-size \(size) is not used with \(other): frozen layers need images of one size. Try --unfreeze all."
             )
         }
         if strategy == .scratch {
@@ -84,7 +84,7 @@ extension TrainingSettings {
     }
 
     private func unused(_ flag: String, _ reason: String = "") -> SettingsError {
-        SettingsError(reason: "\(flag) has no effect with --strategy \(strategy.rawValue)\(reason).")
+        SettingsError(reason: "\(flag) is not used with --strategy \(strategy.rawValue)\(reason).")
     }
 
     /// - Parameter expected: What the value is, in words.
@@ -92,7 +92,7 @@ extension TrainingSettings {
         _ flag: String, _ value: Value?, _ expected: String, _ isRight: (Value) -> Bool
     ) throws {
         if let value, !isRight(value) {
-            throw SettingsError(reason: "cannot use '\(flag) \(value)': expected \(expected).")
+            throw SettingsError(reason: "\(flag) is \(value), expected \(expected).")
         }
     }
 }

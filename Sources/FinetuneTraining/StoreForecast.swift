@@ -31,8 +31,6 @@ struct StoreForecast {
 
     private var features: String { isFeatures ? "features" : "outputs of the frozen layers" }
     private var title: String { isFeatures ? "Features" : "Outputs of the frozen layers" }
-    /// With augmentation an image has several rows.
-    private var unit: String { rows > images ? "view" : "image" }
 
     /// Reports how long the pass will take, as soon as that is known: the first images have to wait for the network, those
     /// of the next second show it.
@@ -49,7 +47,7 @@ struct StoreForecast {
         guard done < total else { return }
         report(
             .note(
-                "Computing \(features) for \(images.counted("image"))\(found > 0 ? " (\(found) cached)" : ""), about \(Int(time.rounded(.up))) s.",
+                "Computing \(features) for \(images.counted("image"))\(found > 0 ? " (\(min(found, images)) cached)" : ""), about \(Int(time.rounded(.up))) s.",
                 [
                     "node": .string(node), "images": .integer(images), "rows": .integer(rows),
                     "row_bytes": .integer(store.bytesPerRow), "forecast_bytes": .integer(bytes),
@@ -57,14 +55,17 @@ struct StoreForecast {
                 ]))
     }
 
-    func finish(_ report: EventHandler) {
+    /// - Parameter read: The images that could be read.
+    func finish(read: Int, _ report: EventHandler) {
         guard let store else { return }
         let time = seconds(.now - started)
         let computed = max(0, store.count - found)
+        // An image whose content another one has counts as computed if nothing was cached.
+        let isAllNew = found == 0 || computed >= read
         let text =
             computed == 0
-            ? "\(title): all \(found.counted(unit)) found in the cache."
-            : "\(title): \(computed.counted(unit)) computed in \(Int(time.rounded(.up))) s\(found > 0 ? ", \(found) found in the cache" : "")."
+            ? "\(title): \(read == 1 ? "the image was" : "all \(read) images") found in the cache."
+            : "\(title): \(isAllNew ? read.counted("image") : "\(computed) of \(read) images") computed\(isAllNew ? "" : ", the others found in the cache")."
         report(
             .note(
                 text,

@@ -319,7 +319,7 @@ package struct StrategyComparison: Sendable {
             contender: contender,
             division: Division(look: look.selecting(places), parts: places.map { parts[$0] }), seed: 0,
             name: "\(contender.name)-of-\(Int(share * 1000))",
-            words: "\(Int(share * 1000) / 10) % of the training images")
+            words: "\(share.percent) of the training images")
     }
 
     private func trainer(

@@ -67,7 +67,7 @@ extension Trainer {
                 guard tuning.beginAnew() else { throw error }
                 report(
                     .warning(
-                        "The training diverged in epoch \(progress.epoch + 1) with the learning rate \(progress.rate ?? 0). It starts again with a smaller one."
+                        "The training diverged in epoch \(progress.epoch + 1) with a learning rate of \(progress.rate ?? 0); it begins anew with a smaller one."
                     ))
             }
         }

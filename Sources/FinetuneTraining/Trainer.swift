@@ -135,7 +135,7 @@ package struct Trainer: Sendable {
             report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
         }
-        forecast.finish(report)
+        forecast.finish(read: look.items.count, report)
         for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
         try PipelineError.check(look.skipped, of: dataset.items.count)
         if context.ranks.isFirst { try context.settle(look.hashes) }
