@@ -39,7 +39,7 @@ struct CompareCommand: SharedCommand {
     @Option(help: ArgumentHelp("Cross-validation with K stratified folds.", valueName: "K")) var folds: Int?
     @Flag(help: "Also train on an eighth, a quarter and a half of the training images.") var learningCurve = false
     @OptionGroup(title: "Head") var head: HeadOptions
-    @OptionGroup(title: "Learning") var steps: StepOptions
+    @OptionGroup(title: "Optimizer and schedule") var steps: StepOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions

@@ -29,7 +29,7 @@ struct ConvertCommand: AsyncParsableCommand {
             "native, keras, torch, safetensors or onnx. (default: by the ending of OUT: .h5 is native, .safetensors, .onnx)",
             valueName: "format"))
     var to: ModelFile.Format?
-    @Option(help: ArgumentHelp("A file with the outputs' names in order, one a line.", valueName: "file"))
+    @Option(help: ArgumentHelp("A file with the names of the outputs in order, one on each line.", valueName: "file"))
     var classes: String?
     @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions

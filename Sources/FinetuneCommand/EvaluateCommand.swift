@@ -18,7 +18,7 @@ struct ModelOptions: ParsableArguments {
     @OptionGroup var weights: WeightsOptions
     @Option(
         help: ArgumentHelp(
-            "A file with the outputs' names in order, one a line. (default: the model's own, else the data set's)",
+            "A file with the names of the outputs in order, one on each line. (default: the model's own, else the data set's)",
             valueName: "file"))
     var classes: String?
 }

@@ -24,7 +24,10 @@ struct PredictCommand: AsyncParsableCommand {
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json, jsonl }
 
     @OptionGroup var model: ModelOptions
-    @Argument(help: ArgumentHelp("Pictures, folders of pictures, or - for names on standard input.", valueName: "path"))
+    @Argument(
+        help: ArgumentHelp(
+            "Pictures, folders of pictures, or - for names on standard input. A name that begins with -: ./-x.jpg.",
+            valueName: "path"))
     var paths: [String]
     @Flag(
         name: .customShort("0"),
@@ -34,7 +37,7 @@ struct PredictCommand: AsyncParsableCommand {
     @Option(help: "The form of the result: text, csv, json or jsonl.") var format = Format.text
     @Option(
         help: ArgumentHelp(
-            "Give no label where the most probable class has less than this probability.", valueName: "0…1"))
+            "Give no label if the most probable class has less than this probability.", valueName: "0…1"))
     var abstainBelow: Double?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions

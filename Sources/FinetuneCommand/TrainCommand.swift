@@ -35,7 +35,7 @@ struct TrainCommand: SharedCommand {
     @Flag(help: "Check the base and the data, print the plan, and stop.") var dryRun = false
     @OptionGroup(title: "Strategy") var strategy: StrategyOptions
     @OptionGroup(title: "Head") var head: HeadOptions
-    @OptionGroup(title: "Learning") var steps: StepOptions
+    @OptionGroup(title: "Optimizer and schedule") var steps: StepOptions
     @OptionGroup var cache: CacheOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions

@@ -26,7 +26,7 @@ extension [Report.PlanRow] {
                 ]
             })
         let summary =
-            "\(Report.count(learning)) of \(Report.count(total)) parameters are trained, \(Report.percent(Double(learning) / Double(total)))."
+            "\(Report.count(learning)) of \(Report.count(total)) parameters learn, \(Report.percent(Double(learning) / Double(total)))."
         var slots = table.slots
         slots["stages"] = .list(stages)
         slots["summary"] = .text(summary)

@@ -185,10 +185,14 @@ import Testing
     static let others: [(line: String, words: [String])] = [
         ("--data", ["'--data' without a value", "a folder, a table or an archive", "--data ./imgs"]),
         ("--data x --lr", ["'--lr' without a value", "--lr 0.01"]),
-        ("--data x --lr --epochs 3", ["'--lr' without a value"]),
+        ("--data x --lr --epochs 3", ["'--lr' without a value", "If '--epochs' is the value: --lr=--epochs"]),
         ("--data= --quiet", ["'--data '", "the path of a folder"]),
         ("--quiet=true --data x", ["--quiet takes no value"]),
         ("--force true --data x", ["'--force true'", "--force takes no value"]),
+        ("", ["without --data", "--data ./imgs", "finetune train --help"]),
+        ("predict --model m.h5", ["without <path>", "photo.jpg"]), ("inspect", ["without <file>", "resnet50.h5"]),
+        ("convert a.h5", ["without <out>", "model.onnx"]),
+        ("--data x --group-by (", ["'--group-by ('", "regular expression"]),
         ("train --base x.h5", ["without --data", "--data ./imgs"]), ("evaluate --data x", ["without --model"]),
         ("extract --data x", ["without --out"]), ("predict --epochs 3 --model m x.jpg", ["'--epochs'", "compare"]),
         (

@@ -88,7 +88,7 @@ struct ArgumentReader {
             return
         }
         if attached == nil, rest.first.map({ $0.hasPrefix("--") || $0 == "-0" || Self.isAnswered($0) }) ?? true {
-            throw refusal(of: name, rule.refusalOfNothing(after: name))
+            throw refusal(of: name, rule.refusalOfNothing(after: name, before: rest.first))
         }
         let value: String
         do { value = try rule.read(attached ?? rest.removeFirst(), after: name) } catch let error as UsageError {

@@ -59,9 +59,13 @@ struct FlagRule: Sendable {
     }
 
     /// The error for a flag without a value.
-    func refusalOfNothing(after name: String) -> UsageError {
-        UsageError(
-            description: "cannot use '\(name)' without a value: expected \(accepted). For example: \(name) \(example)")
+    ///
+    /// - Parameter next: The word that follows the flag, which is another flag, or looks like one; nil at the end.
+    func refusalOfNothing(after name: String, before next: String?) -> UsageError {
+        let hint = next.map { " If '\($0)' is the value: \(name)=\($0)" } ?? ""
+        return UsageError(
+            description:
+                "cannot use '\(name)' without a value: expected \(accepted). For example: \(name) \(example).\(hint)")
     }
 
     /// What was probably meant by a value.

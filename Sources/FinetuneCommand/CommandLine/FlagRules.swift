@@ -37,8 +37,10 @@ enum FlagRules {
                 return .value("\(digits),stratified")
             }
         ) { DataOptions.limit($0) != nil },
-        .text(
-            "--group-by", accepted: "a regular expression for a part of each path", example: "'patient([0-9]+)'"),
+        FlagRule(
+            names: ["--group-by"], accepted: "a regular expression for a part of each path",
+            example: "'patient([0-9]+)'"
+        ) { !$0.isEmpty && (try? Regex($0)) != nil },
         .number(
             "--seed", accepted: "a whole number from 0 to 18446744073709551615", example: "1",
             ["random": .sentence("A run draws nothing at random without a seed: leave --seed out for seed 0.")]

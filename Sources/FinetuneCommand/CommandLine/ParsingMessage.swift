@@ -10,7 +10,7 @@ enum ParsingMessage {
     ///   - arguments: Those that were parsed; the first is the command.
     static func text(_ error: any Error, _ arguments: [String]) -> String {
         let commands = CommandFlags.all()
-        let own = commands.first { $0.command == arguments.first }
+        let own = commands.first { $0.command == arguments.first ?? "train" }
         let help = "Help: finetune \(own.map { $0.command + " " } ?? "")--help"
         guard let own else { return "\(FinetuneCommand.message(for: error))\n\(help)" }
         let given = arguments.prefix { $0 != "--" }.filter { $0.hasPrefix("-") && $0 != "-" }.map {
@@ -29,6 +29,19 @@ enum ParsingMessage {
             return
                 "cannot run 'finetune \(own.command)' without \(flag): expected \(rule.accepted). For example: \(flag) \(rule.example)\n\(help)"
         }
-        return "\(FinetuneCommand.message(for: error))\n\(help)"
+        let text = FinetuneCommand.message(for: error)
+        if text.hasPrefix("Missing expected argument"),
+            let missing = own.required.first(where: { $0.flag == nil && text.contains("<\($0.value)>") })
+        {
+            return
+                "cannot run 'finetune \(own.command)' without <\(missing.value)>. For example: \(examples[own.command] ?? help)\n\(help)"
+        }
+        return "\(text)\n\(help)"
     }
+
+    /// A command line for each command that takes paths without a flag.
+    private static let examples = [
+        "predict": "finetune predict --model runs/first/model.h5 photo.jpg", "inspect": "finetune inspect resnet50.h5",
+        "convert": "finetune convert runs/first/model.h5 model.onnx",
+    ]
 }
