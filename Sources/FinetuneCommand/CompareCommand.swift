@@ -84,6 +84,11 @@ struct CompareCommand: SharedCommand {
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
         let loaded = try Installation.loadFeatures(basePath, weightsKey: job.weights.weightsKey, console)
+        for entry in try entries() where entry.strategy != .scratch {
+            do { _ = try entry.unfreezing?.firstStage(of: loaded.network) } catch let error as FreezeError {
+                throw UsageError(description: "--strategies \(entry.name): \(error)")
+            }
+        }
         let baseFile = try HashedFile(basePath)
         let base = try await recipe.resolve(loaded, dataset, ranks: ranks, thread, console).measured(
             for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,

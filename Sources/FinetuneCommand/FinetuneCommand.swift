@@ -12,7 +12,7 @@ struct FinetuneCommand: AsyncParsableCommand {
         abstract: "Adapts a pretrained network to your images.",
         discussion: """
             EXAMPLES
-              finetune ./imgs                    (./imgs has a folder of images for each class)
+              finetune ./imgs                     (a folder of images for each class)
               finetune --base resnet50.h5 --data ./imgs
               finetune evaluate --model runs/a/model.h5 --data ./more
               finetune check --data ./imgs

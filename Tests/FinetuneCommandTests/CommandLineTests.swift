@@ -68,6 +68,7 @@ private let base = Fixtures.path("resnet20-random.h5")
         ("finetune ./nowhere", 66, ["'./nowhere'", "nothing at that path"]),
         ("finetune photos.zip", 66, ["'photos.zip'", "nothing at that path"]),
         ("finetune wolpertinger", 66, ["'wolpertinger'", "no command has that name", "finetune --help"]),
+        ("finetune https://example.org/imgs.zip", 66, ["it is an address", "Download it first"]),
         ("finetune photo.jpg", 64, ["picture", "finetune predict --model runs/NAME/model.h5 photo.jpg"]),
         ("finetune ./photo", 64, ["picture", "finetune predict"]),
         ("finetune net.h5", 64, ["weights file", "finetune --base net.h5 --data", "finetune inspect net.h5"]),
@@ -108,6 +109,28 @@ private let base = Fixtures.path("resnet20-random.h5")
         let features = try workspace.finetune(
             "extract", "--base", base, "--data", "@imgs", "--limit", "10", "--out", "@f.npz")
         #expect(features.code == 0, "\(features.errors)")
+    }
+
+    @Test("says which stages and layers the network has")
+    func stages() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("imgs", perClass: 4)
+        let cases: [(flags: [String], words: [String])] = [
+            (["train", "--unfreeze", "stage9"], ["'--unfreeze stage9'", "stem, stage1, stage2, stage3, head"]),
+            (
+                ["compare", "--strategies", "head,stage9", "--out", workspace.file("c")],
+                ["--strategies stage9", "stem, stage1, stage2, stage3, head"]
+            ),
+            (
+                ["extract", "--layer", "stage9", "--out", workspace.file("f.npz")],
+                ["'--layer stage9'", "stem, stage1, stage2, stage3 or pooled", "For example: --layer pooled"]
+            ),
+        ]
+        for (flags, words) in cases {
+            let outcome = try workspace.finetune(flags + ["--base", base, "--data", "@imgs"])
+            #expect(outcome.code == 64, "\(flags): \(outcome.errors)")
+            for word in words { #expect(outcome.errors.contains(word), "\(word) in \(outcome.errors)") }
+        }
     }
 
     @Test("takes names that begin with a hyphen")

@@ -90,6 +90,7 @@ import Testing
         ("--batch-norm eval", "frozen or train", "--batch-norm frozen?"),
         ("--time-budget 10", "a time with its unit (s, m or h)", "10s, 10m or 10h"),
         ("--time-budget 10min", "a time with its unit", "Did you mean --time-budget 10m?"),
+        ("--time-budget 1h30m", "a time with its unit", "Did you mean --time-budget 90m?"),
         ("--time-budget soon", "a time with its unit", "--time-budget 10m"),
         ("--checkpoint-every never", "a number of seconds", "--checkpoint-every 60"),
         ("--cache none", "a folder, or off", "Did you mean --cache off?"),
@@ -185,7 +186,7 @@ import Testing
     static let others: [(line: String, words: [String])] = [
         ("--data", ["'--data' without a value", "a folder, a table or an archive", "--data ./imgs"]),
         ("--data x --lr", ["'--lr' without a value", "--lr 0.01"]),
-        ("--data x --lr --epochs 3", ["'--lr' without a value", "If '--epochs' is the value: --lr=--epochs"]),
+        ("--data x --lr --epochs 3", ["'--lr' without a value", "If '--epochs' is the value, write --lr=--epochs."]),
         ("--data= --quiet", ["'--data '", "the path of a folder"]),
         ("--quiet=true --data x", ["--quiet takes no value"]),
         ("--force true --data x", ["'--force true'", "--force takes no value"]),
@@ -206,6 +207,9 @@ import Testing
                 "--head logistic",
             ]
         ),
+        ("--data x --learning-rate 0.1", ["--learning-rate has no effect with the default head"]),
+        ("doctor extra", ["'extra'", "finetune doctor takes no"]),
+        ("inspect a.h5 b.h5", ["'b.h5'", "finetune inspect takes no"]),
         ("--data x --lr 0.1", ["--lr has no effect with the default head", "For training in epochs: --head linear."]),
         ("--data x --head ridge --batch 8", ["--batch has no effect with --head ridge, which is fitted directly"]),
         (

@@ -158,7 +158,7 @@ struct ArgumentReader {
         if let second = folders.dropFirst().first {
             throw UsageError(
                 description:
-                    "cannot use '\(second)': '\(folder)' names the images already, and a run reads one data set. Put the images into one folder, or name more with --val or --test."
+                    "cannot use '\(second)': '\(folder)' names the images already. A command reads one data set, and a flag takes one value. Put the images into one folder, or name more with --val or --test."
             )
         }
         arguments.insert(contentsOf: folder.hasPrefix("-") ? ["--data=\(folder)"] : ["--data", folder], at: 0)
@@ -178,6 +178,10 @@ struct ArgumentReader {
                     description:
                         "cannot run 'finetune \(path)': there is no such command, and no folder of that name. Did you mean finetune \(meant)?"
                 )
+            }
+            if path.contains("://") {
+                throw FileError(
+                    .missing, "cannot read '\(path)': it is an address, and a path was expected. Download it first.")
             }
             throw FileSystem.obstacle(to: path)
                 ?? FileError(

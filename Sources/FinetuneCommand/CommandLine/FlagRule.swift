@@ -62,22 +62,20 @@ struct FlagRule: Sendable {
     ///
     /// - Parameter next: The word that follows the flag, which is another flag, or looks like one; nil at the end.
     func refusalOfNothing(after name: String, before next: String?) -> UsageError {
-        let hint = next.map { " If '\($0)' is the value: \(name)=\($0)" } ?? ""
+        let hint = next.map { " If '\($0)' is the value, write \(name)=\($0)." } ?? ""
         return UsageError(
             description:
-                "cannot use '\(name)' without a value: expected \(accepted). For example: \(name) \(example).\(hint)")
+                "cannot use '\(name)' without a value: expected \(accepted).\(hint) For example: \(name) \(example)")
     }
 
-    /// What was probably meant by a value.
+    /// What was probably meant by a value; a value that is suggested is accepted, and another one.
     private func remedy(for value: String) -> Remedy? {
-        let plain = Spelling.simplified(value)
-        if let meaning = meanings[plain] { return meaning }
-        if let repaired = repair(value) {
-            // A suggestion has to be accepted itself.
-            if case .value(let meant) = repaired, !isAccepted(meant) { return nil }
-            return repaired
+        if let meaning = meanings[Spelling.simplified(value)] { return meaning }
+        switch repair(value) {
+        case .value(let meant): return isAccepted(meant) && meant != value ? .value(meant) : nil
+        case .sentence(let sentence): return .sentence(sentence)
+        case nil: return Spelling.nearest(to: value, among: choices).map { .value($0) }
         }
-        return Spelling.nearest(to: value, among: choices).map { .value($0) }
     }
 
     /// The text with the percentage at its end as a fraction: `0.2` for `20%`, `accuracy=0.9` for `accuracy=90 %`.

@@ -197,6 +197,7 @@ extension FlagRules {
 
     private static func repairTime(_ value: String) -> FlagRule.Remedy? {
         let plain = Spelling.simplified(value)
+        if let sum = sumOfTimes(plain) { return .value(sum) }
         let number = plain.prefix { $0.isNumber || $0 == "." }
         guard Double(number) != nil else { return nil }
         switch plain.dropFirst(number.count) {
@@ -207,6 +208,27 @@ extension FlagRules {
         case "d", "day", "days": return Double(number).map { .value("\(($0 * 24).rounded(toPlaces: 2))h") }
         default: return nil
         }
+    }
+}
+
+extension FlagRules {
+    /// A time in several units, such as `1h30m`, in one; nil for anything else.
+    private static func sumOfTimes(_ text: String) -> String? {
+        var (seconds, digits, count) = (0, "", 0)
+        for character in text {
+            if character.isASCII, character.isNumber {
+                digits.append(character)
+                continue
+            }
+            guard let number = Int(digits), number < 1_000_000, let unit = ["h": 3600, "m": 60, "s": 1][character]
+            else {
+                return nil
+            }
+            seconds += number * unit
+            (digits, count) = ("", count + 1)
+        }
+        guard count > 1, digits.isEmpty else { return nil }
+        return seconds % 60 == 0 ? "\(seconds / 60)m" : "\(seconds)s"
     }
 }
 

@@ -36,7 +36,19 @@ enum ParsingMessage {
             return
                 "cannot run 'finetune \(own.command)' without <\(missing.value)>. For example: \(examples[own.command] ?? help)\n\(help)"
         }
-        return "\(text)\n\(help)"
+        if text.contains("nexpected argument"), let first = text.split(separator: "'").dropFirst().first {
+            return "cannot use '\(first)': finetune \(own.command) takes no further argument. Leave it out.\n\(help)"
+        }
+        return "\(named(text, as: given))\n\(help)"
+    }
+
+    /// The text about a flag with the name under which it was given.
+    private static func named(_ text: String, as given: [String]) -> String {
+        let name = String(text.prefix { $0 != " " })
+        guard let rule = FlagRules.rule(for: name), !given.contains(name),
+            let alias = rule.names.first(where: given.contains)
+        else { return text }
+        return alias + text.dropFirst(name.count)
     }
 
     /// A command line for each command that takes paths without a flag.
