@@ -143,7 +143,10 @@ let package = Package(
             ]),
         tests(
             "FinetuneCommandTests",
-            ["FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights", "FinetuneReadPictures"]),
+            [
+                "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights",
+                "FinetuneReadPictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+            ]),
         tests(
             "FinetuneDatasetsTests",
             ["FinetuneDatasets", "FinetuneModels", "FinetuneFiles", "TestSupport", "FinetuneReadPictures"]),

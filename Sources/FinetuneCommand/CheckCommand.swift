@@ -12,9 +12,9 @@ struct CheckCommand: AsyncParsableCommand {
         commandName: "check",
         abstract: "Finds what is wrong with a data set before it costs a run.",
         discussion: """
-            Unreadable and mistyped files; the same picture twice (also scaled, compressed again or mirrored), on two sides of a \
-            split or under two labels; groups on two sides; classes that are missing, small or rare; folders that hold nothing; \
-            odd sizes; and labels that a head on the base's features doubts, which was fitted without them.
+            Unreadable files and files of another type than their name says; the same picture twice (also scaled, compressed \
+            again or mirrored), in two splits or under two labels; groups in two splits; classes that are missing, small or \
+            rare; empty folders; odd sizes; and likely label errors, found by cross-validation on the base's features.
 
             EXAMPLES
               finetune check --data ./imgs
@@ -23,13 +23,13 @@ struct CheckCommand: AsyncParsableCommand {
 
     @Option(
         help: ArgumentHelp(
-            "The network whose features labels are held against: \(weightsHelp). (default: the bundled one)",
+            "The network whose features are used to find likely label errors: \(weightsHelp). (default: the bundled one)",
             valueName: "file"))
     var base: String?
     @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Data") var data: DataOptions
-    @Flag(help: "End with exit code 3 where anything but a remark or a doubted label is found.") var strict = false
-    @Option(help: ArgumentHelp("Write what to take out or to look at again.", valueName: "file.csv"))
+    @Flag(help: "End with exit code 3 if anything but a remark or a likely label error is found.") var strict = false
+    @Option(help: ArgumentHelp("Write a table of the images to remove or to look at again.", valueName: "file.csv"))
     var fixList: String?
     @OptionGroup var cache: CacheOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -70,15 +70,18 @@ struct CheckCommand: AsyncParsableCommand {
         if !output.json { printFindings(check, console) }
         if let refusal = check.refusal { throw refusal }
         if strict, !findings.grave.isEmpty {
-            let words = findings.grave.counts.map { "\($0.count) \($0.kind.words)" }.joined(separator: ", ")
+            let words = findings.grave.counts.map { kind, images in
+                kind.words(findings.count { $0.kind == kind }, images: images)
+            }.joined(separator: ", ")
             throw GateError(description: "the data set does not pass the check: \(words).")
         }
     }
 
     private func printFindings(_ check: DataCheck, _ console: Console) {
-        console.writeOut("\(check.images) images, \(check.findings.isEmpty ? "nothing found" : "findings:")")
-        for (kind, count) in check.findings.counts {
-            console.writeOut("\n\(count) \(kind.words)")
+        console.writeOut(check.counts.text + (check.findings.isEmpty ? " No problems found." : ""))
+        for (kind, images) in check.findings.counts {
+            let number = check.findings.count { $0.kind == kind }
+            console.writeOut("\n\(kind.words(number, images: images))")
             let ofKind = check.findings.filter { $0.kind == kind }
             for finding in ofKind.prefix(Self.shown) {
                 console.writeOut("  \(finding.detail.printable())", isSentence: true)
@@ -97,7 +100,7 @@ struct CheckCommand: AsyncParsableCommand {
 struct CacheOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Where the frozen part's outputs stay for later runs, at most 10 GB; off keeps none. (default: $XDG_CACHE_HOME/finetune)",
+            "Folder of the feature cache, at most 10 GB; off for none. (default: $XDG_CACHE_HOME/finetune)",
             valueName: "folder|off"))
     var cache: String?
 

@@ -11,11 +11,11 @@ internal import FinetuneTraining
 struct CompareCommand: SharedCommand {
     static let configuration = CommandConfiguration(
         commandName: "compare",
-        abstract: "Compares strategies on the same images: accuracy with intervals, cost, one advice.",
+        abstract: "Compares strategies on the same images: accuracy with intervals, cost, and which to use.",
         discussion: """
-            Every strategy learns from the same images and is scored on the same others, which choose nothing: epochs are chosen \
-            on --val images, those that are scored are the data set's own test (else validation) images, or --test of all. \
-            What strategies share is computed once; costs are what each would take alone.
+            Every strategy is trained on the same images and scored on the same test images: the data set's own test (else \
+            validation) images, or a fraction --test of all. Test images choose nothing: epochs are chosen by other images \
+            (--val). Features that strategies share are computed once; the time is what each strategy would take alone.
 
             EXAMPLES
               finetune compare --data ./imgs
@@ -28,37 +28,38 @@ struct CompareCommand: SharedCommand {
     @OptionGroup(title: "Data") var data: DataOptions
     @Option(
         help: ArgumentHelp(
-            "Where the network begins to learn (head, last, all or a stage), and names of strategies (frozen, fine-tune, lp-ft, gradual, scratch).",
+            "What to compare: the first stage that is trained (head, last, all or a stage), and strategies (frozen, fine-tune, lp-ft, gradual, scratch).",
             valueName: "list"))
     var strategies = "head,last,all"
     @Option(
         help: ArgumentHelp(
-            "Trainings of each strategy, each with another seed and, where the data set has no images of its own to score, another division. (default: 1)",
+            "Trainings of each strategy, each with another seed and, if the data set has no test or validation images of its own, another split. (default: 1)",
             valueName: "N"))
     var seeds: Int?
-    @Option(help: ArgumentHelp("Stratified folds, each scored once.", valueName: "K")) var folds: Int?
-    @Flag(help: "Also learn from an eighth, a quarter and a half of the training images.") var learningCurve = false
+    @Option(help: ArgumentHelp("Cross-validation with K stratified folds.", valueName: "K")) var folds: Int?
+    @Flag(help: "Also train on an eighth, a quarter and a half of the training images.") var learningCurve = false
     @OptionGroup(title: "Head") var head: HeadOptions
-    @OptionGroup(title: "Learning") var steps: StepOptions
+    @OptionGroup(title: "Optimizer and schedule") var steps: StepOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
         if seeds != nil, folds != nil {
-            throw ValidationError("--seeds and --folds divide images in two ways: choose one.")
+            throw ValidationError(
+                "--seeds and --folds exclude each other: seeds repeat the training, folds score every image once. Leave one of them out."
+            )
         }
-        if let seeds, !(1...100).contains(seeds) { throw ValidationError("--seeds is a number from 1 to 100.") }
-        if let folds, !(2...100).contains(folds) { throw ValidationError("--folds is a number from 2 to 100.") }
         if folds != nil, job.test != nil {
-            throw ValidationError("--test is not used by --folds: every image is scored once.")
+            throw ValidationError(
+                "--test has no effect with --folds, which score every image once. Leave one of them out.")
         }
         if let test = job.test, Double(test) == 0 {
-            throw ValidationError("--test 0 leaves compare nothing to score.")
+            throw ValidationError("cannot use '--test 0': compare needs test images. For example: --test 0.2")
         }
         let entries = try entries()
         // A flag must mean something to at least one of the strategies.
-        let unused = entries.map { steps.unused(by: $0.strategy, head.kind($0.strategy)) }
+        let unused = entries.map { steps.unused(by: $0.strategy, head) }
         if let (flag, reason) = unused[0].first(where: { flag in
             unused.allSatisfy { $0.contains { $0.flag == flag.flag } }
         }) {
@@ -83,6 +84,11 @@ struct CompareCommand: SharedCommand {
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
         let loaded = try Installation.loadFeatures(basePath, weightsKey: job.weights.weightsKey, console)
+        for entry in try entries() where entry.strategy != .scratch {
+            do { _ = try entry.unfreezing?.firstStage(of: loaded.network) } catch let error as FreezeError {
+                throw UsageError(description: "--strategies \(entry.name): \(error)")
+            }
+        }
         let baseFile = try HashedFile(basePath)
         let base = try await recipe.resolve(loaded, dataset, ranks: ranks, thread, console).measured(
             for: compute.precision ?? .native, on: dataset, cache: nil, isBase: true, ranks: ranks, thread,
@@ -115,7 +121,7 @@ struct CompareCommand: SharedCommand {
         let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
             .note(
-                "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes; \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath))",
+                "\(dataset.path): \(dataset.items.count.counted("image")) in \(dataset.classes.count.counted("class", "classes")). Comparing \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath)).",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
         guard let result = try await comparison.run(log.report) else { return }
         let record = ComparisonRecord(
@@ -145,8 +151,9 @@ struct CompareCommand: SharedCommand {
 
     private func entries() throws -> [Entry] {
         let names = strategies.split(separator: ",", omittingEmptySubsequences: false).map(String.init)
-        guard !names.contains("") else { throw ValidationError("--strategies is a list such as head,last,all.") }
-        guard Set(names).count == names.count else { throw ValidationError("--strategies names one of them twice.") }
+        guard Set(names).count == names.count else {
+            throw ValidationError("cannot use '--strategies \(strategies)': it names a strategy twice. Name each once.")
+        }
         return try names.map { name in
             guard let strategy = Strategy(rawValue: name) else {
                 return Entry(
@@ -154,7 +161,8 @@ struct CompareCommand: SharedCommand {
                     unfreezing: name == "head" ? nil : Unfreezing(name))
             }
             if strategy == .scratch, steps.architecture == nil {
-                throw ValidationError("--strategies scratch needs an --architecture.")
+                throw ValidationError(
+                    "--strategies scratch needs an --architecture, for example --architecture resnet20.")
             }
             return Entry(name: name, strategy: strategy, unfreezing: nil)
         }

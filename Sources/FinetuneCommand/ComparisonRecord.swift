@@ -105,7 +105,7 @@ struct ComparisonRecord {
         }
         for point in result.curve {
             console.say(
-                "\(point.strategy) after \(point.trainImages) images: \(point.accuracy.value.percent) (\(point.accuracy.interval.lowerBound.percent) to \(point.accuracy.interval.upperBound.percent))"
+                "\(point.strategy) with \(point.trainImages.counted("training image")): \(point.accuracy.value.percent) (\(point.accuracy.interval.lowerBound.percent) to \(point.accuracy.interval.upperBound.percent))"
             )
         }
         console.writeOut("\n" + result.comparison.advice, isSentence: true)

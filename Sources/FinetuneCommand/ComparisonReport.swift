@@ -25,7 +25,7 @@ struct ComparisonReport {
                     "Advice", [.advice(comparison.advice), .text(setting)]),
                 Report.Section(
                     "Accuracy against cost",
-                    note: "Bars are 95 % intervals. Costs are what one training of each would take alone.",
+                    note: "Bars are 95 % intervals. The time is what one training of each strategy would take alone.",
                     [
                         .scatter(
                             Report.ScatterChart(
@@ -41,7 +41,7 @@ struct ComparisonReport {
                 Report.Section(
                     "Differences",
                     note:
-                        "How likely a difference of that size is by chance alone, adjusted for the number of pairs (Holm).",
+                        "p: the probability of a difference of at least that size by chance alone, adjusted for the number of pairs (Holm).",
                     [.table(pairs)]),
                 curve,
                 result.findings.section(try PictureGallery(dataset, recipe).findings(result.findings)),
@@ -54,7 +54,7 @@ struct ComparisonReport {
     private var setting: String {
         let result = record.result
         return
-            "\(Report.count(result.trainImages)) images learned, \(Report.count(result.scoredImages)) were scored (\(result.design)); no scored image chose an epoch or a strength. Reading and decoding the images, which all share, took \(Report.number(result.sharedSeconds, places: 1)) s; all of it \(Console.clock(record.seconds))."
+            "Trained on \(result.trainImages.counted("image")), \(result.scoredImages) scored, \(result.skipped.count) skipped (\(result.design)). Scored images chose no epoch and no regularization strength. Reading and decoding the images, once for all strategies, took \(Report.number(result.sharedSeconds, places: 1)) s; the whole comparison \(Console.clock(record.seconds))."
     }
 
     private func finite(_ range: ClosedRange<Double>) -> ClosedRange<Double>? {
@@ -65,7 +65,7 @@ struct ComparisonReport {
         Report.Table(
             columns: [.init("Strategy")]
                 + [
-                    "Accuracy", "95 % interval", "Macro-F1", "Log-loss", "ECE", "Learning", "Seconds", "Processor s",
+                    "Accuracy", "95 % interval", "Macro-F1", "Log-loss", "ECE", "Trainable", "Seconds", "Processor s",
                     "MiB",
                 ]
                 .map { .init($0, isNumber: true) },
@@ -110,7 +110,7 @@ struct ComparisonReport {
         let points = Dictionary(grouping: record.result.curve, by: \.strategy)
         return Report.Section(
             "More images?",
-            note: "Accuracy over the number of training images, on the same scored ones, with 95 % intervals.",
+            note: "Accuracy against the number of training images, on the same scored images, with 95 % intervals.",
             points.isEmpty
                 ? []
                 : [

@@ -29,7 +29,7 @@ struct ConvertCommand: AsyncParsableCommand {
             "native, keras, torch, safetensors or onnx. (default: by the ending of OUT: .h5 is native, .safetensors, .onnx)",
             valueName: "format"))
     var to: ModelFile.Format?
-    @Option(help: ArgumentHelp("A file with the outputs' names in order, one a line.", valueName: "file"))
+    @Option(help: ArgumentHelp("A file with the names of the outputs in order, one on each line.", valueName: "file"))
     var classes: String?
     @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -52,21 +52,22 @@ struct ConvertCommand: AsyncParsableCommand {
             guard names.count == model.headOutputs else {
                 throw UsageError(
                     description:
-                        "--classes names \(names.count) classes, the head has \(model.headOutputs ?? 0) outputs.")
+                        "cannot use '--classes \(classes)': it names \(names.count.counted("class", "classes")), expected one name for each of the \((model.headOutputs ?? 0).counted("output")) of the head."
+                )
             }
             model.classes = names
         }
         if model.recipe == nil, format == .onnx {
             console.report(
                 .warning(
-                    "The file does not say how pixels become numbers, so the ONNX graph takes the network's own floats. Say it with --recipe."
+                    "The file does not say which preprocessing it needs, so the input of the ONNX graph is preprocessed floats. To put preprocessing into the graph: --recipe."
                 ))
         }
         if model.outputMeaning == .labels, model.headOutputs == 1, format == .keras || format == .onnx {
             console.report(.note("The output with a sigmoid becomes two classes with a softmax, 1 − p and p.", [:]))
         }
         if model.headOutputs == nil {
-            console.report(.note("'\(out)' ends in the features: no head is converted.", [:]))
+            console.report(.note("The network has no head, so the output of '\(out)' is its features.", [:]))
         }
         let tensors = try ModelFile.write(model, to: out, as: format)
         console.report(

@@ -9,10 +9,12 @@ internal import FinetuneTraining
 struct DoctorCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "doctor",
-        abstract: "Says what this machine has, and tests its arithmetic: what is wrong, and what mends it.",
+        abstract:
+            "Shows this machine's processor and libraries, and tests its arithmetic: what is wrong, and how to fix it.",
         discussion: """
-            Every kind of matrix product and convolution, and a training step, are compared with plain loops. Ends with 69
-            if something is wrong. Limits are variables and quotas of the environment that change speed or last digits.
+            Every kind of matrix product and convolution, and a training step, are compared with plain loops. The exit code
+            is 69 if something is wrong. Limits are environment variables and quotas that change speed or the last digits of
+            results.
 
             EXAMPLES
               finetune doctor
@@ -23,10 +25,6 @@ struct DoctorCommand: AsyncParsableCommand {
     @OptionGroup var cache: CacheOptions
     @Option(help: "Threads that compute. (default: one a core that this process may use)") var threads: Int?
     @OptionGroup(title: "Output") var output: OutputOptions
-
-    func validate() throws {
-        if let threads, threads < 1 { throw ValidationError("--threads is a number of at least 1.") }
-    }
 
     func run() async throws {
         let console = Console(output)
@@ -73,13 +71,13 @@ struct DoctorCommand: AsyncParsableCommand {
         console.writeOut("precisions  \(precisions.joined(separator: ", "))")
         for library in libraries { console.writeOut("\(library.name.padded(to: 11)) \(library.version)") }
         console.writeOut(
-            "Results are equal to the byte for the same program, seed, threads, instructions and releases of these libraries.",
+            "Results are the same to the last byte with the same program, seed, number of threads, instructions and versions of these libraries.",
             isSentence: true)
         if limits.isEmpty { console.writeOut("limits      none") }
         for limit in limits {
             console.writeOut("limit       \(limit.name)=\(limit.value)")
             console.writeOut("            speed: \(limit.speed)", isSentence: true)
-            console.writeOut("            bytes: \(limit.bytes)", isSentence: true)
+            console.writeOut("            results: \(limit.bytes)", isSentence: true)
         }
     }
 

@@ -18,7 +18,7 @@ struct ModelOptions: ParsableArguments {
     @OptionGroup var weights: WeightsOptions
     @Option(
         help: ArgumentHelp(
-            "A file with the outputs' names in order, one a line. (default: the model's own, else the data set's)",
+            "A file with the names of the outputs in order, one on each line. (default: the model's own, else the data set's)",
             valueName: "file"))
     var classes: String?
 }
@@ -26,13 +26,15 @@ struct ModelOptions: ParsableArguments {
 enum SplitChoice: String, ExpressibleByArgument, CaseIterable {
     case train, val, test, all
 
-    /// The items of the split.
     /// The data set with the images of the split alone.
     func selecting(_ dataset: ImageDataset) throws -> ImageDataset {
         if self == .all { return dataset }
         let items = dataset.items.indices.filter { dataset.items[$0].part?.rawValue == rawValue }
         guard !items.isEmpty else {
-            throw UsageError(description: "the data set has no images in the split '\(rawValue)'.")
+            throw UsageError(
+                description:
+                    "cannot use '--split \(rawValue)': the data set has no images in that split. For all images: --split all"
+            )
         }
         return dataset.selecting(items)
     }
@@ -60,40 +62,39 @@ struct EvaluateCommand: AsyncParsableCommand {
     @Option(help: "The split to score: train, val, test or all.") var split = SplitChoice.all
     @Option(
         help: ArgumentHelp(
-            "Look at each image so often, once as it is and else at parts of it, mirrored or not, and average.",
+            "Test-time augmentation: average over K crops and flips.",
             valueName: "K"))
     var views = 1
     @Option(
         help: ArgumentHelp(
-            "End with exit code 3 where a score is less: accuracy, top5, macro-f1, roc-auc. May be given several times.",
+            "End with exit code 3 if a score is lower: accuracy, top5, macro-f1, roc-auc. May be given several times.",
             valueName: "score=x"))
     var minimum: [String] = []
     @Option(
         help: ArgumentHelp(
-            "End with exit code 3 where a score is more: log-loss, ece, brier. May be given several times.",
+            "End with exit code 3 if a score is higher: log-loss, ece, brier. May be given several times.",
             valueName: "score=x"))
     var maximum: [String] = []
-    @Option(help: ArgumentHelp("Of two classes, the one that is looked for. (default: the second)", valueName: "class"))
+    @Option(help: ArgumentHelp("The positive one of two classes. (default: the second)", valueName: "class"))
     var positive: String?
     @Option(
         help: ArgumentHelp(
-            "For two classes: the threshold that finds this share of the positive ones.", valueName: "0…1"))
+            "For two classes: choose the threshold that gives this sensitivity.", valueName: "0…1"))
     var sensitivity: Double?
     @Option(
-        help: ArgumentHelp("For two classes: the threshold that lets this share of the others go.", valueName: "0…1"))
+        help: ArgumentHelp("For two classes: choose the threshold that gives this specificity.", valueName: "0…1"))
     var specificity: Double?
-    @Option(help: ArgumentHelp("Write a page to look at.", valueName: "file.html")) var report: String?
+    @Option(help: ArgumentHelp("Write the scores as an HTML page.", valueName: "file.html")) var report: String?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
         try recipe.refuseAutomaticDepth()
-        guard (1...1000).contains(views) else { throw ValidationError("--views is a number from 1 to 1000.") }
-        for (flag, share) in [("--sensitivity", sensitivity), ("--specificity", specificity)] {
-            if let share, !(0...1).contains(share) { throw ValidationError("\(flag) is a share from 0 to 1.") }
+        guard views <= 1000 else {
+            throw ValidationError(
+                "cannot use '--views \(views)': expected a whole number from 1 to 1000. For example: --views 10")
         }
-        _ = try gates()
     }
 
     func run() async throws {
@@ -115,7 +116,10 @@ struct EvaluateCommand: AsyncParsableCommand {
         loaded = try await loaded.measured(
             for: precision, on: dataset, cache: Installation.cache(nil), isBase: false, thread, console.report)
         if views > 1, dataset.inputShape != nil {
-            throw UsageError(description: "--views is for pictures; '\(data.data)' holds inputs of one size.")
+            throw UsageError(
+                description:
+                    "cannot use --views: '\(data.data)' holds arrays that are fed to the network as they are, not pictures. Leave it out."
+            )
         }
         let wishes = try wishes(classes)
         let predictor = try await Predictor(
@@ -130,9 +134,10 @@ struct EvaluateCommand: AsyncParsableCommand {
                 score.known.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (score.known.count > 3 ? ", …" : "")
             console.report(
                 .note(
-                    "Left out of the score: \(score.known.count) images that the model was trained on (\(shown))",
+                    "Left out of the score: \(score.known.count.counted("image")) that the model was trained on (\(shown)).",
                     ["left_out": JSON(score.known)]))
         }
+        console.report(.note(score.counts.text, ["counts": score.counts.json]))
         let total = seconds(.now - started)
         let evaluation = score.evaluation
         let points = wishes.wishes.compactMap { OperatingPoint($0, positive: wishes.positive, in: evaluation) }
@@ -156,10 +161,10 @@ struct EvaluateCommand: AsyncParsableCommand {
             ).page().write(to: report)
         }
         if !output.json { EvaluationTable(evaluation, score.images, points).print(console) }
-        let failed = try gates().filter { !$0.passes(evaluation) }
+        let failed = gates.filter { !$0.passes(evaluation) }
         guard failed.isEmpty else {
             let words = failed.map {
-                "\($0.name) is \($0.value(evaluation)), \($0.isMinimum ? "at least" : "at most") \($0.limit) was asked for"
+                "\($0.limit.name) is \($0.value(evaluation)), expected \($0.isMinimum ? "at least" : "at most") \($0.limit.limit)"
             }
             throw GateError(description: "the model does not pass: \(words.joined(separator: "; ")).")
         }
@@ -190,13 +195,18 @@ struct EvaluateCommand: AsyncParsableCommand {
                 ("--specificity", specificity != nil),
             ]
             if let flag = flags.first(where: \.1)?.0 {
-                throw UsageError(description: "\(flag) is for two classes; the model has \(classes.count).")
+                throw UsageError(
+                    description:
+                        "cannot use \(flag): it needs a model of two classes, and this one has \(classes.count). Leave it out."
+                )
             }
             return ([], 0)
         }
         guard let index = positive.map({ classes.firstIndex(of: $0) }) ?? 1 else {
             throw UsageError(
-                description: "--positive \(positive ?? "") is none of the classes \(classes[0]) and \(classes[1]).")
+                description:
+                    "cannot use '--positive \(positive ?? "")': expected \(classes[0]) or \(classes[1]). For example: --positive \(classes[1])"
+            )
         }
         return (
             [.half] + (sensitivity.map { [.sensitivity($0)] } ?? []) + (specificity.map { [.specificity($0)] } ?? []),
@@ -208,30 +218,19 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     /// A limit that a score has to keep.
     private struct Gate {
-        let name: String
-        let limit: Double
+        let limit: ScoreLimit
         let isMinimum: Bool
 
-        func value(_ evaluation: Evaluation) -> Double { evaluation.score(name) ?? .nan }
+        func value(_ evaluation: Evaluation) -> Double { evaluation.score(limit.name) ?? .nan }
 
-        /// What is no number passes nothing.
+        /// A score that is not a number passes no gate.
         func passes(_ evaluation: Evaluation) -> Bool {
-            isMinimum ? value(evaluation) >= limit : value(evaluation) <= limit
+            isMinimum ? value(evaluation) >= limit.limit : value(evaluation) <= limit.limit
         }
     }
 
-    private func gates() throws -> [Gate] {
-        try (minimum.map { ($0, true) } + maximum.map { ($0, false) }).map { text, isMinimum in
-            let parts = text.split(separator: "=", omittingEmptySubsequences: false).map(String.init)
-            let name = String(parts[0].map { $0 == "-" ? "_" : $0 })
-            guard parts.count == 2, let limit = Double(parts[1]), limit.isFinite, Evaluation.scoreNames.contains(name)
-            else {
-                let names = Evaluation.scoreNames.joined(separator: ", ")
-                throw ValidationError(
-                    "\(isMinimum ? "--minimum" : "--maximum") is a score and a number, such as accuracy=0.9; scores are \(names)."
-                )
-            }
-            return Gate(name: name, limit: limit, isMinimum: isMinimum)
-        }
+    private var gates: [Gate] {
+        minimum.compactMap(ScoreLimit.init).map { Gate(limit: $0, isMinimum: true) }
+            + maximum.compactMap(ScoreLimit.init).map { Gate(limit: $0, isMinimum: false) }
     }
 }

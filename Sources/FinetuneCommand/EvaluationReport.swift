@@ -24,20 +24,15 @@ struct EvaluationReport {
         let evaluation = score.evaluation
         let mistakes = try await PictureGallery(dataset, model.recipe)
             .mistakes(of: model, evaluation, score.items, precision, thread)
-        var notes: [String] = []
-        if !score.known.isEmpty {
-            notes.append("\(score.known.count) images that the model was trained on are left out of the score.")
-        }
-        if !score.skipped.isEmpty { notes.append("\(score.skipped.count) files could not be read.") }
         return Report(
             title: "\(Path.name(of: modelFile.path)) on \(Path.name(of: dataPath))",
             subtitle: model.network.name,
             sections: [
-                Report.Section("Result", [.figures(evaluation.figures), .text(notes.joined(separator: "\n\n"))]),
+                Report.Section("Result", [.figures(evaluation.figures), .text(score.counts.text)]),
                 operatingPoints, evaluation.classSection, evaluation.confusionSection,
                 evaluation.reliabilitySection(model.temperature), mistakes,
                 Report.Section(
-                    "Files that were passed over",
+                    "Files that were skipped",
                     [
                         .findings(
                             score.skipped.map {
@@ -56,7 +51,7 @@ struct EvaluationReport {
         guard let first = points.first else { return Report.Section("Thresholds", []) }
         return Report.Section(
             "Thresholds",
-            note: "What follows when images of at least that probability of \(first.positive) count as it.",
+            note: "Results if an image counts as '\(first.positive)' from this probability on.",
             [
                 .table(
                     Report.Table(

@@ -77,7 +77,7 @@ struct EvaluationTable {
         console.writeOut("\nsurest mistakes")
         for mistake in mistakes {
             console.writeOut(
-                "  \(mistake.probability.percent) \(evaluation.classes[mistake.prediction].printable()), is \(evaluation.classes[mistake.label].printable()): \(images[mistake.index].printable())"
+                "  \(mistake.probability.percent) \(evaluation.classes[mistake.prediction].printable()), labelled \(evaluation.classes[mistake.label].printable()): \(images[mistake.index].printable())"
             )
         }
     }

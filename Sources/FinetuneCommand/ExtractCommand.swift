@@ -34,11 +34,11 @@ struct ExtractCommand: SharedCommand {
         help: ArgumentHelp(
             "A stage (stem, stage1 …: its output), pooled (what feeds the head), or logits.", valueName: "name"))
     var layer = "pooled"
-    @Option(help: "How numbers are kept: float32 or float16.") var dtype = FeatureFile.Element.float32
+    @Option(help: "Number format of the features: float32 or float16.") var dtype = FeatureFile.Element.float32
     @Option(help: "The split to extract: train, val, test or all.") var split = SplitChoice.all
     @Flag(
         help:
-            "Keep features in OUT.features until the file is whole, and go on from what a run that was stopped left there."
+            "Keep features in OUT.features until the file is complete, and continue a stopped run from there."
     )
     var resume = false
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
@@ -47,10 +47,14 @@ struct ExtractCommand: SharedCommand {
 
     func validate() throws {
         if FeatureFile.Format(rawValue: Path.fileExtension(of: out)) == nil {
-            throw ValidationError("--out ends in .npz, .npy, .h5 or .csv, which says what is written.")
+            throw ValidationError(
+                "cannot use '--out \(out)': expected a file that ends in .npz, .npy, .h5 or .csv. For example: --out features.npz"
+            )
         }
         if dtype == .float16, Path.fileExtension(of: out) == "csv" {
-            throw ValidationError("--dtype is not used by a .csv, which holds decimal numbers.")
+            throw ValidationError(
+                "--dtype float16 has no effect on a .csv, which holds decimal numbers. Leave it out, or write .npz, .npy or .h5."
+            )
         }
     }
 
@@ -76,9 +80,10 @@ struct ExtractCommand: SharedCommand {
                     "cannot extract the logits of '\(basePath)': its head (\(head.layers)) is not read: \(head.reason). Without --layer the features that feed it are written."
                 )
             }
-            throw UsageError(
-                description:
-                    "the network has no layer '\(layer)'. It has \(model.network.layers.joined(separator: ", ")).")
+            let layers = model.network.layers
+            throw FlagRules.rule(for: "--layer")?.refusal(
+                of: layer, after: "--layer", expected: "\(layers.alternatives), the layers of this network")
+                ?? UsageError(description: "the network has no layer '\(layer)'")
         }
         let load = seconds(.now - started)
         model = try await recipe.resolve(model, dataset, ranks: ranks, thread, console)
@@ -146,7 +151,7 @@ struct ExtractCommand: SharedCommand {
                 "peak_rss_mb": .number(ProcessMeter.peakMegabytes),
             ]))
         console.say(
-            "\(count) images, \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features each in \(precision.rawValue), \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s"
+            "\(ImageCounts(found: count + skipped.count, skipped: skipped.count).text) \(extractor.outputShape.map { String($0) }.joined(separator: "×")) features per image, computed in \(precision.rawValue) at \((Double(count) / max(features, 1e-9)).rounded(toPlaces: 1)) images/s."
         )
         if !output.json { console.writeOut(out) }
         try console.finish()

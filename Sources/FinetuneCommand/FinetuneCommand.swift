@@ -12,7 +12,8 @@ struct FinetuneCommand: AsyncParsableCommand {
         abstract: "Adapts a pretrained network to your images.",
         discussion: """
             EXAMPLES
-              finetune --base resnet50.h5 --data ./imgs     (./imgs has a folder a class)
+              finetune ./imgs                     (a folder of images for each class)
+              finetune --base resnet50.h5 --data ./imgs
               finetune evaluate --model runs/a/model.h5 --data ./more
               finetune check --data ./imgs
               finetune compare --data ./imgs
@@ -20,6 +21,9 @@ struct FinetuneCommand: AsyncParsableCommand {
               finetune extract --base resnet50.h5 --data ./imgs --out features.npz
               finetune inspect resnet50.h5
               finetune convert runs/a/model.h5 model.onnx
+
+            A folder, table or archive of images without a flag is --data. A command's name wins: ./train is the folder. A \
+            value that begins with - follows an =, as in --data=-imgs; a file that does is ./-x.jpg, or stands after --.
 
             EXIT CODES
               0 done, 3 a gate failed, 64 usage, 65 bad data or weights, 66 input missing,
@@ -38,8 +42,10 @@ struct FinetuneCommand: AsyncParsableCommand {
         Interruption.watch()
         ThreadShortage.watch()
         var ranks: Ranks?
+        var arguments = FileSystem.arguments
         do {
-            let command = try parseAsRoot(FileSystem.arguments)
+            arguments = try ArgumentReader(arguments).arguments
+            let command = try parseAsRoot(arguments)
             let joined = try Ranks.join()
             ranks = joined
             try await run(command, joined)
@@ -47,7 +53,7 @@ struct FinetuneCommand: AsyncParsableCommand {
             // At once: what libraries do at the end may wait for threads that never come.
             _exit(0)
         } catch {
-            fail(error, ranks)
+            fail(error, arguments, ranks)
         }
     }
 
@@ -66,13 +72,13 @@ struct FinetuneCommand: AsyncParsableCommand {
     }
 
     /// Says what is wrong and ends this process, and all other ranks with it.
-    private static func fail(_ error: any Error, _ ranks: Ranks?) -> Never {
+    private static func fail(_ error: any Error, _ arguments: [String], _ ranks: Ranks?) -> Never {
         let rank = ranks?.rank ?? Launcher.ofThisProcess?.rank ?? 0
         // What is wrong everywhere the first says, and then ends all.
         if rank > 0 { sleep(1) }
         guard let status = ExitStatus(error) else {
             if rank > 0 { _exit(exitCode(for: error).rawValue) }
-            endParsing(error)
+            endParsing(error, arguments)
         }
         let isQuiet = (error as? OutputError)?.isReaderGone == true
         if rank == 0 || ranks != nil, !isQuiet {
@@ -84,13 +90,16 @@ struct FinetuneCommand: AsyncParsableCommand {
         (ranks ?? .alone).abort(status.rawValue)
     }
 
-    /// Ends with help, which was asked for, on standard output, or with what is wrong with the arguments on the other.
-    private static func endParsing(_ error: any Error) -> Never {
+    /// Ends with help, which was asked for, on standard output, or with what is wrong with the arguments on standard error.
+    private static func endParsing(_ error: any Error, _ arguments: [String]) -> Never {
         let code = exitCode(for: error)
+        guard code.isSuccess else {
+            let text = "finetune: \(ParsingMessage.text(error, arguments))".printable(keepsLines: true)
+            StandardStream.error.write(text.wrapped(to: StandardStream.error.width) + "\n")
+            _exit(code.rawValue)
+        }
         let text = fullMessage(for: error).printable(keepsLines: true)
-        let stream = code.isSuccess ? StandardStream.output : .error
-        let failure = text.isEmpty ? nil : stream.write(text + "\n")
-        guard let failure, code.isSuccess else { _exit(code.rawValue) }
+        guard !text.isEmpty, let failure = StandardStream.output.write(text + "\n") else { _exit(code.rawValue) }
         if !failure.isReaderGone { StandardStream.error.write("finetune: \(failure)\n") }
         _exit(ExitStatus.inputOutput.rawValue)
     }

@@ -1,4 +1,4 @@
-// The flags of what takes the place of the base's head.
+// The flags of the head that replaces the base's.
 
 internal import ArgumentParser
 internal import FinetuneEngine
@@ -9,21 +9,23 @@ internal import FinetuneTraining
 struct HeadOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "On frozen features, to its optimum: logistic (its strength by cross-validation) or ridge. By steps, with every strategy: linear, or mlp:512,256 with the units of its hidden layers. (default: logistic; linear where more than the head learns)",
+            "Fitted directly to frozen features: logistic (logistic regression, its regularization strength chosen by cross-validation) or ridge. Trained in epochs, with every strategy: linear, or mlp:512,256 with the units of its hidden layers. (default: logistic; linear if more than the head is trained)",
             valueName: "head"))
     var head: HeadKind?
     @Option(
-        help: "Between the layers of an mlp: relu, leaky-relu, elu, selu, gelu, tanh or sigmoid. (default: relu)")
+        help:
+            "Activation between the layers of an mlp: relu, leaky-relu, elu, selu, gelu, tanh or sigmoid. (default: relu)"
+    )
     var activation: Activation?
     @Option(
         name: .customLong("init"),
         help:
-            "How the head's weights begin: kaiming, xavier, lecun or zero. (default: a linear head at zero, hidden layers as their activation wants it)"
+            "Initialization of the head's weights: kaiming, xavier, lecun or zero. (default: zero for a linear head, for hidden layers what suits their activation)"
     )
     var initialization: Initialization?
     @Option(
         help: ArgumentHelp(
-            "What is done to frozen features first, fitted on training images: none, standardize, l2, pca:K (K dimensions), whiten or whiten:K. (default: standardize)",
+            "Scaling of frozen features, fitted on training images: none, standardize, l2, pca:K (K dimensions), whiten or whiten:K. (default: standardize)",
             valueName: "scaling"))
     var featureScaling: FeatureScaling?
     @Option(help: "none, or balanced: rare classes count as much as common ones. (default: none)")
@@ -38,23 +40,39 @@ struct HeadOptions: ParsableArguments {
         return .layers(design)
     }
 
-    /// The first flag that a strategy does not use, and why; nil where it uses all.
+    /// The first flag that has no effect with a strategy, and why; nil if all have one.
     func unused(by strategy: Strategy) -> String? {
         switch kind(strategy) {
         case .convex(let convex):
-            let name = convex.rawValue
-            if activation != nil { return "--activation is not used by --head \(name). Try --head mlp:256." }
+            if activation != nil {
+                return
+                    "--activation has no effect with \(named(convex)), which has no hidden layer. Try --head mlp:256."
+            }
             if initialization != nil {
-                return "--init is not used by --head \(name), which is solved. Try --head linear."
+                return "--init has no effect with \(named(convex)), which is fitted directly. Try --head linear."
             }
         case .layers(let design):
             if design.hidden.isEmpty, activation != nil {
-                return "--activation is not used by --head linear, which has no hidden layer. Try --head mlp:256."
+                return "--activation has no effect with --head linear, which has no hidden layer. Try --head mlp:256."
             }
         }
         if featureScaling != nil, strategy != .frozen, strategy != .headFirst {
-            return "--feature-scaling is not used by --strategy \(strategy.rawValue)."
+            return
+                "--feature-scaling has no effect with --strategy \(strategy.rawValue): it scales frozen features. Leave it out, or use --strategy lp-ft."
         }
         return nil
+    }
+
+    /// Why a flag of a training in epochs has no effect with a head that is fitted directly.
+    func reason(_ convex: ConvexHead) -> String {
+        let name = head == nil ? "the default head" : "--head \(convex.rawValue)"
+        let first = "has no effect with \(name), which is fitted directly. For training in epochs: --head linear."
+        return head == nil
+            ? first + " (The default is --head logistic: logistic regression on frozen features.)" : first
+    }
+
+    /// The head in a message.
+    private func named(_ convex: ConvexHead) -> String {
+        head == nil ? "the default head (--head \(convex.rawValue))" : "--head \(convex.rawValue)"
     }
 }

@@ -10,7 +10,7 @@ internal import FinetuneTraining
 struct InspectCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Says what a weights file holds: dialect, architecture, stages, preprocessing, tensors.",
+        abstract: "Shows what a weights file holds: dialect, architecture, stages, preprocessing, tensors.",
         discussion: """
             EXAMPLES
               finetune inspect resnet50.h5
@@ -127,10 +127,10 @@ struct InspectCommand: AsyncParsableCommand {
                 "input          \(recipe.height)×\(recipe.width), \(order), \(recipe.fit.rawValue)\(margin(recipe)), \(recipe.interpolation.rawValue)\(rare(recipe))"
             )
             func text(_ numbers: [Double]) -> String {
-                "[" + numbers.map { $0.rounded(toPlaces: 6) }.joined(separator: ", ") + "]"
+                "[" + numbers.map { "\(($0 * 1e6).rounded() / 1e6)" }.joined(separator: ", ") + "]"
             }
             console.writeOut(
-                "               value · \(recipe.scale.rounded(toPlaces: 6)) − \(text(recipe.mean)), / \(text(recipe.standardDeviation))"
+                "               (pixel × \(recipe.scale.rounded(toPlaces: 6)) − mean \(text(recipe.mean))) / std \(text(recipe.standardDeviation))"
             )
             console.writeOut("               from \(model.recipeSource ?? "the file")")
         } else if !model.readsPictures {
@@ -139,7 +139,8 @@ struct InspectCommand: AsyncParsableCommand {
             )
         } else {
             console.writeOut(
-                "input          the file does not say how pixels become numbers; your images will, or --recipe")
+                "input          the file does not say which preprocessing it needs; a training finds it by your images, or --recipe"
+            )
         }
         console.writeOut("classes        \(classes(model))")
     }

@@ -9,7 +9,7 @@ internal import FinetuneModels
 internal import FinetunePipeline
 internal import FinetuneTraining
 
-/// A base, who validates and tests, and the folder of the run.
+/// The base, the validation and test images, and the folder of the run.
 struct JobOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -18,31 +18,29 @@ struct JobOptions: ParsableArguments {
     var base: String?
     @OptionGroup var weights: WeightsOptions
     @Option(
-        help: ArgumentHelp("Images that validate: a path, or a fraction of each class.", valueName: "path|fraction"))
+        help: ArgumentHelp(
+            "Validation images: a path, or a fraction of each class such as 0.2 or 20%.", valueName: "path|fraction"))
     var val = "0.2"
     @Option(
         help: ArgumentHelp(
-            "Images that test: a path, or a fraction of each class. (default: none but the data set's own)",
+            "Test images: a path, or a fraction of each class. (default: the data set's own, if it has any)",
             valueName: "path|fraction"))
     var test: String?
     @Option(help: ArgumentHelp("The run folder. (default: runs/<base>-<data>-<n>)", valueName: "folder"))
     var out: String?
     @Flag(help: "Overwrite the files of an earlier run in that folder.") var force = false
-    @Flag(help: "Go on where a run in that folder, or the last one of this base and data, was stopped.")
+    @Flag(help: "Continue the stopped run in that folder, or the last one of this base and data.")
     var resume = false
 
     func validate() throws {
-        if resume, force { throw ValidationError("--resume goes on with a run, --force overwrites it: choose one.") }
-        for (flag, value) in [("--val", val), ("--test", test ?? "0")] {
-            if let fraction = Double(value), !(0..<1).contains(fraction) {
-                throw ValidationError("\(flag) is a path or a fraction from 0 up to 1.")
-            }
+        if resume, force {
+            throw ValidationError("--resume continues a run and --force overwrites it. Leave one of them out.")
         }
     }
 
     /// The data set with the images that `--val` and `--test` add to it.
     func load(_ data: DataOptions) throws -> ImageDataset {
-        var dataset = try data.load().labelled
+        var dataset = try data.load(forTraining: true).labelled
         for (flag, value, part) in [("--val", val, Split.Part.validation), ("--test", test ?? "0", .test)]
         where Double(value) == nil {
             guard FileSystem.kind(of: value) != nil else {

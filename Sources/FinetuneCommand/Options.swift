@@ -19,21 +19,17 @@ extension InputRecipe.Exif: ExpressibleByArgument {}
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Print errors only.") var quiet = false
     @Flag(help: "Print JSON lines on standard output; the last one holds the result.") var json = false
-    @Option(help: "How much to say: debug, info, warning or error.") var logLevel = LogLevel.info
+    @Option(help: "How much to print: debug, info, warning or error.") var logLevel = LogLevel.info
 }
 
 /// How the work is done.
 struct ComputeOptions: ParsableArguments {
     @Option(
         help:
-            "Arithmetic of the frozen part: fp32, bf16 or int8. (default: bf16 where the processor computes it natively, else fp32)"
+            "Arithmetic of the frozen layers: fp32, bf16 or int8. (default: bf16 if the processor computes it natively, else fp32)"
     )
     var precision: Precision?
     @Option(help: "Threads that compute. (default: all processors)") var threads: Int?
-
-    func validate() throws {
-        if let threads, !(1...1024).contains(threads) { throw ValidationError("--threads is a number from 1 to 1024.") }
-    }
 
     /// - Parameter learning: The arithmetic of what learns, where a flag names one.
     /// - Throws: `UnavailableError` for arithmetic that this processor lacks.
@@ -65,13 +61,16 @@ struct ComputeOptions: ParsableArguments {
 struct RecipeOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "How pixels become numbers: auto (as the base says, or as its statistics do), torch, caffe, tf, unit, raw, or a JSON file.",
+            "Preprocessing of pixels: auto (what the base says, or what fits its statistics), torch, caffe, tf, unit, raw, or a JSON file.",
             valueName: "recipe"))
     var recipe = "auto"
     @Option(help: "How an image fits the network's input: crop, squash, pad or unscaled. (default: as the base says)")
     var fit: InputRecipe.Fit?
-    @Option(help: "Pixels of the network's square input. (default: as the base says)") var size: Int?
-    @Option(help: "Whether photographs are turned as their EXIF data say: upright or ignore. (default: upright)")
+    @Option(
+        name: [.long, .customLong("image-size")],
+        help: ArgumentHelp("Pixels of the network's square input. (default: as the base says)", valueName: "pixels"))
+    var size: Int?
+    @Option(help: "Whether pictures are rotated as their EXIF data say: upright or ignore. (default: upright)")
     var exif: InputRecipe.Exif?
     @Option(
         help: ArgumentHelp(
@@ -85,12 +84,6 @@ struct RecipeOptions: ParsableArguments {
         throw ValidationError(
             "--depth auto looks at the images that a network is adapted to. Leave --depth out to use the model's, or give a number of bits."
         )
-    }
-
-    func validate() throws {
-        if let size, !(1...8192).contains(size) {
-            throw ValidationError("--size is a number of pixels from 1 to 8192.")
-        }
     }
 
     /// The model with the recipe that the flags, the file or the user's images give it.
@@ -200,33 +193,48 @@ struct DataOptions: ParsableArguments {
             valueName: "path"))
     var data: String
     @Option(
-        help: ArgumentHelp("Keep the first N training images, or a stratified sample: N,stratified.", valueName: "N"))
+        help: ArgumentHelp(
+            "Use the first N training images only, or a stratified sample: N,stratified.", valueName: "N"))
     var limit: String?
     @Option(
         help: ArgumentHelp(
-            "A regular expression for the part of a path that names its group (animal, patient, camera); a group is never on both sides of a split.",
+            "A regular expression for the part of a path that names its group (animal, patient, camera); all images of a group are in the same split.",
             valueName: "pattern"))
     var groupBy: String?
-    @Option(help: "Seed of everything that is drawn.") var seed: UInt64 = 0
+    @Option(help: "Seed of all random numbers.") var seed: UInt64 = 0
 
-    func validate() throws {
-        if limit != nil, parsedLimit == nil { throw ValidationError("--limit is a number of images, or N,stratified.") }
-    }
-
-    private var parsedLimit: ImageDataset.Limit? {
-        guard let limit else { return nil }
-        let parts = limit.split(separator: ",")
-        guard let count = parts.first.flatMap({ Int($0) }), count > 0,
-            parts.count == 1 || parts.dropFirst() == ["stratified"]
-        else { return nil }
+    /// What `--limit` says; nil if it says nothing.
+    static func limit(_ text: String) -> ImageDataset.Limit? {
+        let parts = text.split(separator: ",", omittingEmptySubsequences: false)
+        guard let count = Int(parts[0]), count > 0, parts.count == 1 || parts.dropFirst() == ["stratified"] else {
+            return nil
+        }
         return ImageDataset.Limit(count: count, isStratified: parts.count == 2)
     }
 
-    func load() throws -> ImageDataset {
+    /// - Parameter forTraining: Whether a class that `--limit` leaves without a training image is an error.
+    func load(forTraining: Bool = false) throws -> ImageDataset {
         var dataset = try ImageDataset(data)
         if let pattern = groupBy { dataset = try dataset.grouped(by: pattern) }
-        if let limit = parsedLimit { dataset = dataset.limited(to: limit, seed: seed) }
-        return dataset
+        guard let limit = limit.flatMap(Self.limit) else { return dataset }
+        let limited = dataset.limited(to: limit, seed: seed)
+        if forTraining { try check(limited, cutFrom: dataset, limit) }
+        return limited
+    }
+
+    /// - Throws: `UsageError` if the limit leaves a class without a training image.
+    private func check(_ limited: ImageDataset, cutFrom whole: ImageDataset, _ limit: ImageDataset.Limit) throws {
+        func trained(_ dataset: ImageDataset) -> Set<Int> {
+            Set(dataset.items.filter { $0.part == nil || $0.part == .train }.compactMap(\.label))
+        }
+        let (all, left) = (trained(whole), trained(limited))
+        guard left.count < all.count, let missing = all.subtracting(left).min() else { return }
+        // Two images of each class, so that one can validate.
+        let enough = max(limit.count, 2 * all.count)
+        throw UsageError(
+            description:
+                "cannot train with '--limit \(self.limit ?? "")': it leaves images of \(left.count) of \(all.count) classes, and none of '\(whole.classes[missing])'. For some of every class: --limit \(enough),stratified"
+        )
     }
 }
 

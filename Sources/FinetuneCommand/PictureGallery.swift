@@ -21,7 +21,7 @@ struct PictureGallery {
     /// Pixels on the longer side.
     private static let side = 176
 
-    /// The wrong predictions that a model is surest of, each with a map of what spoke for them (Grad-CAM).
+    /// The wrong predictions that a model is surest of, each with a map of the regions that influenced it (Grad-CAM).
     ///
     /// - Parameter items: The evaluated images as indices into the data set's items.
     func mistakes(
@@ -29,7 +29,7 @@ struct PictureGallery {
     ) async throws -> Report.Section {
         let mistakes = evaluation.mistakes(12)
         guard !mistakes.isEmpty, dataset.inputShape == nil else {
-            return Report.Section("Surest mistakes", mistakes.isEmpty ? [.text("Every prediction is right.")] : [])
+            return Report.Section("Surest mistakes", mistakes.isEmpty ? [.text("All predictions are right.")] : [])
         }
         let wrong = mistakes.map { items[$0.index] }
         let camera = try await GradCAM(model, precision: precision, imageCount: wrong.count, thread: thread)
@@ -45,13 +45,13 @@ struct PictureGallery {
                 Report.Thumbnail(
                     title: "\(evaluation.classes[mistake.prediction]) \(Report.percent(mistake.probability))",
                     image: try picture.jpeg(), overlay: overlay,
-                    lines: ["is \(evaluation.classes[mistake.label])", dataset.items[wrong[place]].name]))
+                    lines: ["labelled \(evaluation.classes[mistake.label])", dataset.items[wrong[place]].name]))
         }
         return Report.Section(
             "Surest mistakes",
             note: maps.isEmpty
                 ? "The images as the network sees them."
-                : "The images as the network sees them, and beside them what spoke for its answer: the brighter, the more.",
+                : "Left: the images as the network sees them. Right: the regions that influenced the prediction (brighter = more).",
             [.gallery(thumbnails)])
     }
 

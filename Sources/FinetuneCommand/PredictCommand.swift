@@ -18,18 +18,26 @@ struct PredictCommand: AsyncParsableCommand {
               finetune predict --model runs/a/model.h5 ./folder --format csv > labels.csv
               finetune predict --model runs/a/model.h5 ./folder --abstain-below 0.8
               find . -name '*.jpg' | finetune predict --model runs/a/model.h5 - --top 3
+              find . -name '*.jpg' -print0 | finetune predict --model runs/a/model.h5 -0 -
             """)
 
     enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json, jsonl }
 
     @OptionGroup var model: ModelOptions
-    @Argument(help: ArgumentHelp("Pictures, folders of pictures, or - for names on standard input.", valueName: "path"))
+    @Argument(
+        help: ArgumentHelp(
+            "Pictures, folders of pictures, or - for names on standard input. A name that begins with -: ./-x.jpg.",
+            valueName: "path"))
     var paths: [String]
+    @Flag(
+        name: .customShort("0"),
+        help: "Names on standard input end with a zero byte, as `find -print0` writes them.")
+    var endsWithZero = false
     @Option(help: "How many of the most probable classes to show.") var top = 1
     @Option(help: "The form of the result: text, csv, json or jsonl.") var format = Format.text
     @Option(
         help: ArgumentHelp(
-            "Give no label where the most probable class has less than this probability.", valueName: "0…1"))
+            "Give no label if the most probable class has less than this probability.", valueName: "0…1"))
     var abstainBelow: Double?
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
@@ -37,11 +45,15 @@ struct PredictCommand: AsyncParsableCommand {
 
     func validate() throws {
         try recipe.refuseAutomaticDepth()
-        if top < 1 { throw ValidationError("--top is at least 1.") }
-        if let abstainBelow, !(0...1).contains(abstainBelow) {
-            throw ValidationError("--abstain-below is a probability from 0 to 1.")
+        if endsWithZero, !paths.contains("-") {
+            throw ValidationError(
+                "-0 has an effect only on names on standard input. For example: find . -name '*.jpg' -print0 | finetune predict --model runs/first/model.h5 -0 -"
+            )
         }
-        if output.json, format == .csv { throw ValidationError("--json and --format csv contradict each other.") }
+        if output.json, format == .csv {
+            throw ValidationError(
+                "--json and --format csv exclude each other: --json prints JSON lines. Leave one of them out.")
+        }
     }
 
     func run() async throws {
@@ -100,9 +112,18 @@ struct PredictCommand: AsyncParsableCommand {
         }
         if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText, isExact: true) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
+        if !skipped.isEmpty || abstained > 0 {
+            let counts = ImageCounts(
+                found: count + skipped.count, skipped: skipped.count,
+                uses: [("labelled", count - abstained), ("without a label (--abstain-below)", abstained)])
+            console.say(counts.text)
+        }
         if count == 0 {
             throw TrainingError(
-                .unusableData, "cannot predict: none of the \(skipped.count) files is a picture that can be read.")
+                .unusableData,
+                skipped.count == 1
+                    ? "cannot predict: the file is not a picture that can be read."
+                    : "cannot predict: none of the \(skipped.count) files is a picture that can be read.")
         }
         console.report(
             .done([
@@ -116,7 +137,7 @@ struct PredictCommand: AsyncParsableCommand {
         var files: [String] = []
         for path in paths {
             if path == "-" {
-                files += try StandardStream.inputLines()
+                files += try StandardStream.inputNames(endsWithZero: endsWithZero)
             } else if FileSystem.kind(of: path) == .directory {
                 let (pictures, remarks) = try ImageDataset.pictures(below: path)
                 remarks.report { console.report($0) }

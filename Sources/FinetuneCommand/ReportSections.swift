@@ -23,13 +23,16 @@ extension Evaluation {
         var figures = [
             Report.Figure(
                 "Accuracy", Report.percent(accuracy),
-                detail: "95 % interval \(Report.interval(accuracyInterval)), \(Report.count(count)) images"),
+                detail:
+                    "95 % interval \(Report.interval(accuracyInterval)), \(Report.count(count)) \(count == 1 ? "image" : "images")"
+            ),
             Report.Figure("Macro-F1", Report.number(macroF1, places: 3), detail: "mean of the classes"),
             Report.Figure(
                 "Log-loss", Report.number(logLoss, places: 3),
-                detail: "less is better; guessing gives \(Report.number(log(Double(classes.count)), places: 3))"),
+                detail: "lower is better; guessing gives \(Report.number(log(Double(classes.count)), places: 3))"),
             Report.Figure(
-                "Calibration error", Report.percent(calibrationError), detail: "confidence minus accuracy, on average"),
+                "Calibration error", Report.percent(calibrationError),
+                detail: "mean distance between confidence and accuracy"),
         ]
         if classes.count > 5 {
             figures.insert(Report.Figure("Top-5", Report.percent(topAccuracy(5))), at: 1)
@@ -55,10 +58,11 @@ extension Evaluation {
                     .init(Report.number(row.f1, places: 3), bar: row.f1), .init(Report.number(area, places: 3)),
                     .init(Report.count(row.support)),
                 ]
-            }, caption: rows.count > most ? "The \(most) classes of the lowest F1, of \(rows.count)." : nil)
+            }, caption: rows.count > most ? "The \(most) classes with the lowest F1, of \(rows.count)." : nil)
         return Report.Section(
             "Classes",
-            note: "Precision: of the images called so, how many are. Recall: of those that are, how many are found.",
+            note:
+                "Precision: share of predictions of this class that are right. Recall: share of its images that are found.",
             [.table(table)])
     }
 
@@ -67,26 +71,28 @@ extension Evaluation {
             "Confusion", [.matrix(Report.Matrix(classes: classes, counts: confusion))])
     }
 
-    /// How far confidence can be trusted.
+    /// How well confidence agrees with accuracy.
     ///
-    /// - Parameter temperature: By which the probabilities were calibrated; 1 where they were not.
-    func reliabilitySection(_ temperature: Double) -> Report.Section {
+    /// - Parameters:
+    ///   - temperature: By which the probabilities were calibrated; 1 if they were not.
+    ///   - calibration: How the temperature was found, if it was in this run.
+    func reliabilitySection(_ temperature: Double, _ calibration: Calibration? = nil) -> Report.Section {
         func bins(_ evaluation: Evaluation) -> [Report.ReliabilityBin] {
             evaluation.reliability.map {
                 .init(
                     lower: $0.lower, upper: $0.upper, count: $0.count, confidence: $0.confidence, accuracy: $0.accuracy)
             }
         }
+        let diagonal = "On the diagonal the model is right as often as it is confident."
         guard temperature != 1 else {
-            return Report.Section(
-                "Calibration", note: "Where points lie on the diagonal, the model is right as often as it says.",
-                [.reliability(bins(self))])
+            return Report.Section("Calibration", note: diagonal, [.reliability(bins(self))])
         }
         let before = scaled(by: 1 / temperature)
+        let sentence =
+            calibration?.sentence
+            ?? "The model's probabilities are calibrated (temperature \(temperature.rounded(toPlaces: 2))): on these images the log-loss is \(before.logLoss.rounded(toPlaces: 3)) without calibration and \(logLoss.rounded(toPlaces: 3)) with it."
         return Report.Section(
-            "Calibration",
-            note:
-                "Where points lie on the diagonal, the model is right as often as it says. Its logits are divided by a temperature of \(Report.number(temperature, places: 3)): log-loss \(Report.number(before.logLoss, places: 3)) became \(Report.number(logLoss, places: 3)).",
+            "Calibration", note: "\(sentence) \(diagonal)",
             [.reliability(bins(before), calibrated: bins(self))])
     }
 }
@@ -107,15 +113,16 @@ extension [Finding] {
             }
             return [
                 Report.Finding(
-                    kind: kind.words, severity: severity, detail: "\(ofKind.count) times, first: \(first.detail)",
+                    kind: kind.words, severity: severity,
+                    detail: "\(ofKind.count) findings. The first: \(first.detail)",
                     paths: ofKind.flatMap(\.paths))
             ]
         }
-        let note = isEmpty ? "Nothing was found that speaks against these images." : nil
+        let note = isEmpty ? "No problems found." : nil
         return Report.Section(
             "Data", note: note,
             isEmpty
-                ? [.text("No copies, no broken files, no contradicting labels.")]
+                ? [.text("No duplicates, no unreadable files, no contradictory labels.")]
                 : [.findings(blocks), .gallery(pictures)])
     }
 }

@@ -61,6 +61,8 @@ struct RunRecord {
             "classes": JSON(result.model.classes ?? []),
             "train_images": .integer(result.trainImages),
             "val_images": .integer(result.scores.first { $0.part == .validation }?.evaluation.count ?? 0),
+            "test_images": .integer(result.scores.first { $0.part == .test }?.evaluation.count ?? 0),
+            "found_images": .integer(result.counts.found), "read_images": .integer(result.counts.read),
             "skipped": .integer(result.skipped.count), "epochs": .integer(result.epochs.count),
             "best_epoch": result.bestEpoch.map { .integer($0) } ?? .null,
             "trainable_parameters": .integer(result.plan.learningParameters),
@@ -123,7 +125,7 @@ struct RunRecord {
             ])
         }
         console.say(
-            "Trained on \(result.trainImages) images in \(Console.clock(times.total)): features \(result.featureSeconds.rounded(toPlaces: 1)) s, \(settings.strategy == .frozen ? "head" : "steps") \(result.trainSeconds.rounded(toPlaces: 1)) s."
+            "Trained on \(result.trainImages.counted("image")) in \(Console.clock(times.total)): features \(result.featureSeconds.rounded(toPlaces: 1)) s, \(settings.strategy == .frozen ? "head" : "epochs") \(result.trainSeconds.rounded(toPlaces: 1)) s."
         )
     }
 }

@@ -16,20 +16,42 @@ enum StandardStream: Int32 {
         }
     }
 
-    /// The lines of standard input that hold anything, as paths are kept.
-    static func inputLines() throws -> [String] {
+    /// The names on standard input, as paths are kept; empty ones are left out.
+    ///
+    /// - Parameter endsWithZero: Whether each ends with a zero byte, as `find -print0` writes them, and not with its line.
+    /// - Throws: `UsageError` if the names end with the other.
+    static func inputNames(endsWithZero: Bool) throws -> [String] {
+        let bytes = try inputBytes()
+        if endsWithZero {
+            guard bytes.isEmpty || bytes.contains(0) else {
+                throw UsageError(
+                    description:
+                        "cannot read the names on standard input: with -0 each ends with a zero byte, and there is none. Leave -0 out for a name on each line."
+                )
+            }
+            return bytes.split(separator: 0).map { Path.text(of: $0) }
+        }
+        guard !bytes.contains(0) else {
+            throw UsageError(
+                description:
+                    "cannot read the names on standard input: they end with zero bytes, as find -print0 writes them, and lines were expected. Add -0."
+            )
+        }
+        return bytes.split(separator: UInt8(ascii: "\n")).map { line in
+            Path.text(of: line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
+        }.filter { !$0.isEmpty }
+    }
+
+    private static func inputBytes() throws -> [UInt8] {
         var bytes: [UInt8] = []
         var chunk = [UInt8](repeating: 0, count: 1 << 16)
         while true {
             let count = read(STDIN_FILENO, &chunk, chunk.count)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else { throw FileError.system(.inputOutput, "read", "-") }
-            if count == 0 { break }
+            if count == 0 { return bytes }
             bytes += chunk[..<count]
         }
-        return bytes.split(separator: UInt8(ascii: "\n")).map { line in
-            Path.text(of: line.last == UInt8(ascii: "\r") ? line.dropLast() : line)
-        }.filter { !$0.isEmpty }
     }
 
     /// Columns of the terminal that it is; nil where it is none, or one that does not say.

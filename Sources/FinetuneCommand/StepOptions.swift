@@ -1,4 +1,4 @@
-// The flags of a training that steps through the network, and how they become settings.
+// The flags of a training in epochs, and how they become settings.
 
 internal import ArgumentParser
 internal import FinetuneDatasets
@@ -7,21 +7,21 @@ internal import FinetuneModels
 internal import FinetunePipeline
 internal import FinetuneTraining
 
-/// How the rate changes after the warm-up.
+/// How the learning rate changes after the warm-up.
 enum ScheduleName: String, CaseIterable, ExpressibleByArgument {
     case constant, step, cosine, linear
 }
 
-/// How a base becomes a model, and from where on it learns.
+/// How a base becomes a model, and which stages are trained.
 struct StrategyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "frozen (a head on frozen features), fine-tune, lp-ft (a head to its optimum, then all), gradual (stage after stage from the end) or scratch. (default: frozen, or fine-tune with --unfreeze)"
+            "frozen (a head on frozen features), fine-tune, lp-ft (first the head, then all stages), gradual (the head, then stage after stage from the end) or scratch (random weights). (default: frozen, or fine-tune with --unfreeze)"
         ))
     var strategy: Strategy?
     @Option(
         help: ArgumentHelp(
-            "Where the network begins to learn: head, last, all, or a stage that `finetune inspect` lists. With a strategy: where it ends. (default: head; all with a strategy other than frozen)",
+            "The first stage that is trained; those before it stay frozen: head, last, all, or a stage that `finetune inspect` lists. (default: head; all with a strategy other than frozen)",
             valueName: "stage"))
     var unfreeze: String?
 
@@ -33,22 +33,32 @@ struct StrategyOptions: ParsableArguments {
 
     var unfreezing: Unfreezing? { unfreeze.map { Unfreezing($0) } }
 
-    func check(_ steps: StepOptions, _ head: HeadKind, base: String?) throws {
+    func check(_ steps: StepOptions, _ head: HeadOptions, base: String?) throws {
         let strategy = chosen
         if let (flag, reason) = steps.unused(by: strategy, head).first { throw ValidationError("\(flag) \(reason)") }
         if let unfreeze, (strategy == .frozen && unfreeze != "head") || (strategy == .scratch && unfreeze != "all") {
-            throw ValidationError("--unfreeze \(unfreeze) is not used by --strategy \(strategy.rawValue).")
+            let next =
+                strategy == .frozen
+                ? "To train more than the head: --strategy fine-tune."
+                : "It trains the whole network: leave --unfreeze out."
+            throw ValidationError(
+                "--unfreeze \(unfreeze) has no effect with --strategy \(strategy.rawValue). \(next)")
         }
         if strategy == .scratch {
             guard steps.architecture != nil else {
-                throw ValidationError("--strategy scratch needs an --architecture.")
+                throw ValidationError(
+                    "--strategy scratch needs an --architecture, for example --architecture resnet20.")
             }
-            if base != nil { throw ValidationError("--base is not used by --strategy scratch.") }
+            if base != nil {
+                throw ValidationError(
+                    "--base has no effect with --strategy scratch, which begins with random weights. Leave one of them out."
+                )
+            }
         }
     }
 }
 
-/// How what learns steps.
+/// Optimizer, schedule and regularization.
 struct StepOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -57,15 +67,18 @@ struct StepOptions: ParsableArguments {
     var architecture: String?
     @Option(
         help:
-            "Statistics of the batch norms that learn: frozen (the stored ones) or train (each batch's own). (default: frozen; train for scratch)"
+            "Statistics of batch norms in trainable stages: frozen (the stored ones) or train (each batch's own). (default: frozen; train for scratch)"
     )
     var batchNorm: NormalizationMode?
-    @Option(help: "Arithmetic of what learns: fp32 or bf16. (default: bf16 where the processor computes it natively)")
+    @Option(
+        help: "Arithmetic of the trainable layers: fp32 or bf16. (default: bf16 if the processor computes it natively)")
     var trainPrecision: Precision?
     @Option(help: "Passes over the training images. (default: 10; 50 for a head on frozen features, 30 for scratch)")
     var epochs: Int?
-    @Option(help: "Images a step. (default: 32; 128 for scratch)") var batch: Int?
+    @Option(name: [.long, .customLong("batch-size")], help: "Images in each step. (default: 32; 128 for scratch)")
+    var batch: Int?
     @Option(
+        name: [.long, .customLong("learning-rate")],
         help: ArgumentHelp(
             "Initial learning rate, or auto: a range test. (default: auto)",
             valueName: "x|auto"))
@@ -77,36 +90,44 @@ struct StepOptions: ParsableArguments {
     var optimizer: String?
     @Option(
         help:
-            "How the rate changes: constant, step, cosine or linear. (default: cosine; constant with rmsprop, adam and adamw)"
+            "How the learning rate changes: constant, step, cosine or linear. (default: cosine; constant with rmsprop, adam and adamw)"
     )
     var schedule: ScheduleName?
     @Option(
         help: ArgumentHelp(
-            "Of the epochs, how many the rate rises in from 0, linearly. (default: 0; 1 for scratch)",
+            "Warm-up epochs: the learning rate rises linearly from 0. (default: 0; 1 for scratch)",
             valueName: "epochs"))
     var warmup: Double?
     @Option(
         help: ArgumentHelp(
-            "For --schedule step: epochs between two steps. (default: a third of all)", valueName: "epochs"))
+            "For --schedule step: epochs between two reductions. (default: a third of all)", valueName: "epochs"))
     var stepEvery: Double?
-    @Option(help: "For --schedule step: the factor of each. (default: 0.1)") var stepFactor: Double?
-    @Option(help: "The rate of a stage as a multiple of the next one's. (default: 1)") var stageLrDecay: Double?
+    @Option(help: "For --schedule step: the factor of each reduction. (default: 0.1)") var stepFactor: Double?
+    @Option(
+        name: [.long, .customLong("layer-decay")],
+        help: "The learning rate of a stage as a multiple of the next stage's. (default: 1)")
+    var stageLrDecay: Double?
     @Option(help: "Strength of L1 on filters and dense weights. (default: 0)") var l1: Double?
-    @Option(help: "Strength of L2 on filters and dense weights. (default: 0; 0.0005 for scratch)") var l2: Double?
+    @Option(
+        name: [.long, .customLong("weight-decay")],
+        help: "Strength of L2 on filters and dense weights. (default: 0; 0.0005 for scratch)")
+    var l2: Double?
     @Option(name: .customLong("l2-sp"), help: "Strength of L2 towards the base's weights. (default: 0)")
     var l2sp: Double?
     @Option(
-        help: "The share of the head's inputs, of an mlp its hidden units, that is dropped in training. (default: 0)")
+        help:
+            "The fraction of the head's inputs, and of an mlp's hidden units, that is dropped in training. (default: 0)"
+    )
     var dropout: Double?
-    @Option(help: "The share of each target that is spread over all classes. (default: 0)")
+    @Option(help: "The fraction of each target that is spread over all classes. (default: 0)")
     var labelSmoothing: Double?
     @Option(
         help: ArgumentHelp(
-            "Mix pairs of images, their shares from Beta(A, A). Common is 0.2. (default: 0)", valueName: "A"))
+            "Mix pairs of images with weights from Beta(A, A). Common is 0.2. (default: 0)", valueName: "A"))
     var mixup: Double?
     @Option(
         help: ArgumentHelp(
-            "Paste a box of one image into another, its share from Beta(A, A). Common is 1. (default: 0)",
+            "Paste a box of one image into another, its area from Beta(A, A). Common is 1. (default: 0)",
             valueName: "A"))
     var cutmix: Double?
     @Option(
@@ -116,57 +137,57 @@ struct StepOptions: ParsableArguments {
     var augment: Augmentation?
     @Option(
         help: ArgumentHelp(
-            "Begin with images of this size, which grow to the network's input by 8 pixels at a time. Where everything learns. (default: the network's input)",
+            "Begin with images of this size, which grow to the network's input size by 8 pixels at a time. Only with --unfreeze all. (default: the network's input size)",
             valueName: "pixels"))
     var startSize: Int?
-    @Option(help: "Views of each image that are kept where something is frozen. (default: 4, or 1 without --augment)")
+    @Option(
+        help:
+            "Augmented views of each training image whose features are cached, if part of the network is frozen. (default: 4, or 1 without --augment)"
+    )
     var views: Int?
     @Option(
+        name: [.long, .customLong("patience")],
         help: ArgumentHelp(
-            "End after so many epochs without a better one; 0 never. The best one is the model. (default: 5; 0 for frozen features and scratch)",
+            "Early stopping: end after this many epochs without a better one; 0 for never. The model is that of the best epoch. (default: 5; 0 for frozen features and scratch)",
             valueName: "epochs"))
     var earlyStop: Int?
-    @Option(help: "What decides the best epoch: accuracy, log-loss or macro-f1. (default: accuracy)")
+    @Option(help: "The score that decides which epoch is best: accuracy, log-loss or macro-f1. (default: accuracy)")
     var monitor: Monitor?
     @Option(
         help: ArgumentHelp(
-            "Keep a moving average of the weights, of which each step keeps this fraction, and score that.",
+            "Score and save a moving average of the weights, of which each step keeps this fraction. Common is 0.999.",
             valueName: "0…1"))
     var ema: Double?
-    @Option(help: ArgumentHelp("End in time: 90s, 10m or 2h.", valueName: "time")) var timeBudget: String?
+    @Option(help: ArgumentHelp("End the training within this time: 90s, 10m or 2h.", valueName: "time")) var timeBudget:
+        String?
     @Option(help: ArgumentHelp("Seconds between two checkpoints. (default: 30)", valueName: "seconds"))
     var checkpointEvery: Double?
 
     func validate() throws {
         if schedule != .step, let flag = stepEvery != nil ? "--step-every" : stepFactor != nil ? "--step-factor" : nil {
-            throw ValidationError("\(flag) is used by --schedule step alone.")
+            throw ValidationError(
+                "\(flag) has an effect only with --schedule step. Add --schedule step, or leave it out.")
         }
-        if let lr, lr != "auto", Double(lr) == nil { throw ValidationError("--lr is a positive number, or auto.") }
-        if let optimizer, Optimizer(name: optimizer) == nil {
-            let names = Optimizer.named.map(\.name).joined(separator: ", ")
-            throw ValidationError("--optimizer is one of \(names).")
-        }
-        if timeBudget != nil, budget == nil { throw ValidationError("--time-budget is a time such as 90s, 10m or 2h.") }
     }
 
-    /// The flags that a strategy with a head does not use, each with what to do.
-    func unused(by strategy: Strategy, _ head: HeadKind) -> [(flag: String, reason: String)] {
+    /// The flags that have no effect with a strategy and a head, each with what to do.
+    func unused(by strategy: Strategy, _ head: HeadOptions) -> [(flag: String, reason: String)] {
         var unused: [(String, String)] = []
         if strategy == .frozen {
             unused += trunkFlags.map {
-                ($0, "is not used by --strategy frozen. Add --unfreeze or another --strategy.")
+                (
+                    $0,
+                    "has no effect with --strategy frozen, which trains the head alone. To train more: --unfreeze last, or another --strategy."
+                )
             }
-            if case .convex(let convex) = head {
-                unused += stepFlags.map {
-                    (
-                        $0,
-                        "is not used by --head \(convex.rawValue), which is solved, not stepped. Try --head linear, or --unfreeze."
-                    )
-                }
+            if case .convex(let convex) = head.kind(strategy) {
+                unused += stepFlags.map { ($0, head.reason(convex)) }
             }
         }
         if architecture != nil, strategy != .scratch {
-            unused.append(("--architecture", "is used by --strategy scratch alone."))
+            unused.append(
+                ("--architecture", "has an effect only with --strategy scratch. To adapt a pretrained network: --base.")
+            )
         }
         return unused
     }
@@ -203,12 +224,13 @@ struct StepOptions: ParsableArguments {
         }
     }
 
-    private var budget: Double? {
-        guard let timeBudget, let unit = timeBudget.last else { return nil }
+    /// The seconds of a time with its unit, such as `90s`, `10m` or `2h`; nil for anything else.
+    static func seconds(_ text: String) -> Double? {
         let factors: [Character: Double] = ["s": 1, "m": 60, "h": 3600]
-        let number = factors[unit] == nil ? timeBudget : String(timeBudget.dropLast())
-        guard let value = Double(number), value > 0, value.isFinite else { return nil }
-        return value * (factors[unit] ?? 1)
+        guard let factor = text.last.flatMap({ factors[$0] }), let value = Double(text.dropLast()), value > 0,
+            value * factor <= 3.2e8
+        else { return nil }
+        return value * factor
     }
 
     /// The flags as a strategy takes them, each at its default where it is not given.
@@ -235,7 +257,7 @@ struct StepOptions: ParsableArguments {
         steps.patience = earlyStop ?? steps.patience
         steps.monitor = monitor ?? steps.monitor
         steps.averageKept = ema
-        steps.timeBudget = budget
+        steps.timeBudget = timeBudget.flatMap(Self.seconds)
         steps.checkpointInterval = checkpointEvery ?? steps.checkpointInterval
         return steps
     }

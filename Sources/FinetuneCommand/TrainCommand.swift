@@ -15,10 +15,12 @@ struct TrainCommand: SharedCommand {
         commandName: "train",
         abstract: "Adapts a base to a data set and writes a run folder.",
         discussion: """
-            Without --unfreeze the base's trunk stays frozen: its features are computed once, and a head is trained on them. \
-            With it, everything from a stage on learns; what comes before is computed once and kept.
+            Without --unfreeze the base stays frozen: its features are computed once and cached, and a new classifier (the \
+            head) is trained on them. With --unfreeze STAGE that stage and all after it are trained as well; the outputs of \
+            the stages before it are computed once and cached.
 
             EXAMPLES
+              finetune ./imgs
               finetune --base resnet50.h5 --data ./imgs
               finetune --base resnet50.h5 --data ./imgs --unfreeze stage4
               finetune train --base resnet50.h5 --data ./imgs --strategy lp-ft \\
@@ -30,10 +32,10 @@ struct TrainCommand: SharedCommand {
 
     @OptionGroup var job: JobOptions
     @OptionGroup(title: "Data") var data: DataOptions
-    @Flag(help: "Check the base and the data, say what would be done, and stop.") var dryRun = false
+    @Flag(help: "Check the base and the data, print the plan, and stop.") var dryRun = false
     @OptionGroup(title: "Strategy") var strategy: StrategyOptions
     @OptionGroup(title: "Head") var head: HeadOptions
-    @OptionGroup(title: "Learning") var steps: StepOptions
+    @OptionGroup(title: "Optimizer and schedule") var steps: StepOptions
     @OptionGroup var cache: CacheOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Computation") var compute: ComputeOptions
@@ -42,7 +44,7 @@ struct TrainCommand: SharedCommand {
     func validate() throws {
         let chosen = strategy.chosen
         if let unused = head.unused(by: chosen) { throw ValidationError(unused) }
-        try strategy.check(steps, head.kind(chosen), base: job.base)
+        try strategy.check(steps, head, base: job.base)
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
     }
 
@@ -99,7 +101,9 @@ struct TrainCommand: SharedCommand {
         if frozen > 0 {
             log.report(
                 .note(
-                    "\(frozen) frozen tensors of model.h5 are bit for bit those of the base.",
+                    frozen == 1
+                        ? "Checked: the frozen weight is unchanged."
+                        : "Checked: all \(frozen) frozen weights are unchanged.",
                     ["frozen_tensors_equal": .integer(frozen)]))
         }
         let times = RunTimes(load: seconds(loaded - started), total: seconds(.now - started))
@@ -133,13 +137,9 @@ struct TrainCommand: SharedCommand {
                 ["architecture": .string(model.network.name)]))
         console.report(
             .note(
-                "\(dataset.path): \(dataset.items.count) images of \(dataset.classes.count) classes",
+                "\(dataset.path): \(dataset.items.count.counted("image")) in \(dataset.classes.count.counted("class", "classes"))",
                 ["images": .integer(dataset.items.count)]))
-        let head = "Head: \(settings.head.text), new."
-        let text =
-            settings.strategy == .frozen
-            ? "Frozen: everything but the head, in \(settings.precision.rawValue). \(head)"
-            : "Strategy: \(settings.strategy.rawValue). Frozen part in \(settings.precision.rawValue), what learns in \(settings.steps.precision.rawValue). \(head)\n\(plan.table)"
+        let text = settings.sentence(plan) + (settings.strategy == .frozen ? "" : "\n\(plan.table)")
         console.report(
             .note(
                 text,
@@ -159,21 +159,55 @@ extension Model {
         if let head = leftOutHead { return "The base's own head (\(head.layers)) is replaced." }
         guard let outputs = headOutputs else { return nil }
         guard dialect == Self.ownDialect, self.classes.map(Set.init) == Set(classes) else {
-            return "The base's own head (\(outputs) outputs) is replaced."
+            return "The base's own head (\(outputs.counted("output"))) is replaced."
         }
         return
-            "The base is a model of the same \(outputs) classes; its head is replaced by a new one. To use it as it is: finetune evaluate, or finetune predict."
+            "The base is a model of the same \(outputs.counted("class", "classes")); its head is replaced by a new one. To use the model as it is: finetune evaluate, or finetune predict."
+    }
+}
+
+extension TrainingSettings {
+    /// What will be trained, for people.
+    fileprivate func sentence(_ plan: FreezePlan) -> String {
+        let frozenPart = "frozen layers in \(precision.rawValue), trainable layers in \(steps.precision.rawValue)"
+        let first = plan.rows.first { $0.learns }?.stage ?? Stage.head
+        let part =
+            plan.frozenParameters == 0
+            ? "the whole network, in \(steps.precision.rawValue)" : "from '\(first)' on (\(frozenPart))"
+        switch strategy {
+        case .frozen:
+            let epochs = if case .layers = head { ", in epochs" } else { "" }
+            return "Training a new \(head.words) on frozen features (\(precision.rawValue))\(epochs)."
+        case .fineTune: return "Fine-tuning \(part), with a new \(head.words)."
+        case .headFirst:
+            return "Training a new logistic-regression classifier on frozen features, then fine-tuning \(part)."
+        case .gradual:
+            return "Training a new \(head.words), then stage after stage from the end: \(part)."
+        case .scratch: return "Training \(part), from random weights."
+        }
+    }
+}
+
+extension HeadKind {
+    /// The head in a sentence.
+    fileprivate var words: String {
+        switch self {
+        case .convex(.logistic): "logistic-regression classifier"
+        case .convex(.ridge): "ridge-regression classifier"
+        case .layers(let design): design.hidden.isEmpty ? "linear classifier" : "classifier (\(text))"
+        }
     }
 }
 
 extension FreezePlan {
     /// The plan for people: one line a stage that has parameters.
     var table: String {
-        let head = "stage".padded(to: 10) + "parameters".aligned(right: 12) + "  learns  rate    batch norm"
+        let head = "stage".padded(to: 10) + "parameters".aligned(right: 12) + "  trained  learning rate  batch norm"
         let lines = rows.filter { $0.parameters > 0 || $0.normalization != nil }.map { row in
             let rate = row.learns ? "× " + row.rateFactor.rounded(toPlaces: 3) : "–"
             return row.stage.padded(to: 10) + "\(row.parameters)".aligned(right: 12)
-                + "  \(row.learns ? "yes" : "no ")     " + rate.padded(to: 7) + " \(row.normalization?.rawValue ?? "–")"
+                + "  \(row.learns ? "yes" : "no")".padded(to: 11) + rate.padded(to: 15)
+                + (row.normalization?.rawValue ?? "–")
         }
         return ([head] + lines).joined(separator: "\n")
     }

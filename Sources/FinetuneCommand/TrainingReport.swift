@@ -27,7 +27,7 @@ struct TrainingReport {
             let evaluation = score.evaluation
             sections += [
                 evaluation.classSection, evaluation.confusionSection,
-                evaluation.reliabilitySection(result.model.temperature),
+                evaluation.reliabilitySection(result.model.temperature, result.calibration),
                 try await gallery.mistakes(
                     of: result.model, evaluation, score.items, record.settings.precision, thread),
             ]
@@ -51,16 +51,16 @@ struct TrainingReport {
         let result = record.result
         guard let score = shown else {
             return Report.Section(
-                "Result", [.text("Trained on \(result.trainImages) images; none were left to score the model on.")])
+                "Result", [.text("\(result.counts.text) No image was left to score the model on.")])
         }
         let blocks: [Report.Block] = [
             .figures(score.evaluation.figures),
             .text(
-                "Trained on \(Report.count(result.trainImages)) images in \(Console.clock(times.total)); \(Report.count(result.plan.learningParameters)) parameters learned, \(Report.count(result.plan.frozenParameters)) stayed as they were."
+                "\(result.counts.text) Trained in \(Console.clock(times.total)): \(Report.count(result.plan.learningParameters)) trainable parameters, \(Report.count(result.plan.frozenParameters)) frozen."
             ),
         ]
         return Report.Section(
-            "Result", note: "On the \(score.part == .test ? "test" : "validation") images.", blocks)
+            "Result", note: "Scores on the \(score.part == .test ? "test" : "validation") images.", blocks)
     }
 
     private var learning: Report.Section {
@@ -71,7 +71,7 @@ struct TrainingReport {
         }
         let marker = record.result.bestEpoch.map { Report.LineChart.Marker(x: Double($0), label: "best") }
         return Report.Section(
-            "Learning", note: "Validation images choose the best epoch; it is the model.",
+            "Learning", note: "The model is that of the best epoch, chosen by the validation images.",
             [
                 .lines(
                     Report.LineChart(
@@ -90,13 +90,13 @@ struct TrainingReport {
             ])
     }
 
-    /// The strengths that a solved head was tried with.
+    /// The regularization strengths that were tried.
     private var strengths: Report.Section {
         let trials = record.result.headRecord?["cross_validation"]?.arrayValue ?? []
         let chosen = record.result.headRecord?["strength"]?.doubleValue
         return Report.Section(
             "Strength of the head",
-            note: "Cross-validation on the training images alone chose how much the head may bend to them.",
+            note: "Regularization strength, chosen by cross-validation on the training images.",
             [
                 .table(
                     Report.Table(
@@ -128,11 +128,11 @@ struct TrainingReport {
 
     private var planNote: String {
         record.settings.strategy == .frozen
-            ? "Everything but the head is the base, bit for bit."
-            : "Hatched stages are the base, bit for bit."
+            ? "Only the head was trained; all other weights are those of the base, unchanged."
+            : "Hatched stages are frozen: their weights are those of the base, unchanged."
     }
 
-    /// Whether gradients reached every stage, as health.csv has it.
+    /// Whether gradients reached every stage: the numbers of health.csv.
     private var health: Report.Section {
         guard let last = record.result.epochs.last(where: { !$0.health.stages.isEmpty })?.health else {
             return Report.Section("Network health", [])
@@ -140,7 +140,8 @@ struct TrainingReport {
         let findings = Set(record.result.epochs.flatMap { $0.health.findings.map(\.text) }).sorted()
         let dead = last.units > 0 ? " \(last.dead) of \(last.units) units never fired." : ""
         return Report.Section(
-            "Network health", note: "In the last epoch; about 0.001 is usual for a step's share of the weights.\(dead)",
+            "Network health",
+            note: "In the last epoch. A step usually changes the weights by about 0.001 of their length.\(dead)",
             [
                 .findings(findings.map { Report.Finding(kind: "health", severity: .warning, detail: $0) }),
                 .table(

@@ -105,9 +105,12 @@ package struct DataAudit: Sendable {
             shown.prefix(3).map { "'\(images[$0].name)'" }.joined(separator: ", ") + (shown.count > 3 ? ", …" : "")
         let parts = Set(places.compactMap { images[$0].part })
         if parts.count > 1, parts.contains(.train) {
-            // What trains goes: the score is to stay comparable.
+            let splits = Split.Part.allCases.filter(parts.contains).map(\.rawValue)
+            let places = (splits.count == 2 ? "both " : "") + splits.joined(separator: " and ")
+            let isExact = kind == .exactDuplicates
             add(
-                .leak, shown, "\(names) \(what) and stand on two sides of the split: scores are too good.",
+                .leak, shown,
+                "\(names) \(isExact ? "are identical but" : "\(what) but are") in \(places), so scores are inflated\(isExact ? " (the same content on two sides of the split)" : "").",
                 surplus: shown.filter { images[$0].part == .train })
         } else {
             add(kind, shown, "\(names) \(what).", surplus: Array(shown.dropFirst()))
@@ -128,7 +131,7 @@ package struct DataAudit: Sendable {
             guard parts.count > 1 else { continue }
             add(
                 .tornGroup, places,
-                "The group '\(group)' stands on two sides of the split (\(parts.map(\.rawValue).joined(separator: ", "))): scores are too good."
+                "The group '\(group)' is in more than one split (\(parts.map(\.rawValue).joined(separator: ", "))), so scores are inflated."
             )
         }
     }

@@ -118,6 +118,11 @@ package enum Temperature {
 
 /// What a temperature does to predictions on images that did not choose it.
 package struct Calibration: Sendable {
+    /// What was done, for people: the same on screen and in reports.
+    package var sentence: String {
+        "Probabilities calibrated on \(images.counted("validation image")) (temperature \(temperature.rounded(toPlaces: 2)); cross-validated log-loss \(logLoss.before.rounded(toPlaces: 3)) → \(logLoss.after.rounded(toPlaces: 3)))."
+    }
+
     /// Fitted on all images.
     package let temperature: Double
     package let images: Int

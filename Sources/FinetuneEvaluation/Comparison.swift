@@ -1,4 +1,4 @@
-// Which of several strategies to take: scores with intervals, paired tests, costs, and the sentence that follows.
+// Which of several strategies to use: scores with intervals, paired tests, costs, and the advice.
 
 package import FinetuneFiles
 internal import Glibc
@@ -209,29 +209,34 @@ package struct Comparison: Sendable {
             let ratio = a.cost.seconds / max(b.cost.seconds, 1e-9)
             return ratio >= 10 ? "\(Int(ratio.rounded()))" : "\((ratio * 10).rounded() / 10)"
         }
+        /// The time of one strategy as a part of another's.
+        func time(_ a: Standing, of b: Standing) -> String {
+            let ratio = times(b, a)
+            return ratio == "1.0" ? "the same time" : "1/\(ratio) of the time"
+        }
         guard let rival else {
-            return "Only \(best.name) was tried: there is nothing to hold its \(percent(best)) against."
+            return "Only \(best.name) was trained (\(percent(best))), so there is nothing to compare it with."
         }
         let probability = p < 0.001 ? "p < 0.001" : "p = \((p * 1000).rounded() / 1000)"
         if recommended.name != best.name {
             return
-                "Take \(recommended.name): its \(percent(recommended)) and the \(percent(best)) of \(best.name) are within noise (\(probability)), and it costs 1/\(times(best, recommended)) of the time."
+                "Use \(recommended.name). No measurable difference (\(probability)) between its \(percent(recommended)) and the \(percent(best)) of \(best.name); it takes \(time(recommended, of: best))."
                 + doubt(design, contestants)
         }
         guard p < level else {
             return
-                "Take \(best.name): it has the highest accuracy, \(percent(best)), and is the cheapest of those that chance does not tell from it (\(rival.name): \(percent(rival)), \(probability))."
+                "Use \(best.name): it has the highest accuracy, \(percent(best)), and is the fastest of the strategies without a measurable difference from it (\(rival.name): \(percent(rival)), \(probability))."
                 + doubt(design, contestants)
         }
         let cheapest = sorted.min { $0.cost.seconds < $1.cost.seconds } ?? best
-        let price =
-            cheapest.name == best.name
-            ? "and nothing is cheaper" : "for \(times(best, cheapest)) times the time of \(cheapest.name)"
+        let price = cheapest.name == best.name ? " and fastest" : ""
+        let time =
+            cheapest.name == best.name ? "" : " It takes \(times(best, cheapest)) times the time of \(cheapest.name)."
         return
-            "Take \(best.name): its \(percent(best)) is more than chance above the \(percent(rival)) of \(rival.name) (\(probability)), \(price)."
+            "Use \(best.name): it is significantly better than \(rival.name) (\(percent(best)) vs \(percent(rival)), \(probability))\(price).\(time)"
     }
 
-    /// How large a difference would have had to be, where images are few.
+    /// How large a difference has to be to be detected, if the images are few.
     private static func doubt(_ design: Design, _ contestants: [Contestant]) -> String {
         guard case .oneSet = design, let count = contestants.first?.evaluations.first?.count, count > 0 else {
             return ""
@@ -241,7 +246,7 @@ package struct Comparison: Sendable {
         let least = Double(needed) / Double(count)
         guard least > 0.01 else { return "" }
         return
-            " On \(count) images no difference below \((least * 1000).rounded() / 10) points could have been told from chance: more images, or --folds, would see more."
+            " With \(count.counted("test image")) only differences above \((least * 1000).rounded() / 10) points can be detected. Use more images or --folds."
     }
 
     // MARK: As data

@@ -32,3 +32,14 @@ extension Int {
         return power == 0 ? "\(self) bytes" : "\(value.rounded(toPlaces: 1)) \(["KiB", "MiB", "GiB", "TiB"][power - 1])"
     }
 }
+
+extension Int {
+    /// The number with what it counts: `1 image`, `2 images`, `2 classes`.
+    ///
+    /// - Parameters:
+    ///   - noun: In the singular.
+    ///   - plural: If the plural has more than an s at its end.
+    package func counted(_ noun: String, _ plural: String? = nil) -> String {
+        "\(self) \(self == 1 ? noun : plural ?? noun + "s")"
+    }
+}

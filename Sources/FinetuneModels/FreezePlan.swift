@@ -158,14 +158,14 @@ package struct FreezeError: Error, Sendable, CustomStringConvertible {
     static func unknownStage(_ name: String, stages: [String]) -> FreezeError {
         FreezeError(
             description:
-                "cannot unfreeze from '\(name)': the network's stages are \(stages.joined(separator: ", ")). Name one of them, head, last or all."
+                "cannot use '--unfreeze \(name)': expected one of the network's stages (\(stages.joined(separator: ", "))), last or all. For example: --unfreeze last"
         )
     }
 
     static func severalBoundaries(_ stage: String, _ nodes: [String]) -> FreezeError {
         FreezeError(
             description:
-                "cannot freeze what comes before '\(stage)': its nodes read \(nodes.joined(separator: " and ")), a boundary is one of them. Unfreeze from an earlier stage, or all."
+                "cannot use '--unfreeze \(stage)': the layers of that stage read the outputs of \(nodes.joined(separator: " and ")), and a stage that is frozen before it may have one output only. Name an earlier stage, or all."
         )
     }
 }

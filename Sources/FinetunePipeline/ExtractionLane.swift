@@ -40,7 +40,7 @@ actor ExtractionLane {
 
     /// Reads and decodes items, in order.
     ///
-    /// - Parameter isKnown: Whether what comes of an image of some content is known, which then is not decoded.
+    /// - Parameter isKnown: Whether the features of an image with this content hash are cached; if so it is not decoded.
     func prepare(
         _ items: ArraySlice<Int>, _ dataset: ImageDataset, view: ImageView = .plain,
         hashes: [Int: ContentHash] = [:], isKnown: (ContentHash) -> Bool

@@ -69,7 +69,7 @@ package struct FeatureExtractor: Sendable {
     ///     `quantization`.
     ///   - imageCount: How many images are to come, where it is known: a few need no full batch, one needs no lanes.
     ///   - keeping: Where the node's outputs are kept; nil keeps nothing.
-    ///   - fingerprints: Is given that of every picture that comes by and is not in it.
+    ///   - fingerprints: Receives the fingerprint of each picture that it does not hold yet.
     ///   - observes: Whether the magnitudes of what nodes give are counted: see `histograms`.
     /// - Throws: `EngineError`; `PipelineError` where a recipe is needed and there is none.
     package init(

@@ -5,7 +5,7 @@ package import FinetuneEngine
 internal import FinetuneFiles
 package import FinetuneModels
 
-/// How much each part of an image spoke for a class.
+/// How much each region of an image influenced the prediction of a class.
 package struct HeatMap: Sendable {
     package let height: Int
     package let width: Int

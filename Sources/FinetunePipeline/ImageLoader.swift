@@ -42,7 +42,7 @@ struct ImageLoader: Sendable {
     /// - Parameters:
     ///   - view: How it is shown to the network.
     ///   - hash: Its content hash, where that is known.
-    ///   - isKnown: Whether what comes of an image of some content is known, which then is not decoded.
+    ///   - isKnown: Whether the features of an image with this content hash are cached; if so it is not decoded.
     func prepare(
         _ item: Int, _ dataset: ImageDataset, _ view: ImageView = .plain, hash: ContentHash? = nil,
         _ isKnown: (ContentHash) -> Bool = { _ in false }

@@ -30,7 +30,7 @@ extension [Report.PlanRow] {
         var slots = table.slots
         slots["stages"] = .list(stages)
         slots["summary"] = .text(summary)
-        slots["label"] = .text("Stages and what they may change")
+        slots["label"] = .text("Stages and whether they are trained")
         return slots
     }
 }

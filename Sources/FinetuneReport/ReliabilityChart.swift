@@ -1,5 +1,7 @@
 // How often predictions are right against how sure they were (DeGroot & Fienberg 1983; Guo et al. 2017, figure 1).
 
+internal import FinetuneFiles
+
 extension Report {
     /// The images whose largest probability is between two bounds.
     package struct ReliabilityBin: Sendable {
@@ -32,20 +34,20 @@ struct ReliabilityChart: Chart {
         sets = after.isEmpty ? [("the model", before)] : [("before calibration", before), ("after calibration", after)]
     }
 
-    var title: String { "How sure, and how often right" }
+    var title: String { "Confidence and accuracy" }
     var isEmpty: Bool { sets[0].bins.isEmpty }
 
     var legend: [LegendEntry] {
         sets.enumerated().map { index, set in
             LegendEntry(set.name, line: SeriesStyle.line(index), mark: (index, SeriesStyle.mark(index)))
-        } + [LegendEntry("ideal: as often right as sure", line: "diagonal", mark: nil)]
+        } + [LegendEntry("ideal: accuracy equals confidence", line: "diagonal", mark: nil)]
     }
 
     var summary: String {
         sets.map { set in
             set.name + ": "
                 + set.bins.map {
-                    "\(Report.percent($0.confidence)) sure, \(Report.percent($0.accuracy)) right (\($0.count) images)"
+                    "confidence \(Report.percent($0.confidence)), accuracy \(Report.percent($0.accuracy)) (\($0.count.counted("image")))"
                 }.joined(separator: "; ") + "."
         }.joined(separator: " ")
     }
@@ -62,7 +64,7 @@ struct ReliabilityChart: Chart {
             x: { Axis([], target: $0, range: 0...1, unit: .percent) },
             y: { Axis([], target: $0, range: 0...1, unit: .percent) })
         var svg = SVG(width: width, height: height)
-        frame.draw(into: &svg, xLabel: "how sure", yLabel: "how often right", footroom: footroom)
+        frame.draw(into: &svg, xLabel: "confidence", yLabel: "accuracy", footroom: footroom)
         svg.line(frame.left, frame.bottom, frame.right, frame.top, "diagonal")
         drawCounts(frame, &svg)
         for (index, set) in sets.enumerated() {
@@ -70,7 +72,7 @@ struct ReliabilityChart: Chart {
             svg.polyline(places, SeriesStyle.line(index))
             for (bin, place) in zip(set.bins, places) {
                 let hint =
-                    "\(set.name), \(Report.percent(bin.confidence)) sure: \(Report.percent(bin.accuracy)) right, \(Report.count(bin.count)) images"
+                    "\(set.name), confidence \(Report.percent(bin.confidence)): accuracy \(Report.percent(bin.accuracy)), \(Report.count(bin.count)) \(bin.count == 1 ? "image" : "images")"
                 svg.mark(index, place.x, place.y, radius: 4, SeriesStyle.mark(index), hint: hint)
             }
         }

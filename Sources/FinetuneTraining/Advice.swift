@@ -1,4 +1,4 @@
-// What the textbook would say to a choice, each once and in plain words.
+// Advice on choices that work but are seldom the best.
 
 internal import FinetuneEngine
 internal import FinetuneModels
@@ -16,12 +16,12 @@ extension TrainingSettings {
             design.activation == .sigmoid || design.activation == .tanh
         {
             advice.append(
-                "\(design.activation.rawValue) is flat at both ends, where its gradient vanishes: hidden layers learn slowly. Try --activation relu or gelu."
+                "\(design.activation.rawValue) is flat at both ends, where its gradient vanishes, so hidden layers learn slowly. Try --activation relu or gelu."
             )
         }
         if usesSteps, steps.optimizer.isAdaptive, steps.chosenSchedule.decay != .constant {
             advice.append(
-                "\(steps.optimizer.name) already fits the length of its steps to the gradients; a \(steps.chosenSchedule.name) rate on top makes late steps very short. Compare with --schedule constant."
+                "\(steps.optimizer.name) already fits the length of its steps to the gradients; with the schedule '\(steps.chosenSchedule.name)' late steps become very short. Compare with --schedule constant."
             )
         }
         return advice

@@ -71,7 +71,7 @@ struct ComparisonDesign: Sendable {
             let share = Double(counts.reduce(0, +)) / Double(max(1, learning.reduce(0, +)))
             design = settings.seeds == 1 ? .oneSet : .divisions(testShare: share)
             words =
-                "scored on \(settings.seeds == 1 ? "" : "\(settings.seeds) times ")a share of \(settings.test) of the images"
+                "scored on \(settings.seeds == 1 ? "" : "\(settings.seeds) random choices of ")\(settings.test.percent) of the images"
         }
         for parts in divisions {
             let classes = look.dataset.classes.count

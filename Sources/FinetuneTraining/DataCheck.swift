@@ -14,6 +14,8 @@ package struct DataCheck: Sendable {
     package let labels: LabelSearch?
     /// Why a training would refuse the data set; nil if it would not, or if the images have no labels at all.
     package let refusal: (any Error)?
+    /// The images that were found and read.
+    package let counts: ImageCounts
 
     /// Reads every image of a data set. What a training would refuse is no error here: `refusal` has it.
     ///
@@ -35,6 +37,7 @@ package struct DataCheck: Sendable {
             report(.progress(stage: "images", done: done, total: total))
         }
         images = look.items.count
+        counts = ImageCounts(found: dataset.items.count, skipped: look.skipped.count)
         let inputSize = base.recipe.map { ($0.width, $0.height) }
         guard isLabelled else {
             labels = nil

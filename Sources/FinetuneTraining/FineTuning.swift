@@ -67,7 +67,7 @@ struct FineTuning {
 
     /// Trains one phase to its end.
     ///
-    /// - Throws: `TrainingError` of kind `diverged`, or `stopped` when a checkpoint was written because somebody asked.
+    /// - Throws: `TrainingError` of kind `diverged`, or `stopped` if the program was asked to end and wrote a checkpoint.
     mutating func run(_ phase: TrainingPhase, _ session: TrainingSession) async throws {
         if let state = pending {
             await session.program.restore(state)
@@ -237,7 +237,7 @@ struct FineTuning {
     private func checkLoss(_ loss: Double) throws {
         let chance = log(Double(dataset.classes.count))
         guard loss.isFinite, loss < 20 * chance + 20 else {
-            throw diverged("the loss is \(loss.isNaN ? "no number" : "\(loss)")")
+            throw diverged("the loss is \(loss.isNaN ? "not a number" : "\(loss)")")
         }
     }
 
@@ -286,7 +286,7 @@ struct FineTuning {
         do {
             try await write(session)
         } catch let error as any (Error & CustomStringConvertible) {
-            report(.warning("No checkpoint was written, the training goes on: \(error.description)"))
+            report(.warning("No checkpoint was written; the training continues: \(error.description)"))
         }
         lastCheckpoint = .now
     }
@@ -345,10 +345,10 @@ struct FineTuning {
         }
         await session.program.restore(start)
         let rate = RateSearch.choose(rates, losses, batches: turn) * pow(Self.restartFactor, Double(progress.restarts))
-        let smaller = progress.restarts > 0 ? ", made smaller" : ""
+        let smaller = progress.restarts > 0 ? "; reduced after the training diverged" : ""
         report(
             .note(
-                "Learning rate \(rate.rounded(toDigits: 3)) (range test: \(losses.count) steps\(smaller)).",
+                "Learning rate \(rate.rounded(toDigits: 3)), chosen by a range test of \(losses.count) steps\(smaller).",
                 ["rate": .number(rate), "losses": JSON(losses)]))
         return rate
     }

@@ -131,7 +131,7 @@ struct HealthMeter {
             guard let stage = stageOfTensor[name] else { continue }
             norms[stage] = (norms[stage] ?? StepNorms()) + norm
         }
-        // A head that is still zero passes nothing on: such a step says nothing of anybody's units.
+        // A head that is still zero passes nothing on: such a step says nothing about the units.
         guard units.contains(where: { $0.fired.contains(true) }) else { return }
         if fired.isEmpty {
             fired = units.map { ($0.layer, $0.fired) }

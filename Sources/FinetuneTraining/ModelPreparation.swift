@@ -45,7 +45,7 @@ extension Model {
         model.recipeSource = "the first batch norm's statistics on \(test.imageCount) images (distances: \(words))"
         report(
             .note(
-                "The file does not say how pixels become numbers; '\(best.name)' fits its first batch norm best (distances: \(words)).",
+                "The file does not say which preprocessing it needs; '\(best.name)' fits its first batch norm best (distances: \(words)).",
                 [
                     "recipe": .string(best.name),
                     "distances": .object(test.fits.map { .init($0.name, .number($0.distance)) }),
@@ -53,7 +53,7 @@ extension Model {
         if !test.isClear {
             report(
                 .warning(
-                    "The recipe '\(best.name)' is hardly better than '\(test.fits[1].name)'. If you know which one its authors used, say so with --recipe."
+                    "The preprocessing '\(best.name)' fits hardly better than '\(test.fits[1].name)'. If you know which one the network was trained with, give it with --recipe."
                 ))
         }
         return model
@@ -88,11 +88,11 @@ extension Model {
         model.quantization = record
         let likeness =
             record.similarity.map {
-                " Features' cosine similarity to fp32's: median \($0.median.rounded(toPlaces: 4)), least \($0.least.rounded(toPlaces: 4)) of \($0.images) images."
+                " Features' cosine similarity to fp32's: median \($0.median.rounded(toPlaces: 4)), least \($0.least.rounded(toPlaces: 4)) of \($0.images.counted("image"))."
             } ?? ""
         report(
             .note(
-                "int8: the ranges of \(record.ranges.count) layers' values were measured on \(record.images) images.\(likeness)",
+                "int8: the ranges of \(record.ranges.count) layers' values were measured on \(record.images.counted("image")).\(likeness)",
                 [
                     "quantization_images": .integer(record.images),
                     "quantization_similarity": record.similarity.map(\.json) ?? .null,
@@ -108,14 +108,14 @@ extension Model {
             model.trainedPart?.precision = .fp32
             report(
                 .warning(
-                    "What was trained in \(trained.rawValue) is computed in fp32, results may differ slightly: \(trained.lack)."
+                    "Layers trained in \(trained.rawValue) are computed in fp32; results may differ slightly: \(trained.lack)."
                 ))
         }
         var chosen = wanted ?? precision ?? .native
         if wanted == nil || wanted == .int8, !chosen.isNative {
             report(
                 .warning(
-                    "Computing in fp32 rather than \(chosen.rawValue), results may differ slightly: \(chosen.lack)."))
+                    "Computing in fp32 instead of \(chosen.rawValue); results may differ slightly: \(chosen.lack)."))
             chosen = .fp32
         }
         return (model, chosen)

@@ -1,4 +1,4 @@
-// Settings that mean nothing, named as the program's flags name them.
+// Settings that contradict each other, named as the program's flags name them.
 
 internal import FinetuneDatasets
 internal import FinetuneEngine
@@ -13,7 +13,7 @@ package struct SettingsError: Error, Sendable, CustomStringConvertible {
 }
 
 extension TrainingSettings {
-    /// Holds every value against its range, and the choices against one another.
+    /// Checks every value's range, and whether the choices fit together.
     ///
     /// - Throws: `SettingsError`.
     package func check() throws {
@@ -38,17 +38,17 @@ extension TrainingSettings {
         if steps.mixing.cutmix > 0, strategy == .frozen || strategy == .gradual || steps.unfreezing == .head {
             let other = strategy == .fineTune ? "--unfreeze head" : "--strategy \(strategy.rawValue)"
             throw SettingsError(
-                reason: "--cutmix is not used by \(other): a row of features has no box to paste. Try --mixup.")
+                reason: "--cutmix is not used with \(other): features have no box to paste. Try --mixup.")
         }
         if steps.augmentation == .none, (steps.views ?? 1) > 1 {
-            throw SettingsError(reason: "--views is not used by --augment none: all views would be the same.")
+            throw SettingsError(reason: "--views is not used with --augment none: all views would be the same.")
         }
         if let size = steps.startSize, strategy == .frozen || strategy == .gradual || steps.unfreezing != .all {
             let other =
                 strategy == .fineTune ? "--unfreeze \(steps.unfreezing.text)" : "--strategy \(strategy.rawValue)"
             throw SettingsError(
                 reason:
-                    "--start-size \(size) is not used by \(other): what is frozen sees images of one size. Try --unfreeze all."
+                    "--start-size \(size) is not used with \(other): frozen layers need images of one size. Try --unfreeze all."
             )
         }
         if strategy == .scratch {
@@ -60,24 +60,31 @@ extension TrainingSettings {
     private func checkHead() throws {
         switch head {
         case .convex(let convex):
-            if strategy != .frozen { throw unused("--head \(convex.rawValue)") }
+            if strategy != .frozen {
+                throw SettingsError(
+                    reason:
+                        "--head \(convex.rawValue) is fitted directly to frozen features and cannot be used with --strategy \(strategy.rawValue). Try --head linear."
+                )
+            }
         case .layers(let design):
             for units in design.hidden {
                 try Self.check("--head", units, "a number of units from 1 to 65536") { (1...65536).contains($0) }
             }
             if !design.hidden.isEmpty, design.initialization == .zero {
                 throw SettingsError(
-                    reason: "--init zero is not used by --head mlp: no hidden layer would ever learn.")
+                    reason:
+                        "--init zero cannot be used with --head mlp: no hidden layer would ever learn. Try --init kaiming."
+                )
             }
             if strategy == .headFirst, !design.hidden.isEmpty || design.initialization != nil {
                 throw unused(
-                    design.hidden.isEmpty ? "--init" : "--head mlp", ", which begins with logistic regression")
+                    design.hidden.isEmpty ? "--init" : "--head mlp", ", which begins with a fitted logistic regression")
             }
         }
     }
 
     private func unused(_ flag: String, _ reason: String = "") -> SettingsError {
-        SettingsError(reason: "\(flag) is not used by --strategy \(strategy.rawValue)\(reason).")
+        SettingsError(reason: "\(flag) is not used with --strategy \(strategy.rawValue)\(reason).")
     }
 
     /// - Parameter expected: What the value is, in words.
@@ -85,7 +92,7 @@ extension TrainingSettings {
         _ flag: String, _ value: Value?, _ expected: String, _ isRight: (Value) -> Bool
     ) throws {
         if let value, !isRight(value) {
-            throw SettingsError(reason: "\(flag) is \(value); \(expected) was expected.")
+            throw SettingsError(reason: "\(flag) is \(value), expected \(expected).")
         }
     }
 }

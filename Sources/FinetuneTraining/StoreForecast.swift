@@ -1,4 +1,4 @@
-// What keeping the frozen part's outputs will take, said before it is done, and what it took.
+// How long computing the features will take, reported before it is done, and how long it took.
 
 internal import FinetuneEngine
 internal import FinetuneFiles
@@ -8,6 +8,7 @@ internal import FinetunePipeline
 struct StoreForecast {
     private let store: FeatureStore?
     private let node: String
+    private let isFeatures: Bool
     private let images: Int
     private let rows: Int
     private let found: Int
@@ -16,15 +17,22 @@ struct StoreForecast {
     private var first: (done: Int, time: Double)?
     private var isForecast = false
 
-    init(_ extractor: FeatureExtractor, boundary: String, images: Int, rows: Int) {
+    /// - Parameters:
+    ///   - boundary: The node whose outputs are stored.
+    ///   - featureNode: The node whose outputs are the network's features; before it, outputs are those of a stage.
+    init(_ extractor: FeatureExtractor, boundary: String, featureNode: String, images: Int, rows: Int) {
         store = extractor.store
         node = boundary
+        isFeatures = boundary == featureNode
         self.images = images
         self.rows = rows
         found = extractor.store?.count ?? 0
     }
 
-    /// Says what is to come, once it is known how long an image takes: the first ones have to wait for the network, those
+    private var features: String { isFeatures ? "features" : "outputs of the frozen layers" }
+    private var title: String { isFeatures ? "Features" : "Outputs of the frozen layers" }
+
+    /// Reports how long the pass will take, as soon as that is known: the first images have to wait for the network, those
     /// of the next second show it.
     mutating func advance(to done: Int, of total: Int, _ report: EventHandler) {
         guard let store, !isForecast else { return }
@@ -35,9 +43,11 @@ struct StoreForecast {
         isForecast = true
         let time = elapsed + (elapsed - timeFirst) / Double(max(done - doneFirst, 1)) * Double(total - done)
         let bytes = rows * store.bytesPerRow
+        // Once all is done, `finish` says it.
+        guard done < total else { return }
         report(
             .note(
-                "Outputs of '\(node)' are kept: \(rows) views of \(images) images, \(store.bytesPerRow.bytesText) each, \(bytes.bytesText) in all; \(found) are there already. The first view takes about \(Int(time.rounded(.up))) s.",
+                "Computing \(features) for \(images.counted("image"))\(found > 0 ? " (\(min(found, images)) cached)" : ""), about \(Int(time.rounded(.up))) s.",
                 [
                     "node": .string(node), "images": .integer(images), "rows": .integer(rows),
                     "row_bytes": .integer(store.bytesPerRow), "forecast_bytes": .integer(bytes),
@@ -45,13 +55,20 @@ struct StoreForecast {
                 ]))
     }
 
-    func finish(_ report: EventHandler) {
+    /// - Parameter read: The images that could be read.
+    func finish(read: Int, _ report: EventHandler) {
         guard let store else { return }
         let time = seconds(.now - started)
         let computed = max(0, store.count - found)
+        // An image whose content another one has counts as computed if nothing was cached.
+        let isAllNew = found == 0 || computed >= read
+        let text =
+            computed == 0
+            ? "\(title): \(read == 1 ? "the image was" : "all \(read) images") found in the cache."
+            : "\(title): \(isAllNew ? read.counted("image") : "\(computed) of \(read) images") computed\(isAllNew ? "" : ", the others found in the cache")."
         report(
             .note(
-                "The first view took \(Int(time.rounded(.up))) s: \(computed) outputs computed, the others found; \((store.count * store.bytesPerRow).bytesText) are kept.",
+                text,
                 [
                     "node": .string(node), "computed": .integer(computed), "seconds": .number(time),
                     "bytes": .integer(store.count * store.bytesPerRow),

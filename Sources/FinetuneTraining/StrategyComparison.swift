@@ -57,7 +57,7 @@ package struct ComparisonResult: Sendable {
 
 /// Trains and scores strategies on the same divisions of the same images.
 ///
-/// Ranks share the reading of the images; then each does every so manieth training by itself and leaves it in the
+/// Ranks share the reading of the images; then each computes every n-th training and leaves its result in the
 /// folder, as a comparison that was stopped does.
 package struct StrategyComparison: Sendable {
     private let contenders: [Contender]
@@ -86,7 +86,7 @@ package struct StrategyComparison: Sendable {
     }
 
     /// - Returns: Nil on all ranks but the first. Collective.
-    /// - Throws: `TrainingError`; of kind `stopped` where somebody asked, and the same command goes on with `--resume`.
+    /// - Throws: `TrainingError`; of kind `stopped` if the program was asked to end; the same command continues with `--resume`.
     package func run(_ report: @escaping EventHandler) async throws -> ComparisonResult? {
         let ranks = context.ranks
         try dataset.checkClasses()
@@ -103,6 +103,8 @@ package struct StrategyComparison: Sendable {
         try survey.check()
         Survey.report(survey.findings.filter { !$0.kind.isOfListing }, report)
         let plan = try ComparisonDesign(look, settings)
+        let counts = plan.counts(skipped: look.skipped.count)
+        report(.note(counts.text, ["counts": counts.json]))
         report(.note("Design: \(plan.words).", ["design": .string(plan.words)]))
         if ranks.count > 1 {
             let tasks = tasks(plan, look)
@@ -319,7 +321,7 @@ package struct StrategyComparison: Sendable {
             contender: contender,
             division: Division(look: look.selecting(places), parts: places.map { parts[$0] }), seed: 0,
             name: "\(contender.name)-of-\(Int(share * 1000))",
-            words: "\(Int(share * 1000) / 10) % of the training images")
+            words: "\(share.percent) of the training images")
     }
 
     private func trainer(

@@ -100,7 +100,7 @@ extension [Finding] {
             let text =
                 ofKind.count == 1
                 ? first.detail
-                : "\(count) \(kind.words): \(first.detail) `finetune check` lists the others."
+                : "\(kind.words(ofKind.count, images: count)), such as: \(first.detail) `finetune check` lists all."
             if kind.isMild {
                 report(.note(text, ["finding": .string(kind.rawValue), "count": .integer(count)]))
             } else {

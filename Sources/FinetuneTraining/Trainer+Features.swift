@@ -14,6 +14,8 @@ extension Trainer {
         let started = ContinuousClock.now
         let looked = try await look(at: try withNewHead(), Stage.head, report)
         let survey = looked.survey
+        let counts = survey.counts(skipped: looked.skipped.count)
+        report(.note(counts.text, ["counts": counts.json]))
         let views = trainingViews
         for view in views { try await looked.values.share(survey.items(.train), view, report) }
         guard context.ranks.isFirst else { return nil }

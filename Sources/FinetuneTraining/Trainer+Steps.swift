@@ -21,6 +21,8 @@ extension Trainer {
 
         let looked = try await look(at: start, phases[0].first, report)
         let survey = looked.survey
+        let counts = survey.counts(skipped: looked.skipped.count)
+        report(.note(counts.text, ["counts": counts.json]))
         let training = survey.items(.train)
         let labels = training.map { dataset.items[$0].label ?? 0 }
         var model = start
@@ -104,12 +106,12 @@ extension Trainer {
         guard batch >= count, !isLive || batch % count == 0 else {
             throw SettingsError(
                 reason:
-                    "\(count) processes cannot share a batch of \(batch) images\(isLive ? " evenly, as batch norms that learn statistics want it" : ""). Choose a --batch that is a multiple of \(count)."
+                    "\(count) processes cannot share a batch of \(batch.counted("image"))\(isLive ? " evenly, which --batch-norm train needs" : ""). Choose a --batch that is a multiple of \(count)."
             )
         }
         report(
             .note(
-                "\(count) processes: a step's \(batch) images are \((batch + count - 1) / count) a process; the learning rate is that of a batch of \(batch).",
+                "\(count) processes share each batch of \(batch.counted("image")), \((batch + count - 1) / count) per process. The learning rate is that of the whole batch.",
                 ["ranks": .integer(count), "batch": .integer(batch)]))
     }
 

@@ -117,7 +117,9 @@ package struct Trainer: Sendable {
         let fingerprints = try FingerprintStore(
             settings.cache, model.recipe, ranks: context.ranks)
         let extractor = try await extractor(of: model, before: first, fingerprints)
-        var forecast = StoreForecast(extractor, boundary: boundary, images: dataset.items.count, rows: forecastRows)
+        var forecast = StoreForecast(
+            extractor, boundary: boundary, featureNode: base.network.featureNode, images: dataset.items.count,
+            rows: forecastRows)
         let stage = boundary == base.network.featureNode ? "features" : "images"
         let look = try await FirstLook(
             dataset, through: [extractor], fingerprints, ranks: context.ranks
@@ -125,7 +127,7 @@ package struct Trainer: Sendable {
             report(.progress(stage: stage, done: done, total: total))
             forecast.advance(to: done, of: total, report)
         }
-        forecast.finish(report)
+        forecast.finish(read: look.items.count, report)
         for image in look.skipped { report(.skipped(name: image.name, reason: image.reason)) }
         try PipelineError.check(look.skipped, of: dataset.items.count)
         if context.ranks.isFirst { try context.settle(look.hashes) }
@@ -173,7 +175,7 @@ package struct Trainer: Sendable {
     /// The warning where what was computed is not kept for later runs.
     func warnOfKeeping(_ values: BoundaryValues, _ report: EventHandler) {
         guard let problem = values.extractor.keepingProblem else { return }
-        report(.warning("The frozen part's outputs are not kept for later runs: \(problem)."))
+        report(.warning("The features are not cached for later runs: \(problem)."))
     }
 
     // MARK: The model
@@ -222,7 +224,7 @@ package struct Trainer: Sendable {
         model.temperature = calibration.temperature
         report(
             .note(
-                "Calibrated on \(calibration.images) validation images: temperature \(calibration.temperature.rounded(toPlaces: 2)), log-loss \(calibration.logLoss.before.rounded(toPlaces: 3)) → \(calibration.logLoss.after.rounded(toPlaces: 3)) on those that did not choose it.",
+                calibration.sentence,
                 ["calibration": calibration.json]))
         let scaled = scores.map {
             SplitScore(

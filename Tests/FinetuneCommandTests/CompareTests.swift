@@ -42,7 +42,7 @@ import Testing
             #expect(row["log_loss"]?.doubleValue == own["log_loss"]?["after"]?.doubleValue)
         }
         #expect(done["pairs"]?.arrayValue?.count == 3 && done["p_value"]?.doubleValue != nil)
-        #expect(done["advice"]?.stringValue?.hasPrefix("Take ") == true && done["best"]?.stringValue != nil)
+        #expect(done["advice"]?.stringValue?.hasPrefix("Use ") == true && done["best"]?.stringValue != nil)
         // Every strategy is scored on the same images, none of which it learnt from or chose an epoch by.
         let rowsOf = Dictionary(grouping: try predictions(workspace), by: { $0[0] })
         #expect(rowsOf.count == 3)
