@@ -47,10 +47,10 @@ struct CheckCommand: AsyncParsableCommand {
         settings.seed = data.seed
         settings.precision = compute.precision ?? .native
         settings.cache = cache.folder
-        let model = try await recipe.resolve(loaded, dataset, thread, console).measured(
-            for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
         let check: DataCheck
         do {
+            let model = try await recipe.resolve(loaded, dataset, thread, console).measured(
+                for: settings.precision, on: dataset, cache: settings.cache, isBase: true, thread, console.report)
             check = try await DataCheck(of: dataset, model, settings, thread: thread, console.report)
         } catch let error as PipelineError {
             // What is wrong with the place of the images says more than that they cannot be read.

@@ -31,7 +31,8 @@ struct TableSource {
 
     private init(_ path: String, _ bytes: [UInt8], _ tree: any FileTree, folder: String) throws {
         (self.path, self.tree, self.folder) = (path, tree, folder)
-        let (text, encoding) = TextEncoding.utf8(bytes)
+        let (converted, encoding) = TextEncoding.utf8(bytes)
+        let text = Self.withoutSeparatorLine(converted)
         if let encoding { remarks.append(Finding(.reading, [], TableMessages.encoding(path, encoding))) }
         let separator = Self.separator(of: text)
         let header = CSV.firstRecord(of: text, separator: separator) ?? []
@@ -43,6 +44,15 @@ struct TableSource {
         }
         table = try CSV(parsing: text, name: path, separator: separator)
         self.columns = columns
+    }
+
+    /// Excel may begin a table with a line such as `sep=;`. It is emptied, so that line numbers stay.
+    private static func withoutSeparatorLine(_ text: [UInt8]) -> [UInt8] {
+        let start = text.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        guard String(decoding: text.dropFirst(start).prefix(4), as: UTF8.self).lowercased() == "sep=" else {
+            return text
+        }
+        return Array(text.dropFirst(start).drop { $0 != UInt8(ascii: "\n") && $0 != UInt8(ascii: "\r") })
     }
 
     /// The separator with which the header makes most sense.
@@ -116,7 +126,8 @@ struct TableSource {
         items.sort { ($0.item.label ?? .max, $0.item.name) < ($1.item.label ?? .max, $1.item.name) }
         return ImageDataset(
             path: path, classes: classes, items: items.map(\.item), remarks: remarks,
-            noClasses: labels.columns.isEmpty ? TableMessages.noLabels(table.columns.map(\.trimmed)) : nil,
+            noClasses: labels.columns.isEmpty && severalClasses == nil
+                ? TableMessages.noLabels(table.columns.map(\.trimmed)) : nil,
             obstacle: obstacle(classes, missing, of: rows.count, files.candidates))
     }
 

@@ -175,13 +175,15 @@ import Testing
             decimals += "\(path),\(Double(number) * 0.31 + 0.01)\n"
             lost += "\(number < 4 ? "none.jpg" : path),\(number < 6 ? "x" : "y")\n"
         }
-        for (name, text) in [("torn", torn), ("decimals", decimals), ("lost", lost)] {
+        let gone = "path,label\nnone.jpg,x\nnothing.jpg,y\n"
+        for (name, text) in [("torn", torn), ("decimals", decimals), ("lost", lost), ("gone", gone)] {
             try workspace.write(text, "\(name).csv")
         }
         let cases = [
             ("one", "one class 'only'"), ("sites", "either may be the classes"), ("high", "Did you mean"),
             ("absent", "'down' has no image in the split 'val'"), ("broken", "at most a tenth"),
             ("torn.csv", "two sides of the split"), ("decimals.csv", "different decimals"), ("lost.csv", "(line 2)"),
+            ("gone.csv", "2 of the 2 files"),
         ]
         for (name, word) in cases {
             let check = try workspace.finetune("check", "--base", base, "--data", "@\(name)")

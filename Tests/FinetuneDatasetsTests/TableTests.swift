@@ -52,6 +52,13 @@ import Testing
         #expect(dataset.items.map(\.name) == ["images/a.jpg"])
     }
 
+    @Test("may begin with the line in which Excel names the separator")
+    func separatorLine() throws {
+        let dataset = try dataset("sep=;\r\npath;label\r\nimages/a.jpg;x\r\nimages/no.jpg;y\r\n")
+        #expect(dataset.classes == ["x", "y"])
+        #expect(dataset.remarks.first { $0.kind == .missingFile }?.detail.contains("(line 4)") == true)
+    }
+
     @Test("in two folders beside which files of one name lie is not guessed at")
     func ambiguousFolder() throws {
         let files = try FileSet(["one/a.jpg", "two/a.jpg"], texts: ["t.csv": "id,label\na,x\n"])
