@@ -110,7 +110,7 @@ package struct DataAudit: Sendable {
             let isExact = kind == .exactDuplicates
             add(
                 .leak, shown,
-                "\(names) \(isExact ? "are identical but" : "\(what) but are") in \(places), so scores are inflated\(isExact ? " (the same content on two sides of the split)" : "").",
+                "\(names) \(isExact ? "are identical but" : "\(what) but are") in \(places), so scores are inflated.",
                 surplus: shown.filter { images[$0].part == .train })
         } else {
             add(kind, shown, "\(names) \(what).", surplus: Array(shown.dropFirst()))

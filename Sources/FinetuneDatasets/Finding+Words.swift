@@ -3,7 +3,7 @@
 internal import FinetuneFiles
 
 extension Finding.Kind {
-    /// Such as `1 unreadable file`, or `11 pictures on two sides of the split (22 files)`.
+    /// Such as `1 unreadable file`, or `11 pictures in more than one split (22 files)`.
     ///
     /// - Parameters:
     ///   - findings: How many findings of this kind there are.
@@ -28,9 +28,9 @@ extension Finding.Kind {
         case .mistyped: "file that is not what its name says"
         case .exactDuplicates: "set of exact duplicates"
         case .nearDuplicates: "set of near-duplicates"
-        case .leak: "picture on two sides of the split"
+        case .leak: "picture in more than one split"
         case .twoLabels: "picture under two labels"
-        case .tornGroup: "group on two sides of the split"
+        case .tornGroup: "group in more than one split"
         case .missingClass: "class missing from a split"
         case .smallClass: "class too small to split"
         case .emptyFolder: "empty folder"

@@ -13,7 +13,7 @@ package struct ImageDataset: Sendable {
             get { knownLabel < 0 ? nil : Int(knownLabel) }
             set { knownLabel = newValue.map { Int32($0) } ?? -1 }
         }
-        /// What must not stand on two sides: an animal, a patient, a camera.
+        /// What must not be in more than one split: an animal, a patient, a camera.
         package var group: String? { origin.group }
         // In this order, and with small parts, an item has 32 bytes.
         /// A file's path below its folder, or its number in an array.

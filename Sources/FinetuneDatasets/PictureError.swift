@@ -6,6 +6,18 @@ package struct PictureError: Error, Sendable, Equatable, CustomStringConvertible
     package let reason: String
     /// What to do next, a whole sentence.
     package let nextStep: String
+    /// What the file is instead of a picture that can be read.
+    var subject = Subject.picture
+
+    /// What an error is about.
+    enum Subject: Sendable {
+        /// A picture of a kind that is read, or a file that may have been one.
+        case picture
+        /// A picture of a kind that is not read.
+        case otherPicture
+        /// A file of a known kind that is no picture.
+        case otherFile
+    }
 
     /// The whole sentence about the file that the bytes came from.
     package func message(path: String) -> String { "cannot decode '\(path)': \(reason). \(nextStep)" }
@@ -24,12 +36,14 @@ extension PictureError {
 
     /// A file of a known kind that is no picture at all.
     static func notAPicture(_ kind: String) -> PictureError {
-        PictureError(reason: "it is \(kind), expected \(kinds)", nextStep: "Replace or remove it.")
+        PictureError(
+            reason: "it is \(kind), expected \(kinds)", nextStep: "Replace or remove it.", subject: .otherFile)
     }
 
     /// A picture of a kind that is not read.
     static func otherPicture(_ kind: String) -> PictureError {
-        PictureError(reason: "it is \(kind), expected \(kinds)", nextStep: "Convert it to PNG.")
+        PictureError(
+            reason: "it is \(kind), expected \(kinds)", nextStep: "Convert it to PNG.", subject: .otherPicture)
     }
 
     static func unknown(firstBytes: String) -> PictureError {

@@ -37,7 +37,7 @@ enum PictureName {
             _ = try head.withUnsafeBytes { try PictureFormat(recognising: PictureBytes($0)) }
             return true
         } catch let error as PictureError {
-            return error.isOtherPicture || !hasEnding(name) && !error.isOtherFile
+            return error.subject == .otherPicture || !hasEnding(name) && error.subject != .otherFile
         } catch {
             return false
         }
@@ -48,12 +48,4 @@ enum PictureName {
         if head.starts(with: [0xFF, 0xFE]) || head.starts(with: [0xFE, 0xFF]) { return true }
         return head.allSatisfy { $0 == 9 || $0 == 10 || $0 == 12 || $0 == 13 || $0 >= 0x20 && $0 != 0x7F && $0 < 0x80 }
     }
-}
-
-extension PictureError {
-    /// Whether it is about a picture of a kind that is not read.
-    fileprivate var isOtherPicture: Bool { nextStep == Self.otherPicture("").nextStep }
-
-    /// Whether it is about a file of a known kind that is no picture.
-    fileprivate var isOtherFile: Bool { nextStep == Self.notAPicture("").nextStep }
 }

@@ -14,7 +14,8 @@ package struct ComparisonSettings: Sendable {
     package var folds: Int?
     /// Whether each strategy also learns from an eighth, a quarter and a half of the images.
     package var hasLearningCurve = false
-    /// The fraction of images that choose epochs and temperatures, of those that are not scored.
+    /// The fraction of images that choose epochs and temperatures: of all images, or, where the data set or the folds
+    /// say which images are scored, of the others.
     package var validation = 0.2
     /// The fraction of images that are scored, where the data set does not say and no folds are wanted.
     package var test = 0.2
@@ -34,7 +35,7 @@ struct ComparisonDesign: Sendable {
     /// Scored images never choose an epoch: where the data set has validation images and no others to score, those are
     /// scored, and some of the training images choose.
     ///
-    /// - Throws: `TrainingError` where a division would have nobody to learn from or to score.
+    /// - Throws: `TrainingError` if a division has no training or no test images, `SettingsError` if the fractions leave none.
     init(_ look: FirstLook, _ settings: ComparisonSettings) throws {
         let members = look.members
         let own = Set(look.dataset.ownParts)
@@ -61,6 +62,7 @@ struct ComparisonDesign: Sendable {
             design = .oneSet
             words = "scored on the data set's own \(scored == .test ? "test" : "validation") images"
         } else {
+            try TrainingSettings.checkFractions(validation: settings.validation, test: settings.test)
             divisions = (0..<settings.seeds).map { seed in
                 Split.assign(
                     members, validation: settings.validation, test: settings.test,

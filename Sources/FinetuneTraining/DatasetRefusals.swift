@@ -12,10 +12,10 @@ extension ImageDataset {
             throw TrainingError(.unusableData, "cannot learn from '\(path)': \(obstacle)")
         }
         guard classes.count >= 2 else {
-            let found = classes.isEmpty ? "no classes" : "the one class '\(classes[0])'"
+            let found = classes.isEmpty ? "found no classes" : "found one class, '\(classes[0])'"
             throw TrainingError(
                 .unusableData,
-                "cannot learn from '\(path)': it has \(found), two were expected. \(noClasses ?? "Make a folder of images for each class.")"
+                "cannot learn from '\(path)': \(found); at least two are needed. \(noClasses ?? "Make a folder of images for each class.")"
             )
         }
         if let item = items.first(where: { $0.label == nil }) {

@@ -53,7 +53,8 @@ package struct LabelSearch: Sendable {
         verdict = Self.verdict(errors, found: findings.count)
         record = [
             "images": .integer(places.count), "accuracy": .number(errors.accuracy),
-            "wrong_fraction": .number(errors.wrongFraction), "power": .number(errors.power),
+            "wrong_fraction": .number(errors.wrongFraction), "temperature": .number(errors.temperature),
+            "power": .number(errors.power),
             "conclusive": .bool(errors.isConclusive), "likely_errors": .integer(findings.count),
         ]
     }

@@ -24,8 +24,7 @@ extension TrainingSettings {
                     "--train-precision \(steps.precision.rawValue) has no gradients. Use fp32 or bf16; --precision int8 is for the frozen part."
             )
         }
-        try Self.check("--val", validation, "a fraction from 0 to below 1") { (0..<1).contains($0) }
-        try Self.check("--test", test, "a fraction from 0 to below 1") { (0..<1).contains($0) }
+        try Self.checkFractions(validation: validation, test: test)
         try checkHead()
         switch scaling {
         case .pca(let count), .whiten(let count?):
@@ -54,6 +53,20 @@ extension TrainingSettings {
         if strategy == .scratch {
             if steps.normalization == .frozen { throw unused("--batch-norm frozen", ", which has no statistics") }
             if steps.pull > 0 { throw unused("--l2-sp", ", which has no base") }
+        }
+    }
+
+    /// Checks that the fractions of the validation and test images leave images for training.
+    ///
+    /// - Throws: `SettingsError`.
+    package static func checkFractions(validation: Double, test: Double) throws {
+        try check("--val", validation, "a fraction from 0 to below 1") { (0..<1).contains($0) }
+        try check("--test", test, "a fraction from 0 to below 1") { (0..<1).contains($0) }
+        guard validation + test < 1 else {
+            throw SettingsError(
+                reason:
+                    "--val \(validation) and --test \(test) leave no images for training: both are fractions of all images, and their sum must be below 1. For example: --val 0.2 --test 0.2"
+            )
         }
     }
 

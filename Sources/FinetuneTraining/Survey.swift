@@ -67,7 +67,7 @@ struct Survey: Sendable {
     /// - Throws: `TrainingError` where nothing honest can be learnt from the images: a class is missing from a split,
     ///   or the data set's own splits tear a group apart.
     func check() throws {
-        // A group that the data set itself puts on two sides makes every score a false one.
+        // A group in more than one of the data set's own splits inflates every score.
         if let torn = findings.first(where: { $0.kind == .tornGroup }) {
             throw TrainingError(
                 .unusableData, "cannot learn from '\(dataset.path)': \(torn.detail) Move each group to one split.")

@@ -168,7 +168,7 @@ package struct Trainer: Sendable {
         let free = Double(parts.count { $0 == nil || $0 == .train })
         let validation = parts.contains(.validation) ? 0 : settings.validation
         let test = parts.contains(.test) ? 0 : settings.test
-        let learning = Int((free * (1 - test) * (1 - validation)).rounded())
+        let learning = Int((free * (1 - test - validation)).rounded())
         return parts.count + (TrainingSession.views(settings.steps) - 1) * learning
     }
 

@@ -143,7 +143,7 @@ import Testing
         let workspace = try faulty()
         let outcome = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run")
         #expect(outcome.code == 0)
-        for word in ["two sides of the split", "same content", "its name says PNG", "lies in no folder"] {
+        for word in ["in more than one split", "are identical but", "its name says PNG", "lies in no folder"] {
             #expect(outcome.errors.contains(word), "\(word): \(outcome.errors)")
         }
         try FileSystem.makeDirectory(workspace.file("images/train/none"))
@@ -182,7 +182,7 @@ import Testing
         let cases = [
             ("one", "one class 'only'"), ("sites", "either may be the classes"), ("high", "Did you mean"),
             ("absent", "'down' has no image in the split 'val'"), ("broken", "at most a tenth"),
-            ("torn.csv", "two sides of the split"), ("decimals.csv", "different decimals"), ("lost.csv", "(line 2)"),
+            ("torn.csv", "in more than one split"), ("decimals.csv", "different decimals"), ("lost.csv", "(line 2)"),
             ("gone.csv", "2 of the 2 files"),
         ]
         for (name, word) in cases {

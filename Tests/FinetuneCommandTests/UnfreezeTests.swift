@@ -204,6 +204,7 @@ private var base: String { SmallModel.path }
             ("--unfreeze stage2 --start-size 16", "--start-size"),
             ("--unfreeze all --start-size 32", "not smaller"), ("--strategy frozen --start-size 9", "--start-size"),
             ("--strategy frozen --unfreeze stage2", "--unfreeze stage2"), ("--unfreeze all --dropout 1", "--dropout"),
+            ("--val 0.6 --test 0.4", "leave no images"),
         ])
     func refuses(_ flags: String, _ name: String) throws {
         let workspace = try Workspace()

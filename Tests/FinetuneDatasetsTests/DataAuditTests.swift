@@ -204,7 +204,7 @@ private func search(_ pictures: [Picture]) -> CopySearch {
         #expect(found.fixList.hasPrefix("path,kind,detail,suggestion,probability\na/d2,exact-duplicates,"))
     }
 
-    @Test("names groups on two sides") func groups() {
+    @Test("names groups in more than one split") func groups() {
         let found = audit(
             many(0, 5) + many(1, 5) + [
                 image("x", 0, part: .train, group: "p1"), image("y", 0, part: .test, group: "p1"),
