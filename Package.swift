@@ -38,7 +38,8 @@ let fuzzing: Target =
         name: "FinetuneFuzz", dependencies: fuzzedRooms, path: "Tests/FinetuneFuzzTests",
         exclude: ["SeedTests.swift"], swiftSettings: strict)
     : .testTarget(
-        name: "FinetuneFuzzTests", dependencies: fuzzedRooms + ["TestSupport", "FinetuneReadWeights", "FinetuneReadPictures"],
+        name: "FinetuneFuzzTests",
+        dependencies: fuzzedRooms + ["TestSupport", "FinetuneReadWeights", "FinetuneReadPictures"],
         exclude: ["Driver"],
         swiftSettings: strict)
 
@@ -164,7 +165,8 @@ let package = Package(
             ]),
         // As other packages see it.
         .testTarget(
-            name: "FinetuneTests", dependencies: ["Finetune", "FinetuneReadWeights", "FinetuneReadPictures", "FinetuneCommand"],
+            name: "FinetuneTests",
+            dependencies: ["Finetune", "FinetuneReadWeights", "FinetuneReadPictures", "FinetuneCommand"],
             packageAccess: false, swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
         tests("FinetuneReportTests", fixtures: false, ["FinetuneReport", "FinetuneFiles"]),

@@ -52,7 +52,8 @@ struct ColorMatrix {
     func narrowed(red: Int, green: Int, blue: Int, bits: Int) -> (UInt8, UInt8, UInt8) {
         guard case .weights(let redWeight, let blueWeight) = kind else {
             return (
-                UInt8(clamping: red >> (bits - 8)), UInt8(clamping: green >> (bits - 8)), UInt8(clamping: blue >> (bits - 8))
+                UInt8(clamping: red >> (bits - 8)), UInt8(clamping: green >> (bits - 8)),
+                UInt8(clamping: blue >> (bits - 8))
             )
         }
         let unit = Float(1 << (bits - 8))

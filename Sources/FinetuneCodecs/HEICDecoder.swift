@@ -123,7 +123,9 @@ private struct DecodedImage: ~Copyable {
         guard planes.count == 3 else {
             let shades = [UInt8](unsafeUninitializedCapacity: width * height) { out, written in
                 for y in 0..<height {
-                    for x in 0..<width { out[y &* width &+ x] = matrix.shade(UInt8(clamping: planes[0][x, y] >> (bits - 8))) }
+                    for x in 0..<width {
+                        out[y &* width &+ x] = matrix.shade(UInt8(clamping: planes[0][x, y] >> (bits - 8)))
+                    }
                 }
                 written = width * height
             }
@@ -140,9 +142,12 @@ private struct DecodedImage: ~Copyable {
             var target = 0
             for y in 0..<height {
                 for x in 0..<width {
-                    let (a, b, c) = (planes[0][x, y], planes[1][x >> across, y >> down], planes[2][x >> across, y >> down])
+                    let (a, b, c) = (
+                        planes[0][x, y], planes[1][x >> across, y >> down], planes[2][x >> across, y >> down]
+                    )
                     (out[target], out[target &+ 1], out[target &+ 2]) =
-                        isRGB ? matrix.narrowed(red: a, green: b, blue: c, bits: bits)
+                        isRGB
+                        ? matrix.narrowed(red: a, green: b, blue: c, bits: bits)
                         : matrix.color(a >> (bits - 8), b >> (bits - 8), c >> (bits - 8))
                     target &+= 3
                 }

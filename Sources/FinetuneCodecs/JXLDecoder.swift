@@ -19,7 +19,9 @@ struct JXLDecoder: ~Copyable {
     }
 
     private func output(of bytes: UnsafeRawBufferPointer, _ limits: CodecLimits) throws -> CodecOutput {
-        let events = [JXL_DEC_BASIC_INFO, JXL_DEC_JPEG_RECONSTRUCTION, JXL_DEC_FULL_IMAGE].reduce(0) { $0 | $1.rawValue }
+        let events = [JXL_DEC_BASIC_INFO, JXL_DEC_JPEG_RECONSTRUCTION, JXL_DEC_FULL_IMAGE].reduce(0) {
+            $0 | $1.rawValue
+        }
         try check(JxlDecoderSubscribeEvents(decoder, Int32(events)))
         try check(JxlDecoderSetInput(decoder, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count))
         var header = JxlBasicInfo()
@@ -74,13 +76,16 @@ struct JXLDecoder: ~Copyable {
             endianness: JXL_NATIVE_ENDIAN, align: 0)
     }
 
-    private func pixels(_ header: JxlBasicInfo, _ format: JxlPixelFormat, _ pixels: borrowing Block) throws -> CodecOutput {
+    private func pixels(_ header: JxlBasicInfo, _ format: JxlPixelFormat, _ pixels: borrowing Block) throws
+        -> CodecOutput
+    {
         // libjxl turns the picture, and its header says the size after that.
         let (width, height) = (Int(header.xsize), Int(header.ysize))
         let (channels, bits) = (Int(format.num_channels), format.data_type == JXL_TYPE_UINT16 ? 16 : 8)
         guard pixels.count == width * height * channels * bits / 8 else { throw CodecFailure(.damaged, "no pixels") }
         return .pixels(
-            CodecPixels(width: width, height: height, channels: channels, bits: bits, bytes: pixels.bytes(pixels.count)))
+            CodecPixels(width: width, height: height, channels: channels, bits: bits, bytes: pixels.bytes(pixels.count))
+        )
     }
 
     private func check(_ status: JxlDecoderStatus) throws {

@@ -96,7 +96,9 @@ struct CompareCommand: SharedCommand {
         let contenders = try entries().map { entry in
             if entry.strategy == .scratch {
                 let model = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
-                return Contender(name: entry.name, base: try recipe.resolve(model, depth: base.recipe?.depth), settings: settings(entry))
+                return Contender(
+                    name: entry.name, base: try recipe.resolve(model, depth: base.recipe?.depth),
+                    settings: settings(entry))
             }
             return Contender(name: entry.name, base: base, settings: settings(entry))
         }

@@ -175,8 +175,11 @@ struct EvaluateCommand: AsyncParsableCommand {
         var texts: [String] = []
         if !unknown.isEmpty {
             let count = unknown.reduce(0) { $0 + $1.images }
-            let names = unknown.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ") + (unknown.count > 3 ? ", …" : "")
-            let classes = unknown.count == 1 ? "a class that the model does not have" : "\(unknown.count) classes that the model does not have"
+            let names =
+                unknown.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ") + (unknown.count > 3 ? ", …" : "")
+            let classes =
+                unknown.count == 1
+                ? "a class that the model does not have" : "\(unknown.count) classes that the model does not have"
             texts.append("Left out of the score: \(count) image\(count == 1 ? "" : "s") of \(classes) (\(names)).")
         }
         if unlabelled > 0 {

@@ -116,7 +116,6 @@ struct RecipeOptions: ParsableArguments {
         return bits
     }
 
-
     /// The model with the recipe that the flags or the file give it, if any.
     ///
     /// - Parameter depth: The bits of 16-bit images, if the data set chose them.

@@ -87,7 +87,9 @@ struct PictureGallery {
 
     private func picture(_ item: Int) -> Picture? {
         switch try? dataset.content(of: item) {
-        case .encoded(let bytes): try? Picture(decoding: bytes, exif: recipe?.exif ?? .upright, depth: PictureDepth(bits: recipe?.depth ?? 16))
+        case .encoded(let bytes):
+            try? Picture(
+                decoding: bytes, exif: recipe?.exif ?? .upright, depth: PictureDepth(bits: recipe?.depth ?? 16))
         case .picture(let picture): picture
         case .numbers, nil: nil
         }

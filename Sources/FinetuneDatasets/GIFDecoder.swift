@@ -18,7 +18,9 @@ struct GIFDecoder {
     }
 
     static func decode(_ bytes: PictureBytes, pixelLimit: Int) throws -> DecodedPicture {
-        guard let width = bytes.short(6), let height = bytes.short(8), let flags = bytes[10] else { throw PictureError.truncated("GIF") }
+        guard let width = bytes.short(6), let height = bytes.short(8), let flags = bytes[10] else {
+            throw PictureError.truncated("GIF")
+        }
         let shared = flags & 0x80 == 0 ? nil : bytes.slice(headerSize, count: 3 << (Int(flags & 7) + 1))
         if flags & 0x80 != 0, shared == nil { throw PictureError.truncated("GIF") }
         var transparent: UInt8?
@@ -44,13 +46,15 @@ struct GIFDecoder {
             }
         }
         return DecodedPicture(
-            picture: Picture(width: canvasWidth, height: canvasHeight, channels: 3, bytes: pixels), orientation: .upright)
+            picture: Picture(width: canvasWidth, height: canvasHeight, channels: 3, bytes: pixels),
+            orientation: .upright)
     }
 
     /// Goes over extensions to the first frame.
     ///
     /// - Parameter transparent: The index of the color that a control extension before it calls transparent.
-    private static func firstFrame(_ bytes: PictureBytes, from start: Int, _ transparent: inout UInt8?) throws -> Frame {
+    private static func firstFrame(_ bytes: PictureBytes, from start: Int, _ transparent: inout UInt8?) throws -> Frame
+    {
         var position = start
         while let mark = bytes[position] {
             switch mark {

@@ -83,7 +83,8 @@ struct NetpbmDecoder {
                 for index in 0..<count {
                     let value =
                         wide
-                        ? Int(body.buffer[2 &* index]) << 8 | Int(body.buffer[2 &* index &+ 1]) : Int(body.buffer[index])
+                        ? Int(body.buffer[2 &* index]) << 8 | Int(body.buffer[2 &* index &+ 1])
+                        : Int(body.buffer[index])
                     highest = max(highest, value)
                     out[index] = level(value, depth)
                 }

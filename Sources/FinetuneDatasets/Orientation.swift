@@ -27,7 +27,8 @@ enum Orientation: Int, CaseIterable {
             position = start + 1
             guard xmp.starts(with: name, at: start) else { continue }
             let end = start + name.utf8CodeUnitCount
-            let value = xmp.starts(with: "=\"", at: end) ? end + 2 : xmp.starts(with: ">", at: end) ? end + 1 : xmp.count
+            let value =
+                xmp.starts(with: "=\"", at: end) ? end + 2 : xmp.starts(with: ">", at: end) ? end + 1 : xmp.count
             guard let digit = xmp[value], (0x30...0x39).contains(digit) else { continue }
             return Orientation(rawValue: Int(digit) - 0x30)
         }

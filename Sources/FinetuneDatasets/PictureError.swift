@@ -141,7 +141,8 @@ extension PictureError {
                 nextStep: "Try again.")
         case .failed(let code):
             return PictureError(
-                reason: "the decoder of the \(name) gave up without an answer (exit \(code)), so it is damaged or hostile",
+                reason:
+                    "the decoder of the \(name) gave up without an answer (exit \(code)), so it is damaged or hostile",
                 nextStep: remove)
         }
     }

@@ -6,7 +6,8 @@ internal import FinetuneFiles
 enum PictureName {
     /// Endings of pictures, also of kinds that are not read: these are named when they are met.
     private static let endings = PictureFormat.endings.union([
-        "jp2", "j2k", "jpx", "jxr", "ico", "pam", "pfm", "tga", "psd", "dcm", "dicom", "fits", "fit", "exr", "hdr", "svg",
+        "jp2", "j2k", "jpx", "jxr", "ico", "pam", "pfm", "tga", "psd", "dcm", "dicom", "fits", "fit", "exr", "hdr",
+        "svg",
         "dng", "nef", "cr2", "cr3", "arw", "orf", "rw2", "raf", "qoi", "dds", "pcx",
     ])
 

@@ -65,7 +65,9 @@ package struct Preprocessor: Sendable {
     /// - Throws: `PictureError` for anything that is not a whole picture.
     package func crop(decoding bytes: [UInt8]) throws -> Picture {
         let (picture, width, height) = try bytes.withUnsafeBytes {
-            try Picture.decode($0, exif: recipe.exif, depth: depth) { reducesWhileDecoding ? reduction(width: $0, height: $1) : 1 }
+            try Picture.decode($0, exif: recipe.exif, depth: depth) {
+                reducesWhileDecoding ? reduction(width: $0, height: $1) : 1
+            }
         }
         return crop(picture, of: (width, height))
     }

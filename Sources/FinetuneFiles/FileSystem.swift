@@ -174,7 +174,9 @@ package enum FileSystem {
 package enum Path {
     package static func isAbsolute(_ path: String) -> Bool { path.utf8.first == UInt8(ascii: "/") }
 
-    package static func parts(of path: String) -> [String] { path.unicodeScalars.split(separator: "/").map { String($0) } }
+    package static func parts(of path: String) -> [String] {
+        path.unicodeScalars.split(separator: "/").map { String($0) }
+    }
 
     package static func join(_ base: String, _ name: String) -> String {
         isAbsolute(name) || base.isEmpty ? name : base.utf8.last == UInt8(ascii: "/") ? base + name : base + "/" + name

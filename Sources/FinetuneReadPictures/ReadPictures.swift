@@ -22,11 +22,14 @@ struct ReadPictures {
         Codec.prepare()
         let budget = Budget()
         guard budget.begin(), finetune_confine_threads() == 0 else {
-            say(["failure": "system", "detail": .string("the system refuses to confine it (\(FileError.reason(errno)))")])
+            say([
+                "failure": "system", "detail": .string("the system refuses to confine it (\(FileError.reason(errno)))"),
+            ])
             exit(1)
         }
         say([
-            "libraries": .array(LibraryVersion.ofCodecs.map { ["name": .string($0.name), "version": .string($0.version)] })
+            "libraries": .array(
+                LibraryVersion.ofCodecs.map { ["name": .string($0.name), "version": .string($0.version)] })
         ])
         while let line = nextLine(), let request = Request(line) { say(answer(request, budget)) }
         _exit(0)
@@ -92,8 +95,10 @@ struct ReadPictures {
             case .pixels(let pixels):
                 guard handOver(pixels.bytes, at: offset) else { return ["failure": "noMemory", "detail": ""] }
                 return [
-                    "width": .integer(pixels.width), "height": .integer(pixels.height), "channels": .integer(pixels.channels),
-                    "bits": .integer(pixels.bits), "orientation": .integer(pixels.orientation), "offset": .integer(offset),
+                    "width": .integer(pixels.width), "height": .integer(pixels.height),
+                    "channels": .integer(pixels.channels),
+                    "bits": .integer(pixels.bits), "orientation": .integer(pixels.orientation),
+                    "offset": .integer(offset),
                 ]
             }
         } catch let failure as CodecFailure {

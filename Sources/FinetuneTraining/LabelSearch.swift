@@ -40,7 +40,9 @@ package struct LabelSearch: Sendable {
         let problem = HeadProblem(features: scaled, labels: labels, classCount: classes.count, folds: folds)
         let probabilities = LogisticHead.heldOut(problem, folds, strength: Self.strength, threads: threads)
         try progress(1)
-        guard !probabilities.contains(where: { row in row.isEmpty || row.contains { !$0.isFinite } }) else { return nil }
+        guard !probabilities.contains(where: { row in row.isEmpty || row.contains { !$0.isFinite } }) else {
+            return nil
+        }
         let errors = LabelErrors(probabilities: probabilities, labels: labels)
         findings = errors.suspicions.map { suspicion in
             let name = values.dataset.items[survey.items[places[suspicion.index]]].name
@@ -65,7 +67,8 @@ package struct LabelSearch: Sendable {
             return
                 "Labels cannot be checked with these features: the network agrees with only \(accuracy), so that a disagreement says little. Try a stronger --base."
         }
-        let power = "Of wrong labels about \(errors.power.percent) would be recognised: the network agrees with \(accuracy)."
+        let power =
+            "Of wrong labels about \(errors.power.percent) would be recognised: the network agrees with \(accuracy)."
         return found == 0 ? "No label is likely to be wrong. \(power)" : power
     }
 

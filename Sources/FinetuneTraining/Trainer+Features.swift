@@ -100,8 +100,12 @@ extension Trainer {
     }
 
     /// Labels of all images that are probably wrong.
-    private func wrongLabels(_ survey: Survey, _ values: BoundaryValues, _ report: EventHandler) async throws -> [Finding] {
-        let search = try await LabelSearch(survey, values, threads: thread.count) { report(.share(stage: "labels", $0)) }
+    private func wrongLabels(_ survey: Survey, _ values: BoundaryValues, _ report: EventHandler) async throws
+        -> [Finding]
+    {
+        let search = try await LabelSearch(survey, values, threads: thread.count) {
+            report(.share(stage: "labels", $0))
+        }
         guard let search else { return [] }
         Survey.report(search.findings, report)
         report(.note(search.verdict, ["labels": search.record]))

@@ -67,7 +67,8 @@ private let base = Fixtures.path("resnet20-random.h5")
         try workspace.write(Workspace.stripes(2, seed: 1), "images/lonely/1.bmp")
         let outcome = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run")
         #expect(
-            outcome.code == 0 && outcome.errors.contains("'lonely' has 1 image. The network learns from it"), "\(outcome.errors)")
+            outcome.code == 0 && outcome.errors.contains("'lonely' has 1 image. The network learns from it"),
+            "\(outcome.errors)")
     }
 
     @Test("of flags is a usage error")

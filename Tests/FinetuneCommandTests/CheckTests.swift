@@ -120,7 +120,9 @@ import Testing
         for command in [["check"], ["train", "--out", "@run"]] {
             let outcome = try workspace.finetune(command + ["--base", base, "--data", "@images"])
             let text = outcome.output + outcome.errors
-            #expect(outcome.code == 0 && text.contains("The class 'other' has 1 image. The network learns from it"), "\(text)")
+            #expect(
+                outcome.code == 0 && text.contains("The class 'other' has 1 image. The network learns from it"),
+                "\(text)")
             #expect(!text.contains("labelled 'other'"))
         }
         let split = try CSV(parsing: FileSystem.read(workspace.file("run/split.csv")), name: "split").rows

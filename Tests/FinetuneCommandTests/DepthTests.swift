@@ -50,7 +50,9 @@ import Testing
         try makePictures(workspace, "deep", factor: 16)
         try makePictures(workspace, "shallow", factor: nil)
         func rows(_ folder: String, _ flags: String...) throws -> [[String]] {
-            let arguments = ["extract", "--base", base, "--data", "@\(folder)", "--out", "@\(folder)-\(flags.count).csv"]
+            let arguments = [
+                "extract", "--base", base, "--data", "@\(folder)", "--out", "@\(folder)-\(flags.count).csv",
+            ]
             let outcome = try workspace.finetune(arguments + flags)
             #expect(outcome.code == 0, "\(outcome.errors)")
             let file = try FileSystem.read(workspace.file("\(folder)-\(flags.count).csv"))
@@ -99,7 +101,9 @@ import Testing
     func phones() throws {
         let workspace = try Workspace()
         let fixtures = Path.join(Fixtures.package, "Tests/FinetuneDatasetsTests/Fixtures/phones")
-        let files = ["420.heic", "422.heic", "444.heic", "grid.heic", "420-full.avif", "422-full.avif", "444-full.avif"]
+        let files = [
+            "420.heic", "422.heic", "444.heic", "grid.heic", "420-full.avif", "422-full.avif", "444-full.avif",
+        ]
         let others = ["lossy.jxl", "container.jxl", "plain.gif", "large.gif", "raw.ppm", "plain.ppm", "alpha.jxl"]
         for (name, members) in [("a", files), ("b", others)] {
             for file in members {

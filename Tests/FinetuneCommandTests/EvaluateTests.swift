@@ -56,7 +56,8 @@ import Testing
     func unknownClasses() throws {
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 12)
-        try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--precision", "fp32").expectSuccess()
+        try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--precision", "fp32")
+            .expectSuccess()
         try workspace.makeImages("new", perClass: 6, classes: ["across", "down", "slanted"], seed: 9000)
         let outcome = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@new", "--json")
         #expect(outcome.code == 0 && outcome.done["images"]?.intValue == 12, "\(outcome.output)")
@@ -65,11 +66,13 @@ import Testing
         let people = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@new")
         #expect(
             people.errors.contains(
-                "Left out of the score: 6 images of a class that the model does not have ('slanted')."), "\(people.errors)")
+                "Left out of the score: 6 images of a class that the model does not have ('slanted')."),
+            "\(people.errors)")
         try workspace.write("path,label\nnew/across/0.bmp,across\nnew/down/0.bmp,down\nnew/down/1.bmp,\n", "table.csv")
         let table = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@table.csv")
         #expect(
-            table.code == 0 && table.errors.contains("Left out of the score: 1 image without a label."), "\(table.errors)")
+            table.code == 0 && table.errors.contains("Left out of the score: 1 image without a label."),
+            "\(table.errors)")
         try workspace.makeImages("other", perClass: 3, classes: ["left", "right"])
         let other = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@other")
         #expect(other.code == 65 && other.errors.contains("class 'left' is not among the model's"), "\(other.errors)")

@@ -138,8 +138,10 @@ private func search(_ pictures: [Picture]) -> CopySearch {
     ) -> [Finding] {
         let hashes = (contents ?? images.map(\.name)).map { ContentHash(of: $0) }
         let copies = CopySearch(hashes, hashes.map { _ in nil }) { _ in nil }
-        return DataAudit(images, classes: classes, copies: copies, ownParts: ownParts, inputSize: inputSize, depth: depth)
-            .findings
+        return DataAudit(
+            images, classes: classes, copies: copies, ownParts: ownParts, inputSize: inputSize, depth: depth
+        )
+        .findings
     }
 
     private func many(_ label: Int, _ count: Int) -> [DataAudit.Image] {
@@ -147,17 +149,22 @@ private func search(_ pictures: [Picture]) -> CopySearch {
     }
 
     private func deep(_ highest: [Int?]) -> [DataAudit.Image] {
-        highest.enumerated().map { image("\($0.offset % 2)/\($0.offset).png", $0.offset % 2, format: .png, highest: $0.element) }
+        highest.enumerated().map {
+            image("\($0.offset % 2)/\($0.offset).png", $0.offset % 2, format: .png, highest: $0.element)
+        }
     }
 
-    @Test("names the bits of pictures that use a fraction of 16", arguments: [(4080, 12), (1023, 10), (300, 9), (16383, 14), (90, 8)])
+    @Test(
+        "names the bits of pictures that use a fraction of 16",
+        arguments: [(4080, 12), (1023, 10), (300, 9), (16383, 14), (90, 8)])
     func unusedRange(highest: Int, bits: Int) throws {
         let findings = audit(deep(Array(repeating: highest, count: 8) + [nil, nil]))
         let finding = try #require(findings.first)
         #expect(findings.map(\.kind) == [.unusedRange])
         #expect(finding.paths.count == 8)
         #expect(
-            finding.detail == "8 pictures of 16 bits use a fraction of their range, such as '0/0.png': its highest value is "
+            finding.detail
+                == "8 pictures of 16 bits use a fraction of their range, such as '0/0.png': its highest value is "
                 + "\(highest) of 65535. If they come from a camera of \(bits) bits: --depth \(bits).")
         #expect(audit(deep(Array(repeating: highest, count: 8)), depth: bits).isEmpty)
     }
@@ -175,7 +182,9 @@ private func search(_ pictures: [Picture]) -> CopySearch {
         #expect(two.map(\.kind) == [.unusedRange])
         #expect(two.first?.detail.contains("Others use all of it.") == true)
         let cut = audit(deep([4080, 4000, 900, 900, 900, 900, 900, 900]), depth: 10)
-        #expect(cut.first?.detail.contains("2 pictures of 16 bits have values above the 1023 that --depth 10 makes white") == true)
+        #expect(
+            cut.first?.detail.contains("2 pictures of 16 bits have values above the 1023 that --depth 10 makes white")
+                == true)
     }
 
     @Test("of a sound data set finds nothing")

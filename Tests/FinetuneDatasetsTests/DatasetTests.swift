@@ -167,11 +167,15 @@ private final class Folder {
     private func counts(_ members: [Split.Member], _ parts: [Split.Part], _ part: Split.Part) -> [Int: Int] {
         let units = Split.units(members)
         var seen: [Int: Set<String>] = [:]
-        for index in members.indices where parts[index] == part { seen[members[index].label, default: []].insert(units[index]) }
+        for index in members.indices where parts[index] == part {
+            seen[members[index].label, default: []].insert(units[index])
+        }
         return seen.mapValues(\.count)
     }
 
-    @Test("takes the fraction of each class to the nearest unit, and leaves one on each side", arguments: [0.01, 0.2, 0.5, 0.99])
+    @Test(
+        "takes the fraction of each class to the nearest unit, and leaves one on each side",
+        arguments: [0.01, 0.2, 0.5, 0.99])
     func fraction(_ fraction: Double) {
         for size in [2, 3, 5, 12, 123, 400] {
             for seed in 0..<4 {
@@ -207,7 +211,8 @@ private final class Folder {
         // The validation images stay when test images are asked for as well.
         let members = members(90)
         let (alone, both) = (
-            Split.assign(members, validation: 0.2, test: 0, seed: 1), Split.assign(members, validation: 0.2, test: 0.3, seed: 1)
+            Split.assign(members, validation: 0.2, test: 0, seed: 1),
+            Split.assign(members, validation: 0.2, test: 0.3, seed: 1)
         )
         #expect(members.indices.allSatisfy { (alone[$0] == .validation) == (both[$0] == .validation) })
     }

@@ -118,7 +118,9 @@ import Testing
                 contestant("all", [evaluation(wrong: 0..<10, of: 200)], seconds: 80),
             ], .oneSet, seed: 0)
         #expect(comparison.best == "all" && comparison.recommended == "all" && comparison.pValue < 0.001)
-        #expect(comparison.advice.contains("Use all: it is significantly better than ") && comparison.advice.contains("8.0 times"))
+        #expect(
+            comparison.advice.contains("Use all: it is significantly better than ")
+                && comparison.advice.contains("8.0 times"))
     }
 
     @Test("over folds are told apart only where every fold agrees")

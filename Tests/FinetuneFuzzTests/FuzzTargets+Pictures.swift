@@ -50,7 +50,9 @@ extension FuzzTarget {
     private static func codec(_ codec: Codec, sample: [UInt8]) -> FuzzTarget {
         FuzzTarget(
             name: codec.rawValue, maximumCount: 2048, seeds: [sample],
-            words: ["ispe", "hvcC", "av1C", "ipma", "iloc", "irot", "imir", "clap", "colr", "nclx", "grid", "JXL ", "jbrd"],
+            words: [
+                "ispe", "hvcC", "av1C", "ipma", "iloc", "irot", "imir", "clap", "colr", "nclx", "grid", "JXL ", "jbrd",
+            ],
             sources: ["FinetuneCodecs"], isForeign: true, errors: [CodecFailure.self]
         ) { input in
             try input.withUnsafeBytes { bytes in

@@ -7,10 +7,12 @@
 @testable internal import FinetuneModels
 
 extension FuzzTarget {
-    static let all: [FuzzTarget] = [
-        json, csv, npy, zip, npz, gzip, idx, recipe, network, engine, lzf, safetensors, pickle, archive, legacy,
-        dialect,
-    ] + pictures
+    static let all: [FuzzTarget] =
+        [
+            json, csv, npy, zip, npz, gzip, tar, idx, recipe, network, engine, lzf, safetensors, pickle, archive,
+            legacy,
+            dialect,
+        ] + pictures
 
     private static let json = FuzzTarget(
         name: "json", maximumCount: 4096,
@@ -58,15 +60,39 @@ extension FuzzTarget {
     ) { input in try check(NumpyArray(parsing: input, name: "array.npy")) }
 
     private static let zip = FuzzTarget(
-        name: "zip", maximumCount: 2048, fixtures: [".npz"], words: archiveWords,
-        sources: ["FinetuneFiles/ZipArchive.swift", "FinetuneFiles/Zlib.swift", "FinetuneFiles/Bytes.swift"],
-        errors: [FileError.self]
+        name: "zip", maximumCount: 2048, fixtures: [".npz"],
+        seeds: [zipped(["set/cat/a.pgm": greyPixel, "set/dog/b.pgm": greyPixel, "__MACOSX/._a": [1]])],
+        words: archiveWords,
+        sources: ["FinetuneFiles/ZipArchive.swift", "FinetuneFiles/Zlib.swift", "FinetuneFiles/ArchiveTree.swift"],
+        errors: [FileError.self, DatasetError.self, PictureError.self]
     ) { input in
         let archive = try ZipArchive(input, name: "archive.zip")
         for member in archive.members {
             guard let content = try? archive.content(of: member) else { continue }
             try require(content.count == member.byteCount, "a member has another size than it says")
         }
+        let path = Path.join(scratchFolder, "archive.zip")
+        try write(input, to: path)
+        try check(ImageDataset(path))
+    }
+
+    /// Headers get the checksum of their bytes, so that damage reaches what is behind it.
+    private static let tar = FuzzTarget(
+        name: "tar", maximumCount: 8192,
+        seeds: [
+            tarred([("cat/", "5", "", []), ("cat/a.pgm", "0", "", greyPixel), ("dog/b.pgm", "2", "../cat/a.pgm", [])]),
+            tarred([
+                ("x", "x", "", Array("21 path=cat/long.pgm\n".utf8)), ("cat/a", "0", "", greyPixel),
+                ("././@LongLink", "L", "", Array("dog/long.pgm\0".utf8)), ("dog/b", "1", "cat/long.pgm", []),
+            ]),
+        ],
+        words: ["ustar", "././@LongLink", "path=", "linkpath=", "size=", "GNU.sparse", "../", "cat/", ".pgm"],
+        sources: ["FinetuneFiles/TarArchive.swift", "FinetuneFiles/ArchiveTree.swift"],
+        errors: [FileError.self, DatasetError.self, PictureError.self]
+    ) { input in
+        let path = Path.join(scratchFolder, "archive.tar")
+        try write(withTarChecksums(input), to: path)
+        try check(ImageDataset(path))
     }
 
     private static let npz = FuzzTarget(
@@ -232,6 +258,36 @@ extension FuzzTarget {
         } catch {
             fatalError("cannot make a seed: \(error)")
         }
+    }
+
+    private static let greyPixel = Array("P5 1 1 255 a".utf8)
+
+    /// A tar archive of members with a name, a type, where a link leads, and the content.
+    private static func tarred(_ members: [(name: String, type: String, target: String, content: [UInt8])]) -> [UInt8] {
+        withTarChecksums(
+            members.flatMap { member in
+                var block = [UInt8](repeating: 0, count: 512)
+                let size = String(member.content.count, radix: 8)
+                for (place, text) in [
+                    (0, member.name), (124, size), (156, member.type), (157, member.target), (257, "ustar"),
+                ] {
+                    block.replaceSubrange(place..<place + text.utf8.count, with: Array(text.utf8))
+                }
+                return block + member.content + [UInt8](repeating: 0, count: (512 - member.content.count % 512) % 512)
+            })
+    }
+
+    /// A copy in which every block with the mark of a header has the right checksum.
+    private static func withTarChecksums(_ bytes: [UInt8]) -> [UInt8] {
+        var bytes = bytes
+        for start in stride(from: 0, to: bytes.count - 511, by: 512)
+        where bytes[start + 257..<start + 262].elementsEqual(Array("ustar".utf8)) {
+            let others = bytes[start..<start + 148] + bytes[start + 156..<start + 512]
+            let digits = String(others.reduce(8 * 0x20) { $0 + Int($1) }, radix: 8)
+            let field = String(repeating: "0", count: 6 - digits.count) + digits + "\0 "
+            bytes.replaceSubrange(start + 148..<start + 156, with: Array(field.utf8))
+        }
+        return bytes
     }
 
     static let networks: [[UInt8]] = texts(

@@ -129,7 +129,9 @@ enum FlagRules {
         FlagRule(
             names: ["--depth"], accepted: "full, auto or a number of bits from 1 to 16", example: "12",
             choices: ["full", "auto"],
-            meanings: ["none": "full", "off": "full", "uint16": "16", "uint8": "8", "16bit": "16", "12bit": "12", "8bit": "8"],
+            meanings: [
+                "none": "full", "off": "full", "uint16": "16", "uint8": "8", "16bit": "16", "12bit": "12", "8bit": "8",
+            ],
             repair: { value in
                 let digits = value.prefix { $0.isASCII && $0.isNumber }
                 return digits.isEmpty ? nil : .value(String(digits))
