@@ -75,7 +75,7 @@ package struct DataAudit: Sendable {
         guard !copies.areAllAlike else {
             let alike = Set(copies.near.flatMap { [$0.first, $0.second] }).sorted()
             add(
-                .alike, Array(alike.prefix(20)),
+                .alike, alike,
                 "\(alike.count) of \(images.count) images are like another one, as with a camera that never moves: here likeness does not make a copy. If images of one series belong together, name the series with --group-by."
             )
             return

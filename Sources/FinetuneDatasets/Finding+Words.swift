@@ -9,15 +9,23 @@ extension Finding.Kind {
     ///   - findings: How many findings of this kind there are.
     ///   - images: How many images they concern.
     package func words(_ findings: Int, images: Int) -> String {
+        if countsImages { return "\(images) \(images == 1 ? one : words)" }
         let number = findings == 1 ? "1 \(one)" : "\(findings) \(several)"
         return images > findings ? "\(number) (\(images) files)" : number
+    }
+
+    /// Whether one finding is about all images of this kind, so that only the images are counted.
+    private var countsImages: Bool {
+        switch self {
+        case .smallImage, .notPicture, .unusedRange, .unlabelledRow, .missingFile: true
+        default: false
+        }
     }
 
     private var several: String {
         switch self {
         case .exactDuplicates: "sets of exact duplicates"
         case .nearDuplicates: "sets of near-duplicates"
-        case .smallImage: "sets of \(words)"
         default: words
         }
     }
@@ -37,7 +45,16 @@ extension Finding.Kind {
         case .repeatedFolder: "link to a folder that was entered before"
         case .strayFile: "file outside any class"
         case .hidden: "hidden file or folder"
-        case .smallImage: "set of \(words)"
+        case .smallImage: "image smaller than the network's input"
+        case .notPicture: "file that is not a picture"
+        case .unusedRange: "picture of 16 bits that uses a fraction of its range, or leaves it"
+        case .unlabelledRow: "row without a label"
+        case .missingFile: "file of the table that is not there"
+        case .repeatedRow: "file that the table lists more than once"
+        case .unlabelledFolder: "folder without labels"
+        case .leftOutFolder: "folder left out"
+        case .unusedColumn: "column of the table that is not used"
+        case .reading: "remark on how the data set was read"
         case .oddShape: "unusual shape"
         case .labelError: "likely label error"
         default: words

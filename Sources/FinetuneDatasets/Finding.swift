@@ -83,9 +83,9 @@ package struct Finding: Sendable {
             case .hidden: "hidden files and folders"
             case .smallImage: "images smaller than the network's input"
             case .oddShape: "unusual shapes"
-            case .alike: "images that are all alike"
+            case .alike: "series of images that are all alike"
             case .labelError: "likely label errors"
-            case .unusedRange: "pictures of 16 bits that use another range"
+            case .unusedRange: "pictures of 16 bits that use a fraction of their range, or leave it"
             }
         }
     }

@@ -160,14 +160,16 @@ struct TableSource {
                     ))
             }
             var texts: [String?] = []
-            var lines: [Int] = []
+            var unlabelled: [Int] = []
             for row in rows {
                 let text = value(row, column)
                 texts.append(TableColumns.isMissing(text) ? nil : text)
-                if texts.last == .some(nil) { lines.append(table.rows[row].line) }
+                if texts.last == .some(nil) { unlabelled.append(row) }
             }
-            if !lines.isEmpty, lines.count < rows.count {
-                remarks.append(Finding(.unlabelledRow, [], TableMessages.unlabelled(lines)))
+            if !unlabelled.isEmpty, unlabelled.count < rows.count {
+                let names = unlabelled.map { row in self.columns.path.map { value(row, $0) } ?? "" }
+                let lines = unlabelled.map { table.rows[$0].line }
+                remarks.append(Finding(.unlabelledRow, names, TableMessages.unlabelled(lines)))
             }
             return (texts, [column])
         }
