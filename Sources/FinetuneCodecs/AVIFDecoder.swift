@@ -9,7 +9,6 @@ enum AVIFDecoder {
         defer { avifDecoderDestroy(decoder) }
         decoder.pointee.strictFlags = 0
         decoder.pointee.maxThreads = 1
-        (decoder.pointee.ignoreExif, decoder.pointee.ignoreXMP) = (1, 1)
         decoder.pointee.imageSizeLimit = UInt32(clamping: limits.pixelLimit)
         try check(avifDecoderSetIOMemory(decoder, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count))
         try check(avifDecoderParse(decoder))
@@ -20,10 +19,16 @@ enum AVIFDecoder {
         guard let image = decoder.pointee.image else { throw CodecFailure(.damaged, "no picture") }
         let (width, height) = (Int(image.pointee.width), Int(image.pointee.height))
         guard width == claimed.width, height == claimed.height else { throw CodecFailure(.damaged, "two sizes") }
-        return .pixels(
-            CodecPixels(
-                width: width, height: height, orientation: Int(finetune_avif_orientation(image)),
-                bytes: try pixels(image, count: width * height)))
+        var result = CodecPixels(
+            width: width, height: height, orientation: Int(finetune_avif_orientation(image)),
+            bytes: try pixels(image, count: width * height))
+        if result.orientation == 1 { result.notes = (notes(image.pointee.exif), notes(image.pointee.xmp)) }
+        return .pixels(result)
+    }
+
+    /// Notes of a usual length; longer ones say nothing of an orientation.
+    private static func notes(_ data: avifRWData) -> [UInt8] {
+        data.size <= 1 << 20 ? Array(UnsafeBufferPointer(start: data.data, count: data.size)) : []
     }
 
     /// Red, green and blue. Of more than 8 bits the upper 8 count, as libavif has it from release 1 on.

@@ -38,6 +38,8 @@ package struct CodecPixels {
     package let orientation: Int
     /// Shape `[height, width, channels]`, row-major.
     package let bytes: [UInt8]
+    /// EXIF data and an XMP packet, which may say an orientation if the container does not; empty otherwise.
+    package var notes: (exif: [UInt8], xmp: [UInt8]) = ([], [])
 
     init(width: Int, height: Int, channels: Int = 3, bits: Int = 8, orientation: Int = 1, bytes: [UInt8]) {
         (self.width, self.height, self.channels, self.bits) = (width, height, channels, bits)

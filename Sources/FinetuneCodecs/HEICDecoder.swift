@@ -47,7 +47,9 @@ struct HEICDecoder: ~Copyable {
 
     fileprivate static func check(_ error: heif_error) throws {
         guard error.code != heif_error_Ok else { return }
-        let words = error.message.map { String(cString: $0) } ?? "no reason given"
+        let words =
+            error.message.map { String(cString: $0).split(whereSeparator: \.isNewline).joined(separator: " ") }
+            ?? "no reason given"
         switch (error.code, error.subcode) {
         case (heif_error_Unsupported_feature, heif_suberror_Unsupported_codec):
             throw CodecFailure(.noCodec, "libheif-plugin-libde265")

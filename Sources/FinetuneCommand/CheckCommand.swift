@@ -40,7 +40,7 @@ struct CheckCommand: AsyncParsableCommand {
         let console = Console(output)
         let started = ContinuousClock.now
         let thread = try compute.makeThread(console)
-        let dataset = try data.load().labelled
+        let dataset = try data.load(forTraining: true).labelled
         let loaded = try Installation.loadFeatures(
             try base ?? Installation.defaultBase(), weightsKey: weights.weightsKey, console)
         var settings = TrainingSettings()
@@ -78,7 +78,7 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private func printFindings(_ check: DataCheck, _ console: Console) {
-        console.writeOut(check.counts.text + (check.findings.isEmpty ? " No problems found." : ""))
+        console.writeOut(check.counts.text + (check.findings.isEmpty && check.refusal == nil ? " No problems found." : ""))
         for (kind, images) in check.findings.counts {
             let number = check.findings.count { $0.kind == kind }
             console.writeOut("\n\(kind.words(number, images: images))")

@@ -123,7 +123,7 @@ struct CompareCommand: SharedCommand {
         let log = try EventLog(folder, console, continuing: job.resume, draws: false)
         log.report(
             .note(
-                "\(dataset.path): \(dataset.items.count.counted("image")) in \(dataset.classes.count.counted("class", "classes")). Comparing \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath)).",
+                "\(dataset.summary). Comparing \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath)).",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
         guard let result = try await comparison.run(log.report) else { return }
         let record = ComparisonRecord(

@@ -109,7 +109,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         console.report(remarksOf: dataset)
         let scorable = try dataset.scorable(classes: classes)
         dataset = scorable.dataset
-        for text in leftOut(scorable.unknown, unlabelled: scorable.unlabelled) { console.report(.warning(text)) }
+        for text in leftOut(scorable.unknown, unlabelled: scorable.unlabelled, known: classes) { console.report(.warning(text)) }
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)
@@ -129,6 +129,7 @@ struct EvaluateCommand: AsyncParsableCommand {
             console.report(.progress(stage: "images", done: done, total: total))
         }
         for image in score.skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
+        if let warning = predictor.extractor.depthWarning { console.report(.warning(warning)) }
         if !score.known.isEmpty {
             let shown =
                 score.known.prefix(3).map { "'\($0)'" }.joined(separator: ", ") + (score.known.count > 3 ? ", …" : "")
@@ -137,7 +138,9 @@ struct EvaluateCommand: AsyncParsableCommand {
                     "Left out of the score: \(score.known.count.counted("image")) that the model was trained on (\(shown)).",
                     ["left_out": JSON(score.known)]))
         }
-        console.report(.note(score.counts.text, ["counts": score.counts.json]))
+        let unknown = scorable.unknown.reduce(0) { $0 + $1.images }
+        let counts = score.counts(unknown: unknown, unlabelled: scorable.unlabelled)
+        console.report(.note(counts.text, ["counts": counts.json]))
         let total = seconds(.now - started)
         let evaluation = score.evaluation
         let points = wishes.wishes.compactMap { OperatingPoint($0, positive: wishes.positive, in: evaluation) }
@@ -149,14 +152,14 @@ struct EvaluateCommand: AsyncParsableCommand {
                         .init("left_out", .integer(score.known.count)),
                         .init("skipped", .integer(score.skipped.count)),
                         .init("unknown_classes", JSON(scorable.unknown.map(\.name))),
-                        .init("unknown_images", .integer(scorable.unknown.reduce(0) { $0 + $1.images })),
+                        .init("unknown_images", .integer(unknown)),
                         .init("unlabelled", .integer(scorable.unlabelled)),
                         .init("seconds", ["load": .number(load), "total": .number(total)]),
                         .init("peak_rss_mb", .number(ProcessMeter.peakMegabytes)),
                     ])))
         if let report, let modelFile {
             try await EvaluationReport(
-                modelFile: modelFile, dataPath: data.data, model: loaded, dataset: dataset, score: score,
+                modelFile: modelFile, dataPath: data.data, model: loaded, dataset: dataset, score: score, counts: counts,
                 points: points, precision: precision, thread: thread
             ).page().write(to: report)
         }
@@ -171,16 +174,21 @@ struct EvaluateCommand: AsyncParsableCommand {
     }
 
     /// What is said of images that cannot be scored.
-    private func leftOut(_ unknown: [(name: String, images: Int)], unlabelled: Int) -> [String] {
+    ///
+    /// - Parameter known: The model's classes.
+    private func leftOut(
+        _ unknown: [(name: String, images: Int)], unlabelled: Int, known: [String]
+    ) -> [String] {
         var texts: [String] = []
         if !unknown.isEmpty {
             let count = unknown.reduce(0) { $0 + $1.images }
             let names =
                 unknown.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ") + (unknown.count > 3 ? ", …" : "")
+            let likeness = unknown.lazy.map { ImageDataset.likeness(of: $0.name, to: known) }.first { !$0.isEmpty } ?? ""
             let classes =
                 unknown.count == 1
                 ? "a class that the model does not have" : "\(unknown.count) classes that the model does not have"
-            texts.append("Left out of the score: \(count) image\(count == 1 ? "" : "s") of \(classes) (\(names)).")
+            texts.append("Left out of the score: \(count) image\(count == 1 ? "" : "s") of \(classes) (\(names)).\(likeness)")
         }
         if unlabelled > 0 {
             texts.append("Left out of the score: \(unlabelled) image\(unlabelled == 1 ? "" : "s") without a label.")

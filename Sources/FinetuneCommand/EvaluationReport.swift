@@ -16,6 +16,7 @@ struct EvaluationReport {
     let model: Model
     let dataset: ImageDataset
     let score: Predictor.Score
+    let counts: ImageCounts
     let points: [OperatingPoint]
     let precision: Precision
     let thread: EngineThread
@@ -28,7 +29,7 @@ struct EvaluationReport {
             title: "\(Path.name(of: modelFile.path)) on \(Path.name(of: dataPath))",
             subtitle: model.network.name,
             sections: [
-                Report.Section("Result", [.figures(evaluation.figures), .text(score.counts.text)]),
+                Report.Section("Result", [.figures(evaluation.figures), .text(counts.text)]),
                 operatingPoints, evaluation.classSection, evaluation.confusionSection,
                 evaluation.reliabilitySection(model.temperature), mistakes,
                 Report.Section(

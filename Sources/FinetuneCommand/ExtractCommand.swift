@@ -136,6 +136,7 @@ struct ExtractCommand: SharedCommand {
         extractor.store?.removeFiles()
         if resume { kept.remove() }
         let features = seconds(.now - compiled)
+        if let warning = extractor.depthWarning { console.report(.warning(warning)) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
         console.report(
             .done([

@@ -50,7 +50,15 @@ struct JobOptions: ParsableArguments {
                         "cannot use \(flag) '\(value)': it is neither a fraction, such as 0.2, nor the path of a file or folder."
                     )
             }
-            dataset = try dataset.adding(ImageDataset(value).labelled, as: part)
+            let added = try ImageDataset(value).labelled
+            if let reason = added.obstacle ?? added.noClasses, added.classes.isEmpty || added.obstacle != nil {
+                throw DatasetError.unusable(value, "\(reason) (It is the data set of \(flag).)")
+            }
+            if let item = added.items.first(where: { $0.label == nil }) {
+                throw DatasetError.unusable(
+                    value, "'\(item.name)' has no label. Images for \(flag) need the same classes as those of --data.")
+            }
+            dataset = try dataset.adding(added, as: part)
         }
         try dataset.checkClasses()
         return dataset

@@ -111,6 +111,7 @@ struct PredictCommand: AsyncParsableCommand {
             }
         }
         if format == .json, !output.json { console.writeOut(JSON.array(rows).prettyText, isExact: true) }
+        if let warning = predictor.extractor.depthWarning { console.report(.warning(warning)) }
         for image in skipped { console.report(.skipped(name: image.name, reason: image.reason)) }
         if !skipped.isEmpty || abstained > 0 {
             let counts = ImageCounts(

@@ -76,6 +76,7 @@ struct TrainCommand: SharedCommand {
         let plan = try trainer.plan()
         describe(model, dataset, settings, plan, basePath, console)
         if dryRun {
+            console.report(.note(splits(of: dataset), [:]))
             console.report(.done(["dry_run": true, "plan": plan.json]))
             return try console.finish()
         }
@@ -127,6 +128,21 @@ struct TrainCommand: SharedCommand {
 
     // MARK: What is said before
 
+    /// Which images train, validate and test, as far as it is known before they are read.
+    private func splits(of dataset: ImageDataset) -> String {
+        let own = dataset.ownParts
+        func share(_ flag: Double, _ part: Split.Part, _ use: String) -> String? {
+            if own.contains(part) {
+                return "\(dataset.items.count { $0.part == part }.counted("image")) of the data set's own \(use)"
+            }
+            return flag > 0 ? "\(flag.percent) of each class \(use)" : nil
+        }
+        let parts = [
+            share(settings.validation, .validation, "for validation"), share(settings.test, .test, "for testing"),
+        ].compactMap(\.self)
+        return "Splits: \(parts.isEmpty ? "all images for training" : parts.joined(separator: ", ") + "; the others for training")."
+    }
+
     private func describe(
         _ model: Model, _ dataset: ImageDataset, _ settings: TrainingSettings, _ plan: FreezePlan, _ basePath: String,
         _ console: Console
@@ -137,8 +153,7 @@ struct TrainCommand: SharedCommand {
                 ["architecture": .string(model.network.name)]))
         console.report(
             .note(
-                "\(dataset.path): \(dataset.items.count.counted("image")) in \(dataset.classes.count.counted("class", "classes"))",
-                ["images": .integer(dataset.items.count)]))
+                dataset.summary, ["images": .integer(dataset.items.count), "classes": JSON(dataset.classes)]))
         let text = settings.sentence(plan) + (settings.strategy == .frozen ? "" : "\n\(plan.table)")
         console.report(
             .note(
@@ -150,6 +165,14 @@ struct TrainCommand: SharedCommand {
         if steps.architecture == nil, let text = model.replacedHead(for: dataset.classes) {
             console.report(.note(text, [:]))
         }
+    }
+}
+
+extension ImageDataset {
+    /// Such as `./imgs: 398 images in 2 classes: ants, bees`.
+    var summary: String {
+        let shown = classes.prefix(8).map { $0.printable() }.joined(separator: ", ") + (classes.count > 8 ? ", …" : "")
+        return "\(path): \(items.count.counted("image")) in \(classes.count.counted("class", "classes")): \(shown)"
     }
 }
 

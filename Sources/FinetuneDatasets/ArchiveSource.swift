@@ -33,8 +33,17 @@ enum ArchiveSource {
         } catch let error as FileError where error.kind == .malformed {
             throw DatasetError.unusable(path, Self.reason(error, path))
         }
+        let cut =
+            tree.isEnded
+            ? []
+            : [
+                Finding(
+                    .missingFile, [path],
+                    "'\(path)' has no mark of its end, so it was probably cut short and images are missing. Download or make it again."
+                )
+            ]
         return try FolderSource.read(path, tree, mayDescend: true).adding(
-            remarks: tree.passedOver.map {
+            remarks: cut + tree.passedOver.map {
                 Finding(
                     .strayFile, [$0],
                     "'\($0)' is a link out of the archive or to a folder, or no regular file, and is passed over.")

@@ -9,8 +9,12 @@ enum ClassNames {
         if let number = Double(trimmed), number.isFinite, !trimmed.lowercased().hasPrefix("0x") {
             return "number \(number)"
         }
-        return trimmed.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
+        let visible = String(String.UnicodeScalarView(trimmed.unicodeScalars.filter { !isInvisible($0) }))
+        return visible.split(whereSeparator: \.isWhitespace).joined(separator: " ").lowercased()
     }
+
+    /// Whether a character has no width: joiners, marks of direction, soft hyphens.
+    private static func isInvisible(_ scalar: Unicode.Scalar) -> Bool { scalar.properties.generalCategory == .format }
 
     /// A finding for each set of names that hardly differ.
     static func similar(_ classes: [String]) -> [Finding] {
@@ -19,7 +23,7 @@ enum ClassNames {
         return groups.filter { $0.value.count > 1 }.sorted { $0.key < $1.key }.map { _, names in
             let listed = names.prefix(6).map { "'\($0)'" }.joined(separator: ", ") + (names.count > 6 ? ", …" : "")
             return Finding(
-                .similarClasses, [],
+                .similarClasses, names,
                 "The classes \(listed) differ only \(difference(names)), and are taken as \(names.count) classes. If they are one, give them one name."
             )
         }
@@ -27,6 +31,7 @@ enum ClassNames {
 
     private static func difference(_ names: [String]) -> String {
         if Double(names[0].trimmed) != nil { return "in how a number is written" }
+        if names.contains(where: { $0.unicodeScalars.contains(where: isInvisible) }) { return "by invisible characters" }
         return Set(names.map { $0.lowercased() }).count == 1 ? "by case" : "by blanks or case"
     }
 }

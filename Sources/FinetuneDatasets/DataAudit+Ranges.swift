@@ -9,7 +9,7 @@ extension DataAudit {
         // A picture that is all black says nothing.
         let lit = deep.filter { $0.highest > 0 }
         guard let highest = lit.map(\.highest).max() else { return }
-        let largest = 1 << depth - 1
+        let largest = PictureDepth(bits: depth).largest
         let cut = lit.filter { $0.highest > largest }
         if let first = cut.first {
             add(

@@ -10,14 +10,18 @@ package struct DataAudit: Sendable {
         /// Nil where it is unknown.
         package let label: Int?
         package let group: String?
+        /// What is never divided: the images of a group, or the copies of a picture, by any name; nil if it is unknown.
+        package let unit: String?
         /// Who it serves; nil where nothing was divided.
         package let part: Split.Part?
         /// Nil for what is no picture.
         package let facts: Fingerprint.Facts?
 
-        package init(name: String, label: Int?, group: String?, part: Split.Part?, facts: Fingerprint.Facts?) {
+        package init(
+            name: String, label: Int?, group: String?, unit: String? = nil, part: Split.Part?, facts: Fingerprint.Facts?
+        ) {
             (self.name, self.label, self.group, self.part) = (name, label, group, part)
-            self.facts = facts
+            (self.unit, self.facts) = (unit, facts)
         }
 
         var size: (width: Int, height: Int)? { facts?.size }
@@ -101,17 +105,23 @@ package struct DataAudit: Sendable {
     /// - Parameter named: Those whose likeness is the finding; exact copies of them are another.
     private mutating func report(_ places: [Int], _ kind: Finding.Kind, _ what: String, named: [Int]? = nil) {
         let shown = named ?? places
-        let names =
-            shown.prefix(3).map { "'\(images[$0].name)'" }.joined(separator: ", ") + (shown.count > 3 ? ", …" : "")
-        let parts = Set(places.compactMap { images[$0].part })
-        if parts.count > 1, parts.contains(.train) {
-            let splits = Split.Part.allCases.filter(parts.contains).map(\.rawValue)
-            let places = (splits.count == 2 ? "both " : "") + splits.joined(separator: " and ")
+        let parts = Split.Part.allCases.filter { part in places.contains { images[$0].part == part } }
+        func name(_ place: Int) -> String {
+            // Two data sets may have files of one name.
+            let part = parts.count > 1 ? images[place].part.map { " (\($0.rawValue))" } ?? "" : ""
+            return "'\(images[place].name)'\(part)"
+        }
+        let names = shown.prefix(3).map(name).joined(separator: ", ") + (shown.count > 3 ? ", …" : "")
+        if let first = parts.first, parts.count > 1 {
+            let splits = (parts.count == 2 ? "both " : "") + parts.map(\.rawValue).joined(separator: " and ")
             let isExact = kind == .exactDuplicates
+            let harm =
+                first == .train
+                ? "so scores are inflated" : "so the test score is partly that of images that chose the model"
             add(
                 .leak, shown,
-                "\(names) \(isExact ? "are identical but" : "\(what) but are") in \(places), so scores are inflated.",
-                surplus: shown.filter { images[$0].part == .train })
+                "\(names) \(isExact ? "are identical but" : "\(what) but are") in \(splits), \(harm).",
+                surplus: shown.filter { images[$0].part == first })
         } else {
             add(kind, shown, "\(names) \(what).", surplus: Array(shown.dropFirst()))
         }
@@ -153,12 +163,25 @@ package struct DataAudit: Sendable {
                 findings.append(Finding(.missingClass, [], "The class '\(name)' has no image that can be read."))
             }
         }
-        for (label, name) in classes.enumerated() where (1..<Self.fewImages).contains(counts[label]) {
-            let text =
-                counts[label] == 1
-                ? "The class '\(name)' has 1 image. \(single(label)) Add images of it."
-                : "The class '\(name)' has \(counts[label]) images: too few to learn from some and be scored on others."
-            findings.append(Finding(.smallClass, [], text))
+        var ofClass = [[Image]](repeating: [], count: classes.count)
+        for image in images { if let label = image.label { ofClass[label].append(image) } }
+        for (label, (name, members)) in zip(classes, ofClass).enumerated() {
+            if let unit = members.first?.unit, members.count > 1, ownParts.isEmpty,
+                members.allSatisfy({ $0.unit == unit })
+            {
+                let what = members[0].group.map { "are in one group, '\($0)'," } ?? "are copies of one picture,"
+                findings.append(
+                    Finding(
+                        .smallClass, [],
+                        "All \(members.count) images of the class '\(name)' \(what) and stay in one split. \(fate(label)) Add other images of it."
+                    ))
+            } else if (1..<Self.fewImages).contains(members.count) {
+                let next = members.count == 1 ? fate(label) : "\(uses(members))Its scores say little."
+                findings.append(
+                    Finding(
+                        .smallClass, [],
+                        "The class '\(name)' has \(several(members.count, "image")). \(next) Add images of it."))
+            }
         }
         let held = counts.filter { $0 > 0 }
         guard let most = counts.max(), let least = held.min(), most >= Self.imbalance * least,
@@ -171,13 +194,22 @@ package struct DataAudit: Sendable {
             ))
     }
 
-    /// What becomes of the only image of a class.
-    private func single(_ label: Int) -> String {
+    /// What becomes of a class whose images are in one split.
+    private func fate(_ label: Int) -> String {
         switch images.first(where: { $0.label == label })?.part {
         case .train?: "The network learns from it, so that no image of the class is scored."
         case let part?: "It is in the split '\(part.rawValue)', so that the network does not learn the class."
         case nil: "A class needs two, one to learn from and one to be scored."
         }
+    }
+
+    /// How many images each split has, as a sentence and a blank; empty if nothing was divided.
+    private func uses(_ members: [Image]) -> String {
+        let counts = Split.Part.allCases.compactMap { part in
+            let count = members.count { $0.part == part }
+            return count > 0 ? "\(count) in \(part.rawValue)" : nil
+        }
+        return counts.isEmpty ? "" : counts.joined(separator: ", ") + ". "
     }
 
     private func count(_ isCounted: (Image) -> Bool) -> [Int] {
@@ -220,7 +252,7 @@ package struct DataAudit: Sendable {
         }
     }
 
-    /// Fewer images than this cannot stand on both sides of a split and in every fold.
+    /// Fewer images than this cannot be in every split and every fold.
     private static let fewImages = 4
     /// The most common class has as many times the images of the rarest.
     private static let imbalance = 5

@@ -31,7 +31,7 @@ enum FileRole {
         }
         if isTable {
             self = .table
-        } else if PictureName.isPicture(path, beginning: head) {
+        } else if PictureName.isPicture(beginning: head) {
             self = .picture
         } else {
             throw DatasetError.unusable(

@@ -17,7 +17,7 @@ extension Finding.Kind {
     /// Whether one finding is about all images of this kind, so that only the images are counted.
     private var countsImages: Bool {
         switch self {
-        case .smallImage, .notPicture, .unusedRange, .unlabelledRow, .missingFile: true
+        case .smallImage, .notPicture, .unusedRange, .unlabelledRow, .missingFile, .similarClasses, .unusedColumn: true
         default: false
         }
     }
@@ -49,7 +49,7 @@ extension Finding.Kind {
         case .notPicture: "file that is not a picture"
         case .unusedRange: "picture of 16 bits that uses a fraction of its range, or leaves it"
         case .unlabelledRow: "row without a label"
-        case .missingFile: "file of the table that is not there"
+        case .missingFile: "file that is not there, or is cut short"
         case .repeatedRow: "file that the table lists more than once"
         case .unlabelledFolder: "folder without labels"
         case .leftOutFolder: "folder left out"

@@ -74,7 +74,7 @@ package struct Finding: Sendable {
             case .leftOutFolder: "folders left out"
             case .similarClasses: "classes whose names hardly differ"
             case .unlabelledRow: "rows without a label"
-            case .missingFile: "files of the table that are not there"
+            case .missingFile: "files that are not there, or are cut short"
             case .repeatedRow: "files that the table lists more than once"
             case .unlabelledFolder: "folders without labels"
             case .notPicture: "files that are not pictures"

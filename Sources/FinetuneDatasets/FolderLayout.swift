@@ -13,8 +13,12 @@ enum FolderLayout {
     case classesOfSplits([PictureFolder])
     /// All that is there lies in one folder, some levels down.
     case deeper(PictureFolder)
-    /// Every folder has the same folders: either may be the classes.
+    /// Some folders hold splits, and one that does not, or not only.
+    case partlySplits(PictureFolder, unlike: PictureFolder)
+    /// Most folders have the same folders: either may be the classes.
     case ambiguous(outer: [PictureFolder], inner: [String])
+    /// One of the folders is a data set itself, with splits of its own.
+    case setInside(PictureFolder, splits: [NamedSplit])
     /// A folder called like the training images, with folders in it, beside one that is no split: a class, or all classes.
     case trainOrClass(PictureFolder, beside: PictureFolder?)
 
@@ -34,16 +38,41 @@ enum FolderLayout {
             self = .unlabelledSplits(splits)
         } else if top.files.isEmpty, filled.count == 1, let inner = Self.inner(of: filled[0]) {
             self = .deeper(inner)
+        } else if let (folder, splits) = Self.setInside(filled) {
+            self = .setInside(folder, splits: splits)
+        } else if let divided = filled.first(where: Self.holdsSplits) {
+            let unlike = filled.first { !Self.holdsOnlySplits($0) }
+            self = unlike.map { .partlySplits(divided, unlike: $0) } ?? .classesOfSplits(filled)
         } else if let inner = Self.commonFolders(of: filled) {
-            let parts = Set(inner.compactMap { SplitName($0)?.part })
-            self =
-                parts.count == inner.count && parts.contains(.train)
-                ? .classesOfSplits(filled) : .ambiguous(outer: filled, inner: inner)
+            self = .ambiguous(outer: filled, inner: inner)
         } else if let lone = Self.loneSplit(among: filled) {
             self = .trainOrClass(lone, beside: filled.first { $0 !== lone })
         } else {
             self = .classes(top.classes)
         }
+    }
+
+    /// Whether training images and those of another split lie in folders of their own, without classes.
+    private static func holdsSplits(_ folder: PictureFolder) -> Bool {
+        let parts = Set(folder.filled.filter(\.isLoose).compactMap { splitAlone($0.name) })
+        return parts.contains(.train) && parts.count >= 2
+    }
+
+    private static func holdsOnlySplits(_ folder: PictureFolder) -> Bool {
+        folder.files.isEmpty && folder.filled.allSatisfy { $0.isLoose && splitAlone($0.name) != nil }
+    }
+
+    /// The split that a name stands for, if it says nothing else.
+    private static func splitAlone(_ name: String) -> Split.Part? {
+        SplitName(name).flatMap { $0.rest.isEmpty ? $0.part : nil }
+    }
+
+    /// The first folder that is divided into splits with classes in them.
+    private static func setInside(_ folders: [PictureFolder]) -> (PictureFolder, [NamedSplit])? {
+        for folder in folders where folder.files.isEmpty {
+            if let (named, _) = splits(among: folder.filled), Set(named.map(\.part)).count >= 2 { return (folder, named) }
+        }
+        return nil
     }
 
     /// The folder in which the classes lie, if a folder holds nothing but one that holds them, or repeats itself a level lower.
@@ -113,10 +142,14 @@ enum FolderLayout {
         return named
     }
 
-    /// A folder named `train` with folders of pictures in it, beside a single one that is no split.
+    /// A folder named `train` with folders of pictures in it, beside a single one that is no split, or beside folders that
+    /// are called like those in it.
     private static func loneSplit(among folders: [PictureFolder]) -> PictureFolder? {
-        guard folders.count == 2 else { return nil }
-        return folders.first { SplitName($0.name)?.part == .train && $0.files.isEmpty && $0.filled.count >= 2 }
+        let names = Set(folders.map(\.name))
+        return folders.first { folder in
+            splitAlone(folder.name) == .train && folder.files.isEmpty && folder.filled.count >= 2
+                && (folders.count == 2 || folder.filled.contains { names.contains($0.name) })
+        }
     }
 
     // MARK: Levels
@@ -128,13 +161,15 @@ enum FolderLayout {
         return folder.files.isEmpty && folder.filled.count >= 2 ? folder : nil
     }
 
-    /// The names of the subfolders that all folders have alike, if there are two or more and no pictures beside them.
+    /// The names of the subfolders, if most of them are in several folders, and no pictures are beside them.
     private static func commonFolders(of folders: [PictureFolder]) -> [String]? {
-        guard folders.count >= 2, let first = folders.first else { return nil }
-        let names = first.filled.map(\.name)
-        guard names.count >= 2, folders.allSatisfy({ $0.files.isEmpty && $0.filled.map(\.name) == names }) else {
-            return nil
-        }
-        return names
+        guard folders.count >= 2, folders.allSatisfy({ $0.files.isEmpty && !$0.filled.isEmpty }),
+            folders.count(where: { $0.filled.count >= 2 }) >= 2
+        else { return nil }
+        var counts: [String: Int] = [:]
+        for name in folders.flatMap({ $0.filled.map(\.name) }) { counts[name, default: 0] += 1 }
+        let shared = counts.count { $0.value >= 2 }
+        guard shared >= 2, 2 * shared > counts.count else { return nil }
+        return counts.keys.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
     }
 }

@@ -70,8 +70,12 @@ struct FolderSource {
         case .deeper(let folder):
             if mayDescend { return try read(folder) }
             throw DatasetError.unusable(path, LayoutMessages.tooHigh(path, folder))
+        case .partlySplits(let divided, let unlike):
+            throw DatasetError.unusable(path, LayoutMessages.partlySplits(divided, unlike))
         case .ambiguous(let outer, let inner):
             throw DatasetError.unusable(path, LayoutMessages.ambiguous(path, outer, inner))
+        case .setInside(let folder, let splits):
+            throw DatasetError.unusable(path, LayoutMessages.setInside(path, folder, splits))
         case .trainOrClass(let train, let other):
             throw DatasetError.unusable(path, LayoutMessages.trainOrClass(path, train, beside: other?.name ?? ""))
         }
@@ -111,14 +115,17 @@ struct FolderSource {
         // The training folders decide which classes there are; if there are none, all do.
         let deciding = splits.filter { $0.part == .train }
         var classes: [String] = []
-        var known: Set<String> = []
+        var seen: Set<String> = []
         for split in deciding.isEmpty ? splits : deciding {
             try checkForms(split.folder.classes)
-            classes += split.folder.classes.map(\.name).filter { known.insert($0).inserted }
+            classes += split.folder.classes.map(\.name).filter { seen.insert($0).inserted }
         }
         classes.sort { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let labels = Dictionary(classes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
         var members: [(folder: PictureFolder, label: Int?, part: Split.Part?)] = []
+        // Classes that training images lack: nothing can be trained, but the others can be scored.
+        var unknown: String?
+        var others: [(folder: PictureFolder, part: Split.Part)] = []
         for split in splits {
             remarkStrays(in: split.folder)
             remarkAside(in: split.folder)
@@ -128,22 +135,31 @@ struct FolderSource {
                         remarkEmpty(folder)
                         continue
                     }
-                    throw DatasetError.unusable(
-                        path, LayoutMessages.unknownClass(folder, in: split.folder, classes: classes))
+                    unknown = unknown ?? LayoutMessages.unknownClass(folder, in: split.folder, classes: classes)
+                    others.append((folder, split.part))
+                    continue
                 }
                 remarkForm(of: folder, as: classes[label])
                 members.append((folder, label, split.part))
             }
         }
-        return finished(classes, members)
+        let known = classes.count
+        for (folder, part) in others {
+            let label = classes.dropFirst(known).firstIndex(of: folder.name) ?? classes.count
+            if label == classes.count { classes.append(folder.name) }
+            members.append((folder, label, part))
+        }
+        return finished(classes, members, obstacle: unknown)
     }
 
     // MARK: Items
 
-    /// - Parameter noClasses: What to say if somebody asks for classes and there are too few.
+    /// - Parameters:
+    ///   - noClasses: What to say if classes are asked for and there are too few.
+    ///   - obstacle: Why nothing can be learnt from the images; nil if it can.
     private mutating func finished(
         _ classes: [String], _ members: [(folder: PictureFolder, label: Int?, part: Split.Part?)],
-        noClasses: String? = nil
+        noClasses: String? = nil, obstacle: String? = nil
     ) -> ImageDataset {
         // A list that grows leaves behind what it was copied from, and there may be millions of items.
         var items: [ImageDataset.Item] = []
@@ -161,7 +177,8 @@ struct FolderSource {
         if !others.isEmpty { remarks.append(Finding(.notPicture, others, LayoutMessages.passedOver(others))) }
         remarks += ClassNames.similar(classes)
         return ImageDataset(
-            path: path, classes: classes.map(\.withoutStandIns), items: items, remarks: remarks, noClasses: noClasses)
+            path: path, classes: classes.map(\.withoutStandIns), items: items, remarks: remarks, noClasses: noClasses,
+            obstacle: obstacle)
     }
 
     // MARK: Remarks
@@ -173,7 +190,9 @@ struct FolderSource {
 
     private mutating func remarkEmpty(_ folder: PictureFolder) {
         guard folder.otherCount == 0 else {
-            remarks.append(Finding(.notPicture, [folder.path], LayoutMessages.aside(folder)))
+            var files: [String] = []
+            folder.visit { inner in files += inner.others.map { "\(inner.path)/\($0)" } }
+            remarks.append(Finding(.notPicture, files, LayoutMessages.aside(folder, files.map { Path.name(of: $0) })))
             return
         }
         remarks.append(Finding(.emptyFolder, [folder.path], "The folder '\(folder.path)' holds no images."))

@@ -294,10 +294,16 @@ package struct ImageDataset: Sendable {
         return (result, unknown)
     }
 
+    /// Names the class that an unknown one was probably meant for, as a sentence after a blank; empty if there is none.
+    package static func likeness(of name: String, to names: [String]) -> String {
+        let key = ClassNames.key(of: name)
+        return names.first { ClassNames.key(of: $0) == key }.map { " It hardly differs from '\($0)': rename one." } ?? ""
+    }
+
     private func unknownClass(_ name: String, _ names: [String]) -> DatasetError {
         DatasetError.unusable(
             path,
-            "its class '\(name)' is not among the model's (\(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : ""))."
+            "its class '\(name)' is not among the classes \(names.prefix(5).joined(separator: ", "))\(names.count > 5 ? ", …" : "").\(Self.likeness(of: name, to: names))"
         )
     }
 }

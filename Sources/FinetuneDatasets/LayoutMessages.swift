@@ -51,10 +51,9 @@ enum LayoutMessages {
             : "\(names.count) files are not pictures and are passed over: \(kinds(of: names.map { Path.name(of: $0) }))."
     }
 
-    static func aside(_ folder: PictureFolder) -> String {
-        var names: [String] = []
-        folder.visit { names += $0.others }
-        return "'\(folder.path)' holds no images, but \(kinds(of: names)), and is passed over."
+    /// - Parameter files: The names of the files in and below the folder.
+    static func aside(_ folder: PictureFolder, _ files: [String]) -> String {
+        "'\(folder.path)' holds no images, but \(kinds(of: files)), and is passed over."
     }
 
     static func tooHigh(_ path: String, _ folder: PictureFolder) -> String {
@@ -63,13 +62,32 @@ enum LayoutMessages {
             "its only folder with images is '\(folder.path)', which holds \(listed(folder.filled.map(\.name))). Did you mean --data \(quoted(meant))?"
     }
 
+    static func setInside(_ path: String, _ folder: PictureFolder, _ splits: [FolderLayout.NamedSplit]) -> String {
+        "its folder '\(folder.path)' has the splits \(listed(splits.map(\.folder.name))), so it is a data set and no class. Did you mean --data \(quoted(Path.join(path, folder.path)))?"
+    }
+
+    static func partlySplits(_ divided: PictureFolder, _ unlike: PictureFolder) -> String {
+        let found =
+            unlike.filled.isEmpty
+            ? "images without such folders" : "\(listed(unlike.filled.map(\.name)))\(unlike.files.isEmpty ? "" : " and images")"
+        return
+            "'\(divided.path)' holds the splits \(listed(divided.filled.map(\.name))), but '\(unlike.path)' holds \(found). Give every class the same splits, such as train and test, or list the images in a CSV with the columns path,label,split."
+    }
+
     static func ambiguous(_ path: String, _ outer: [PictureFolder], _ inner: [String]) -> String {
         let (outerNames, innerNames) = (listed(outer.map(\.name)), listed(inner))
+        let start = "its folders \(outerNames) hold the folders \(innerNames), so either may be the classes."
+        let outerReading =
+            "If \(outerNames) are the classes, move the images out of the inner folders, or list them in a CSV with the columns path,label."
+        guard outer.count == 2 else {
+            return
+                "\(start) If \(innerNames) are the classes and the outer folders are groups, such as patients or plates, list the images in a CSV with the columns path,label,group; if they are splits, rename them to train, val and test. \(outerReading)"
+        }
         let train = outer.first { SplitName($0.name)?.part == .train } ?? outer[0]
         let other = outer.first { $0 !== train } ?? outer[outer.count - 1]
         let commands = [train, other].map { quoted(Path.join(path, $0.path)) }
         return
-            "each of its folders \(outerNames) holds the folders \(innerNames), so either may be the classes. If \(innerNames) are the classes and the outer folders are splits, name these train and val, or give --data \(commands[0]) --val \(commands[1]). If \(outerNames) are the classes, move the images out of the inner folders, or list them in a CSV with the columns path,label."
+            "\(start) If \(innerNames) are the classes and the outer folders are splits, rename these to train and val, or give --data \(commands[0]) --val \(commands[1]). \(outerReading)"
     }
 
     static func trainOrClass(_ path: String, _ train: PictureFolder, beside other: String) -> String {

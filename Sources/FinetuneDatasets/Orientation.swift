@@ -15,8 +15,23 @@ enum Orientation: Int, CaseIterable {
     ///   - exif: The data from its byte-order mark on, or from the `Exif\0\0` before that.
     ///   - xmp: The packet, which is XML.
     init(exif: PictureBytes?, xmp: PictureBytes? = nil) {
-        let noted = exif.flatMap { Self.read($0.starts(with: "Exif\0\0") ? $0.suffix(from: 6) : $0) }
-        self = noted ?? xmp.flatMap(Self.read(xmp:)) ?? .upright
+        self = exif.flatMap(Self.noted) ?? xmp.flatMap(Self.read(xmp:)) ?? .upright
+    }
+
+    /// The orientation of a picture whose container asks for no turn. As in Pillow, the container overrules an EXIF tag,
+    /// and XMP counts if there is no such tag.
+    init(besideContainer exif: [UInt8], xmp: [UInt8]) {
+        self = exif.withUnsafeBytes { exif in
+            xmp.withUnsafeBytes { xmp in
+                let tag = Self.noted(PictureBytes(exif))
+                return tag == nil ? Self.read(xmp: PictureBytes(xmp)) ?? .upright : .upright
+            }
+        }
+    }
+
+    /// What an EXIF tag says; nil if there is none.
+    private static func noted(_ exif: PictureBytes) -> Orientation? {
+        read(exif.starts(with: "Exif\0\0") ? exif.suffix(from: 6) : exif)
     }
 
     /// What stands behind the first `tiff:Orientation`, as an attribute or as an element.

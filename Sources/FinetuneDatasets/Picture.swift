@@ -10,7 +10,7 @@ package struct Picture: Sendable, Equatable {
     package let channels: Int
     /// The pixels, shape `[height, width, channels]`, row-major.
     package let bytes: [UInt8]
-    /// The highest number in a file of 16 bits, before they became 8; nil for other files and for what was made of one.
+    /// The highest number in a file of 16 bits, before they became 8; nil for other files.
     package var highest: Int?
 
     /// - Precondition: `bytes` holds exactly `height · width · channels` numbers, and `channels` is 1 or 3.

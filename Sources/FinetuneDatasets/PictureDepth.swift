@@ -13,6 +13,9 @@ package struct PictureDepth: Sendable, Equatable {
     /// The least that holds a number, and no less than 8: pictures that are dark stay dark.
     package init(holding highest: Int) { self.init(bits: max(8, Int.bitWidth - highest.leadingZeroBitCount)) }
 
+    /// The largest number that it holds.
+    package var largest: Int { 1 << bits - 1 }
+
     /// A number as 8 bits: the upper 8 of `bits`, or, of fewer than 8, `⌊255 · number / (2^bits − 1)⌋`.
     @inline(__always)
     func level(_ number: UInt16) -> UInt8 {

@@ -6,18 +6,8 @@ package struct PictureError: Error, Sendable, Equatable, CustomStringConvertible
     package let reason: String
     /// What to do next, a whole sentence.
     package let nextStep: String
-    /// What the file is instead of a picture that can be read.
-    var subject = Subject.picture
-
-    /// What an error is about.
-    enum Subject: Sendable {
-        /// A picture of a kind that is read, or a file that may have been one.
-        case picture
-        /// A picture of a kind that is not read.
-        case otherPicture
-        /// A file of a known kind that is no picture.
-        case otherFile
-    }
+    /// Whether it is about a picture of a kind that is not read.
+    var isOtherPicture = false
 
     /// The whole sentence about the file that the bytes came from.
     package func message(path: String) -> String { "cannot decode '\(path)': \(reason). \(nextStep)" }
@@ -36,14 +26,13 @@ extension PictureError {
 
     /// A file of a known kind that is no picture at all.
     static func notAPicture(_ kind: String) -> PictureError {
-        PictureError(
-            reason: "it is \(kind), expected \(kinds)", nextStep: "Replace or remove it.", subject: .otherFile)
+        PictureError(reason: "it is \(kind), expected \(kinds)", nextStep: "Replace or remove it.")
     }
 
     /// A picture of a kind that is not read.
     static func otherPicture(_ kind: String) -> PictureError {
         PictureError(
-            reason: "it is \(kind), expected \(kinds)", nextStep: "Convert it to PNG.", subject: .otherPicture)
+            reason: "it is \(kind), expected \(kinds)", nextStep: "Convert it to PNG.", isOtherPicture: true)
     }
 
     static func unknown(firstBytes: String) -> PictureError {

@@ -139,7 +139,7 @@ struct PictureWalk {
         guard let head = try? tree.head(of: path, count: PictureName.headCount) else {
             return !PictureName.hasEnding(name)
         }
-        return PictureName.isPicture(name, beginning: head)
+        return PictureName.isPicture(beginning: head)
     }
 
     private static let greatestDepth = 64

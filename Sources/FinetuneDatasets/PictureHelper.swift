@@ -145,11 +145,14 @@ final class PictureHelper {
         if let count = reply["jpeg"]?.intValue { return .jpeg(try take(count, at: offset)) }
         guard let width = reply["width"]?.intValue, let height = reply["height"]?.intValue,
             let channels = reply["channels"]?.intValue, let bits = reply["bits"]?.intValue,
-            let orientation = reply["orientation"]?.intValue.flatMap(Orientation.init(rawValue:)),
-            [1, 3].contains(channels), [8, 16].contains(bits)
+            let turn = reply["orientation"]?.intValue.flatMap(Orientation.init(rawValue:)),
+            let exifCount = reply["exif"]?.intValue, let xmpCount = reply["xmp"]?.intValue, [1, 3].contains(channels), [8, 16].contains(bits)
         else { throw Ending.failed(0) }
         let count = try Picture.byteCount(width: width, height: height, channels: channels, pixelLimit: pixelLimit)
         let samples = try take(count * bits / 8, at: offset)
+        let exif = exifCount > 0 ? try take(exifCount, at: offset + samples.count) : []
+        let xmp = xmpCount > 0 ? try take(xmpCount, at: offset + samples.count + exifCount) : []
+        let orientation = turn == .upright ? Orientation(besideContainer: exif, xmp: xmp) : turn
         return .pixels(
             PictureSamples(width: width, height: height, channels: channels, bits: bits, bytes: samples),
             orientation: orientation)

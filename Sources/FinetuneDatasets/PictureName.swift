@@ -28,17 +28,15 @@ enum PictureName {
     /// The first bytes that tell what a file is.
     static let headCount = 512
 
-    /// Whether a file whose name does not say that it is a picture is one by its first bytes, or may be a broken one.
-    static func isPicture(_ name: String, beginning head: [UInt8]) -> Bool {
-        // Fewer bytes say nothing.
-        guard head.count >= 4 else { return !hasEnding(name) }
-        // A text may begin with BM, as a bitmap does.
-        if isText(head) { return false }
+    /// Whether a file whose name does not say that it is a picture is one by its first bytes.
+    static func isPicture(beginning head: [UInt8]) -> Bool {
+        // Fewer bytes say nothing. A text may begin with BM, as a bitmap does.
+        guard head.count >= 4, !isText(head) else { return false }
         do {
             _ = try head.withUnsafeBytes { try PictureFormat(recognising: PictureBytes($0)) }
             return true
         } catch let error as PictureError {
-            return error.subject == .otherPicture || !hasEnding(name) && error.subject != .otherFile
+            return error.isOtherPicture
         } catch {
             return false
         }

@@ -60,7 +60,7 @@ package struct Preprocessor: Sendable {
         crop(picture, of: (picture.width, picture.height))
     }
 
-    /// Decodes a picture and brings it to the network's size and channels.
+    /// Decodes a picture and brings it to the network's size and channels. The result knows the picture's `highest`.
     ///
     /// - Throws: `PictureError` for anything that is not a whole picture.
     package func crop(decoding bytes: [UInt8]) throws -> Picture {
@@ -69,7 +69,9 @@ package struct Preprocessor: Sendable {
                 reducesWhileDecoding ? reduction(width: $0, height: $1) : 1
             }
         }
-        return crop(picture, of: (width, height))
+        var result = crop(picture, of: (width, height))
+        result.highest = picture.highest
+        return result
     }
 
     /// By how much a picture may be smaller in each direction and still hold `margin` times what the network is shown.

@@ -34,7 +34,7 @@ struct TableColumns {
 
     // The first that a table has counts.
     private static let pathNames = [
-        "path", "paths", "filepath", "file_path", "filename", "file_name", "filenames", "file_names", "file", "files",
+        "path", "paths", "filepath", "filepaths", "file_paths", "img_paths", "image_paths", "image_index", "file_path", "filename", "file_name", "filenames", "file_names", "file", "files",
         "fname", "image_path", "img_path", "imagepath", "image_file", "image_filename", "image_file_name", "image_name",
         "imagename", "img_name", "img_file", "image", "images", "img", "picture", "photo", "relative_path", "rel_path",
         "image_id", "imageid", "img_id", "id_code", "isic_id", "uuid", "id", "name", "image_url", "url",
@@ -43,7 +43,7 @@ struct TableColumns {
         "label", "labels", "class", "classes", "category", "target", "class_name", "classname", "label_name",
         "labelname",
         "category_name", "category_id", "class_id", "class_label", "label_id", "image_label", "ground_truth", "gt", "y",
-        "species", "breed", "diagnosis", "dx", "emotion", "tag", "tags",
+        "finding_labels", "species", "breed", "diagnosis", "dx", "emotion", "tag", "tags",
     ]
     private static let groupNames = ["group", "groups", "group_id"]
     private static let splitNames = [
@@ -60,8 +60,9 @@ struct TableColumns {
     /// What a flag's value says; nil for a value that is neither yes nor no.
     static func flag(_ value: String) -> Bool? {
         switch value.lowercased() {
-        case "true", "t", "yes", "y", "1", "1.0": true
-        case "false", "f", "no", "n", "0", "0.0", "": false
+        // Spreadsheets translate TRUE and FALSE.
+        case "true", "t", "yes", "y", "1", "1.0", "wahr", "vrai", "verdadero", "vero", "waar", "verdadeiro": true
+        case "false", "f", "no", "n", "0", "0.0", "", "falsch", "faux", "falso", "onwaar": false
         default: nil
         }
     }

@@ -17,20 +17,22 @@ enum TableMessages {
             : "'\(path)' is \(encoding) and is converted to UTF-8."
     }
 
-    static func noPaths(_ header: [String]) -> String {
+    static func noPaths(_ header: [String], separator: String) -> String {
         if let place = header.firstIndex(where: PictureName.isPicture) {
             var names = header.indices.map { "column\($0 + 1)" }
             names[place] = "path"
             if header.count > 1 { names[place == 0 ? 1 : 0] = "label" }
+            let isTab = separator == "\t"
+            func line(_ fields: [String]) -> String { fields.joined(separator: isTab ? "   " : separator) }
             return
-                "its first line, '\(header.prefix(5).joined(separator: ","))', is not a header. Add a line above it that names the columns: \(names.joined(separator: ","))"
+                "its first line, '\(line(Array(header.prefix(5))))', is not a header. Add a line above it that names the columns\(isTab ? ", with tabs between them" : ""): \(line(names))"
         }
         return
             "it has the columns \(header.joined(separator: ", ")), expected path,label and optionally split,group. Rename the column of file names to path."
     }
 
     static func noLabels(_ header: [String]) -> String {
-        "The table has the columns \(listed(header)). Name the one of the classes label."
+        "The table has the columns \(listed(header)). Rename the column with the classes to label."
     }
 
     static func base(_ folder: String) -> String { "The files of the table lie in '\(folder)' beside it." }
@@ -43,19 +45,41 @@ enum TableMessages {
             isElsewhere
             ? "Paths begin in the table's folder, not in the current one: move the table."
             : "Paths begin in the table's folder."
+        let isAbsolute = files.first.map { Path.isAbsolute($0.name) || $0.name.dropFirst().hasPrefix(":") } ?? false
+        let next =
+            !candidates.isEmpty
+            ? "The folders \(listed(candidates)) have files of these names: write the folder into the path."
+            : isAbsolute
+                ? "These paths are those of another computer or folder. Write them from the table's folder on, such as images/1.jpg."
+                : place
         let first = files.prefix(3).map { "'\($0.name)' (line \($0.line))" }.joined(separator: ", ")
         return
-            "\(files.count) of the \(count) files that the table lists \(files.count == 1 ? "is" : "are") not there: \(first)\(files.count > 3 ? ", …" : ""). \(candidates.isEmpty ? place : "The folders \(listed(candidates)) have files of these names: write the folder into the path.")"
+            "\(files.count) of the \(count) files that the table lists \(files.count == 1 ? "is" : "are") not there: \(first)\(files.count > 3 ? ", …" : ""). \(next)"
     }
 
     static func unlabelled(_ rows: [Int]) -> String {
-        "\(LayoutMessages.several(rows.count, "row")) of the table \(rows.count == 1 ? "has" : "have") no label (\(lines(rows))). Training leaves \(rows.count == 1 ? "it" : "them") out."
+        "\(LayoutMessages.several(rows.count, "row")) of the table \(rows.count == 1 ? "has" : "have") no label (\(lines(rows))). Empty cells, NA, nan and null count as none. Training leaves \(rows.count == 1 ? "it" : "them") out."
     }
 
     static func unused(_ columns: [String]) -> String {
-        columns.count == 1
+        let text =
+            columns.count == 1
             ? "The column \(listed(columns)) of the table is not used."
             : "The columns \(listed(columns)) of the table are not used."
+        guard let group = columns.first(where: { name in
+            groupWords.contains { name.lowercased().split { !$0.isLetter }.contains($0[...]) }
+        }) else { return text }
+        return text + " If '\(group)' says which images belong together, rename it to group: a group stays in one split."
+    }
+
+    /// Names of columns that most likely say which images belong together.
+    private static let groupWords = [
+        "patient", "subject", "animal", "person", "individual", "donor", "slide", "plate", "case", "study", "series",
+        "session", "camera", "site", "sequence", "video", "specimen",
+    ]
+
+    static func ownLabels(_ classes: [String]) -> String {
+        "Each of the \(classes.count) images has a label of its own (\(listed(classes))). Labels that are measurements, dates or names are no classes: a class needs several images."
     }
 
     static func repeated(_ name: String, _ rows: [(label: String?, line: Int)]) -> String {

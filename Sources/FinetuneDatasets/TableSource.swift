@@ -40,7 +40,9 @@ struct TableSource {
         let columns = TableColumns(names)
         // Without a header the number of fields says nothing yet.
         if columns.path == nil, !header.isEmpty {
-            throw DatasetError.unusable(path, TableMessages.noPaths(header.map(\.trimmed)))
+            throw DatasetError.unusable(
+                path,
+                TableMessages.noPaths(header.map(\.trimmed), separator: String(Unicode.Scalar(separator))))
         }
         table = try CSV(parsing: text, name: path, separator: separator)
         self.columns = columns
@@ -75,11 +77,15 @@ struct TableSource {
         // Spreadsheets leave lines of separators at the end.
         let rows = table.rows.indices.filter { row in table.rows[row].fields.contains { !$0.trimmed.isEmpty } }
         guard let pathColumn = columns.path else {
-            throw DatasetError.unusable(path, TableMessages.noPaths(table.columns))
+            throw DatasetError.unusable(path, "it is empty. Expected the columns path,label and a row for each image.")
+        }
+        guard !rows.isEmpty else {
+            throw DatasetError.unusable(path, "it has a header but no rows. Add a row for each image.")
         }
         let labels = labels(rows)
         let parts = try parts(rows)
         remarkUnusedColumns(labels.columns)
+        remarkForms(labels.texts.compactMap(\.self))
         let classes = Set(labels.texts.compactMap(\.self)).sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
         let place = Dictionary(classes.enumerated().map { ($0.element, $0.offset) }) { first, _ in first }
 
@@ -122,6 +128,9 @@ struct TableSource {
             )
         }
         remarks += ClassNames.similar(classes)
+        if classes.count >= Self.fewLabels, classes.count == labels.texts.count(where: { $0 != nil }) {
+            remarks.append(Finding(.smallClass, [], TableMessages.ownLabels(classes)))
+        }
         // Classes sorted by name, then paths; the sort is stable for repeated paths.
         items.sort { ($0.item.label ?? .max, $0.item.name) < ($1.item.label ?? .max, $1.item.name) }
         return ImageDataset(
@@ -139,9 +148,12 @@ struct TableSource {
             return TableMessages.missing(missing, of: count, candidates) + " At most a tenth may be missing."
         }
         if let severalClasses { return severalClasses }
-        let numbers = classes.compactMap { Double($0) }
+        // Spreadsheets of many countries write a comma before the fraction.
+        let numbers = classes.compactMap { name in
+            Double(name) ?? Double(String(name.map { $0 == "," ? "." : $0 }))
+        }
         let decimals = numbers.filter { $0 != $0.rounded() }.count
-        guard numbers.count == classes.count, classes.count >= Self.fewDecimals, decimals * 2 > classes.count else {
+        guard numbers.count == classes.count, classes.count >= Self.fewLabels, decimals * 2 > classes.count else {
             return nil
         }
         return TableMessages.regression(classes)
@@ -206,6 +218,20 @@ struct TableSource {
         }
     }
 
+    /// Swift compares texts by the characters that they show, so that labels in two Unicode forms are one class.
+    private mutating func remarkForms(_ texts: [String]) {
+        var forms: [String: String] = [:]
+        var remarked: Set<String> = []
+        for text in texts where text.utf8.contains(where: { $0 >= 0x80 }) {
+            let known = forms[text] ?? text
+            forms[text] = known
+            if !known.utf8.elementsEqual(text.utf8), remarked.insert(text).inserted {
+                remarks.append(
+                    Finding(.reading, [], "The label '\(text)' is written in two Unicode forms, which are taken as one class."))
+            }
+        }
+    }
+
     // MARK: Splits
 
     private mutating func parts(_ rows: [Int]) throws -> [Split.Part?] {
@@ -231,17 +257,29 @@ struct TableSource {
     }
 
     /// The splits that a column names; nil if it has other words and only its name speaks for splits.
-    private func parts(_ rows: [Int], in column: Int) throws -> [Split.Part?]? {
+    private mutating func parts(_ rows: [Int], in column: Int) throws -> [Split.Part?]? {
         var parts: [Split.Part?] = []
-        for row in rows {
-            let text = value(row, column)
+        var read: [String: Split.Part] = [:]
+        let texts = rows.map { value($0, column) }
+        let named = texts.count { Split.Part(name: $0) != nil }
+        // The column's name alone says little: most of its values must be splits.
+        let isSplit =
+            TableColumns.key(of: table.columns[column]) == "split" || 2 * named > texts.count { !$0.isEmpty }
+        for (row, text) in zip(rows, texts) {
             let part = Split.Part(name: text)
+            if let part { read[text] = part }
             if part == nil, !text.isEmpty {
-                guard TableColumns.key(of: table.columns[column]) == "split" else { return nil }
+                guard isSplit else { return nil }
                 throw DatasetError.unusable(
-                    path, "line \(table.rows[row].line) has the split '\(text)', expected train, val or test.")
+                    path, "line \(table.rows[row].line) has the split '\(text)', expected train, val or test. Write one of these."
+                )
             }
             parts.append(part)
+        }
+        let renamed = read.filter { $0.key.lowercased() != $0.value.rawValue }.sorted { $0.key < $1.key }
+        if !renamed.isEmpty {
+            let words = renamed.map { "'\($0.key)' is \($0.value.rawValue)" }.joined(separator: ", ")
+            remarks.append(Finding(.reading, [], "Splits of the table: \(words)."))
         }
         return parts
     }
@@ -253,7 +291,7 @@ struct TableSource {
         if usedSplits.isEmpty { used.formUnion(columns.flags.map(\.column)) }
         let unused = table.columns.indices.filter { !used.contains($0) }.map { table.columns[$0].trimmed }
         let named = unused.filter { !$0.isEmpty && !$0.lowercased().hasPrefix("unnamed:") }
-        if !named.isEmpty { remarks.append(Finding(.unusedColumn, [], TableMessages.unused(named))) }
+        if !named.isEmpty { remarks.append(Finding(.unusedColumn, named, TableMessages.unused(named))) }
     }
 
     /// Files that several rows list, first of all under several labels.
@@ -275,6 +313,6 @@ struct TableSource {
 
     /// Rows that show where files lie.
     private static let sampleCount = 20
-    /// More decimals than this are no classes.
-    private static let fewDecimals = 10
+    /// So many labels that are decimals, or that no two images share, are hardly classes.
+    private static let fewLabels = 10
 }

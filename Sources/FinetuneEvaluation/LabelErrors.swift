@@ -54,7 +54,12 @@ package struct LabelErrors: Sendable {
 
     /// Whether single labels can be judged: the classifier agrees with most labels, and would recognise a tenth of the
     /// wrong ones.
-    package var isConclusive: Bool { accuracy >= 0.5 && power >= 0.1 }
+    package var isConclusive: Bool { accuracy >= Self.leastAccuracy && power >= Self.leastPower }
+
+    /// With a lower accuracy no single label is judged.
+    package static let leastAccuracy = 0.5
+    /// With a lower power, likewise.
+    private static let leastPower = 0.1
 
     /// The labels that are more probably wrong than right, the most probable first; none where nothing can be judged.
     package var suspicions: [Suspicion] {

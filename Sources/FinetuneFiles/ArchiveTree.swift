@@ -14,6 +14,8 @@ package final class ArchiveTree: FileTree {
     private let folders: [String: [FileEntry]]
     /// Links that lead out of the archive or to folders, devices and other things that are no files, by name.
     package let passedOver: [String]
+    /// Whether the archive has the mark of its end; without it files may be missing.
+    package let isEnded: Bool
 
     /// The most files of an archive.
     private static let mostFiles = 1_000_000
@@ -51,7 +53,7 @@ package final class ArchiveTree: FileTree {
         let source = try source ?? ByteSource(file: path)
         var listing = Listing(path)
         var links: [(name: String, target: String)] = []
-        try TarArchive(source, name: path).visit { entry in
+        let isEnded = try TarArchive(source, name: path).visit { entry in
             switch entry.kind {
             case .folder: _ = try listing.addFolder(entry.name)
             case .file: try listing.add(entry.name, .bytes(offset: entry.offset, count: entry.count))
@@ -65,11 +67,11 @@ package final class ArchiveTree: FileTree {
             guard links.count <= Self.mostFiles else { throw listing.tooMany }
         }
         try listing.resolve(links)
-        self.init(path, source, nil, listing)
+        self.init(path, source, nil, listing, isEnded: isEnded)
     }
 
-    private init(_ path: String, _ source: ByteSource, _ zip: ZipArchive?, _ listing: Listing) {
-        (self.path, self.source, self.zip) = (path, source, zip)
+    private init(_ path: String, _ source: ByteSource, _ zip: ZipArchive?, _ listing: Listing, isEnded: Bool = true) {
+        (self.path, self.source, self.zip, self.isEnded) = (path, source, zip, isEnded)
         (files, passedOver) = (listing.files, listing.passedOver)
         folders = listing.folders.mapValues { names in
             names.map { FileEntry($0.key, $0.value) }.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }

@@ -19,7 +19,9 @@ package struct CSV: Sendable {
         rows = Array(records.dropFirst())
         for row in rows where row.fields.count != columns.count {
             throw FileError.malformed(
-                name, "line \(row.line) has \(row.fields.count) fields, the header \(columns.count)")
+                name,
+                "line \(row.line) has \(row.fields.count == 1 ? "1 field" : "\(row.fields.count) fields"), the header \(columns.count). All lines need the same separator, and quotes around fields that contain it."
+            )
         }
     }
 

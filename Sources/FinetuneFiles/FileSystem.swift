@@ -104,21 +104,24 @@ package enum FileSystem {
     }
 
     /// The names in a folder in the order of their bytes, without `.` and `..`.
-    package static func list(_ path: String) throws -> [String] {
+    package static func list(_ path: String) throws -> [String] { try entries(of: path).map(\.name) }
+
+    /// The same names, and which of them the file system itself calls folders; not every file system does.
+    package static func entries(of path: String) throws -> [(name: String, isFolder: Bool)] {
         guard let folder = Path.withCString(path, { opendir($0) }) else {
             throw FileError.system(.inputOutput, "list", path)
         }
         defer { closedir(folder) }
-        var names: [String] = []
+        var entries: [(name: String, isFolder: Bool)] = []
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: UInt8.self, capacity: 256) { start in
                     Path.text(of: UnsafeBufferPointer(start: start, count: strnlen(start, 256)))
                 }
             }
-            if name != "." && name != ".." { names.append(name) }
+            if name != "." && name != ".." { entries.append((name, entry.pointee.d_type == UInt8(DT_DIR))) }
         }
-        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+        return entries.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
     }
 
     /// Makes a folder and those above it.

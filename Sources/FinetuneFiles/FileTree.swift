@@ -6,7 +6,7 @@ package protocol FileTree: Sendable {
     ///
     /// - Parameters:
     ///   - folder: Its path below the tree's root; empty for the root.
-    ///   - isFile: Whether a name stands for a file, whatever is there: its kind is not asked for then.
+    ///   - isFile: Whether a name most likely stands for a file: its kind is not asked for then, where that takes time.
     func entries(of folder: String, isFile: (String) -> Bool) throws -> [FileEntry]
 
     /// Identifies a folder, whatever path leads to it; nil if that cannot be told.
@@ -47,8 +47,8 @@ package struct FolderTree: FileTree {
 
     package func entries(of folder: String, isFile: (String) -> Bool) throws -> [FileEntry] {
         let path = Path.join(root, folder)
-        return try FileSystem.list(path.isEmpty ? "." : path).map { name in
-            guard !isFile(name) else { return FileEntry(name, .file) }
+        return try FileSystem.entries(of: path.isEmpty ? "." : path).map { name, isFolder in
+            guard isFolder || !isFile(name) else { return FileEntry(name, .file) }
             let inside = Path.join(path, name)
             guard FileSystem.kind(of: inside) == .directory else { return FileEntry(name, .file) }
             return FileEntry(name, FileSystem.isOwnDirectory(inside) ? .folder : .linkedFolder)

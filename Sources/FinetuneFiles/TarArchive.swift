@@ -36,8 +36,9 @@ struct TarArchive {
 
     /// Calls `body` with every entry.
     ///
+    /// - Returns: Whether the archive has its end mark, a block of zeros; one without may have been cut short.
     /// - Throws: `FileError` for an archive that is damaged or cut short.
-    func visit(_ body: (Entry) throws -> Void) throws {
+    func visit(_ body: (Entry) throws -> Void) throws -> Bool {
         var position = 0
         // What an extended header says of the next entry.
         var (longName, longTarget): (String?, String?) = (nil, nil)
@@ -45,7 +46,7 @@ struct TarArchive {
         var isSparse = false
         while position < source.count {
             guard let block = try source.bytes(at: position, count: Self.blockCount) else { throw cut }
-            if block.allSatisfy({ $0 == 0 }) { return }
+            if block.allSatisfy({ $0 == 0 }) { return true }
             guard Self.hasChecksum(block[...]), let declared = Self.number(block[124..<136]) else {
                 throw FileError.malformed(
                     name, "as a tar archive, it is damaged at byte \(position). Download it again.")
@@ -89,6 +90,7 @@ struct TarArchive {
             try body(Entry(name: shortName, kind: kind, offset: start, count: count))
             (longName, longTarget, longCount, isSparse) = (nil, nil, nil, false)
         }
+        return false
     }
 
     private var cut: FileError {

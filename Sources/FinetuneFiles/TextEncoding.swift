@@ -21,6 +21,16 @@ package enum TextEncoding {
         return (Array(String(String.UnicodeScalarView(bytes.map(windows1252))).utf8), "Windows-1252")
     }
 
+    /// A text in the letters of the first IBM PC (code page 437), as zip archives write names.
+    package static func codePage437(_ bytes: some Sequence<UInt8>) -> String {
+        String(String.UnicodeScalarView(bytes.map { $0 < 0x80 ? Unicode.Scalar($0) : personalComputer[Int($0) - 0x80] }))
+    }
+
+    /// What 0x80 to 0xFF stand for in code page 437.
+    private static let personalComputer = Array(
+        ("ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐"
+            + "└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■ ").unicodeScalars)
+
     /// The bytes of a text in the Western code page; nil if it has other characters.
     package static func windows1252(_ text: String) -> [UInt8]? {
         var bytes: [UInt8] = []

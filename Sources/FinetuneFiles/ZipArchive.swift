@@ -79,7 +79,16 @@ package struct ZipArchive: Sendable {
             members.append(member)
         }
         self.members = members
+        let ordered = members.sorted { $0.headerOffset < $1.headerOffset }
+        for (first, second) in zip(ordered, ordered.dropFirst()) {
+            guard first.compressedCount + Self.headerCount <= second.headerOffset - first.headerOffset else {
+                throw fail("the members '\(first.name)' and '\(second.name)' overlap")
+            }
+        }
     }
+
+    /// Bytes of a member's own header, without its name.
+    private static let headerCount = 30
 
     private static func endOfDirectory(_ bytes: [UInt8]) -> Int? {
         guard bytes.count >= endCount else { return nil }
@@ -98,7 +107,10 @@ package struct ZipArchive: Sendable {
             let nameBytes = reader.take(Int(nameCount)), let extra = reader.take(Int(extraCount)),
             reader.take(Int(commentCount)) != nil
         else { throw cut }
-        let name = Path.text(of: nameBytes)
+        // MS-DOS and Windows write names in the letters of the IBM PC, if they do not mark them as UTF-8.
+        let isUTF8 = flags & 0x800 != 0 || String(validating: nameBytes, as: UTF8.self) != nil
+        let isFromWindows = makers >> 8 & 0xFF == 0
+        let name = isUTF8 || !isFromWindows ? Path.text(of: nameBytes) : TextEncoding.codePage437(nameBytes)
         guard flags & 1 == 0 else { throw fail("the member '\(name)' is encrypted") }
         guard method == 0 || method == 8 else {
             throw fail("the member '\(name)' is compressed by method \(method), only deflate is read")
@@ -159,11 +171,11 @@ package struct ZipArchive: Sendable {
 
     /// Where the data of a member begin; nil if it has no header there.
     private func start(of member: Member) throws -> Int? {
-        guard let header = try source.bytes(at: member.headerOffset, count: 30),
+        guard let header = try source.bytes(at: member.headerOffset, count: Self.headerCount),
             header.starts(with: [0x50, 0x4B, 3, 4])
         else { return nil }
         var reader = ByteReader(header, at: 26)
-        return member.headerOffset + 30 + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
+        return member.headerOffset + Self.headerCount + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
     }
 }
 

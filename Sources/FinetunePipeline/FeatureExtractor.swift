@@ -60,6 +60,10 @@ package struct FeatureExtractor: Sendable {
     /// Images that a lane takes at a time.
     package let batch: Int
     private let lanes: [ExtractionLane]
+    private let overflow: DepthOverflow?
+
+    /// Says that pictures had values above those that the recipe's depth holds; nil if none had. Complete after a run.
+    package var depthWarning: String? { overflow?.warning }
 
     /// - Parameters:
     ///   - node: The node whose output is wanted; `Node.image` for the network's input.
@@ -80,6 +84,7 @@ package struct FeatureExtractor: Sendable {
         self.precision = precision
         self.node = node
         let loader = try Self.loader(model, inputShape, precision, fingerprints)
+        overflow = loader.overflow
         let channels = model.network.inputChannels
         let shape = inputShape ?? model.recipe.map { [$0.height, $0.width, channels] } ?? []
         guard

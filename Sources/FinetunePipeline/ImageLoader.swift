@@ -12,8 +12,12 @@ struct ImageLoader: Sendable {
     /// Where what is needed to find copies of pictures is kept; nil where nobody searches.
     private let fingerprints: FingerprintStore?
 
+    /// Nil if all numbers of 16 bits are held.
+    let overflow: DepthOverflow?
+
     init(_ preprocessor: Preprocessor?, fingerprints: FingerprintStore? = nil) {
         self.preprocessor = preprocessor
+        overflow = preprocessor.flatMap { $0.depth == .full ? nil : DepthOverflow($0.depth) }
         self.fingerprints = fingerprints
     }
 
@@ -68,8 +72,16 @@ struct ImageLoader: Sendable {
             }
             return .ready(Prepared(item: item, hash: hash, pixels: pixels))
         } catch {
-            let reason = (error as? PictureError)?.reason ?? "\(error)"
-            return .skipped(FeatureExtractor.Skipped(item: item, name: dataset.items[item].name, reason: reason))
+            return .skipped(FeatureExtractor.Skipped(item: item, name: dataset.items[item].name, reason: Self.reason(error)))
+        }
+    }
+
+    /// Why an item cannot be read, without its name, which stands before it.
+    private static func reason(_ error: any Error) -> String {
+        switch error {
+        case let error as PictureError: error.reason
+        case let error as FileError where error.kind == .missing: "file not found"
+        default: "\(error)"
         }
     }
 
@@ -82,11 +94,15 @@ struct ImageLoader: Sendable {
         if wantsFingerprint || !reduces {
             let picture = try Picture(
                 decoding: bytes, exif: preprocessor?.recipe.exif ?? .ignore, depth: preprocessor?.depth ?? .full)
+            overflow?.note(picture, hash)
             keepFingerprint(of: picture, PictureFormat(of: bytes), hash)
             if isKnown { return .known }
             if !reduces { return .crop(crop(picture, hash, view)) }
         }
-        return .crop(try preprocessor?.crop(decoding: bytes) ?? Picture(decoding: bytes, exif: .ignore))
+        guard let preprocessor else { return .crop(try Picture(decoding: bytes, exif: .ignore)) }
+        let crop = try preprocessor.crop(decoding: bytes)
+        overflow?.note(crop, hash)
+        return .crop(crop)
     }
 
     private func keepFingerprint(of picture: Picture, _ format: PictureFormat?, _ hash: ContentHash) {

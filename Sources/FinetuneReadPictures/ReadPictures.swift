@@ -93,12 +93,16 @@ struct ReadPictures {
                 guard handOver(bytes, at: offset) else { return ["failure": "noMemory", "detail": ""] }
                 return ["jpeg": .integer(bytes.count), "offset": .integer(offset)]
             case .pixels(let pixels):
-                guard handOver(pixels.bytes, at: offset) else { return ["failure": "noMemory", "detail": ""] }
+                let notes = pixels.notes.exif + pixels.notes.xmp
+                guard handOver(pixels.bytes, at: offset), handOver(notes, at: offset + pixels.bytes.count) else {
+                    return ["failure": "noMemory", "detail": ""]
+                }
                 return [
                     "width": .integer(pixels.width), "height": .integer(pixels.height),
                     "channels": .integer(pixels.channels),
                     "bits": .integer(pixels.bits), "orientation": .integer(pixels.orientation),
-                    "offset": .integer(offset),
+                    "offset": .integer(offset), "exif": .integer(pixels.notes.exif.count),
+                    "xmp": .integer(pixels.notes.xmp.count),
                 ]
             }
         } catch let failure as CodecFailure {

@@ -43,9 +43,8 @@ package struct DataCheck: Sendable {
             labels = nil
             let advice = dataset.noClasses.map { [Finding(.reading, [], $0)] } ?? []
             findings = advice + look.findings(nil, inputSize: inputSize)
-            refusal =
-                dataset.classes.isEmpty && dataset.obstacle == nil
-                ? nil : Survey.refusal(of: dataset, look, Survey(look, settings, inputSize: nil))
+            let survey = Survey(look, settings, inputSize: nil)
+            refusal = Survey.refusal(of: dataset, look, survey, needsClasses: !dataset.classes.isEmpty)
             return
         }
         let survey = Survey(look, settings, inputSize: inputSize)

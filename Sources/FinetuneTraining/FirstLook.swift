@@ -83,13 +83,16 @@ struct FirstLook: Sendable {
     ///   - parts: Who learns, validates and tests, by place; nil where nothing was divided.
     ///   - inputSize: The network's input.
     func findings(_ parts: [Split.Part]?, inputSize: (width: Int, height: Int)?) -> [Finding] {
+        let units = Split.units(members)
         let images = items.indices.map { place in
             let item = dataset.items[items[place]]
             return DataAudit.Image(
-                name: item.name, label: item.label, group: item.group, part: parts?[place],
+                name: item.name, label: item.label, group: item.group, unit: units[place], part: parts?[place],
                 facts: pictures[place])
         }
-        let unreadable = skipped.map { image in
+        // What the listing has named is not said again.
+        let absent = Set(dataset.remarks.filter { $0.kind == .missingFile }.flatMap(\.paths))
+        let unreadable = skipped.filter { !absent.contains($0.name) }.map { image in
             Finding(
                 .unreadable, [image.name],
                 "'\(image.name)' cannot be read: \(image.reason)\(image.reason.hasSuffix(".") ? "" : ".")",

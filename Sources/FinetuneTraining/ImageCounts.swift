@@ -76,9 +76,17 @@ extension TrainingResult {
 
 extension Predictor.Score {
     /// The images of an evaluation.
-    package var counts: ImageCounts {
+    ///
+    /// - Parameters:
+    ///   - unknown: Images of classes that the model does not have, which were not read.
+    ///   - unlabelled: Images without a label, likewise.
+    package func counts(unknown: Int = 0, unlabelled: Int = 0) -> ImageCounts {
         ImageCounts(
-            found: images.count + known.count + skipped.count, skipped: skipped.count,
-            uses: [("scored", images.count), ("left out because the model was trained on them", known.count)])
+            found: images.count + known.count + skipped.count + unknown + unlabelled, skipped: skipped.count,
+            uses: [
+                ("scored", images.count), ("left out because the model was trained on them", known.count),
+                ("left out because the model does not have their class", unknown),
+                ("left out because they have no label", unlabelled),
+            ])
     }
 }

@@ -24,8 +24,10 @@ package struct LabelSearch: Sendable {
     init?(
         _ survey: Survey, _ values: BoundaryValues, threads: Int, progress: (Double) throws -> Void
     ) async throws {
-        let counts = survey.labels.reduce(into: [:]) { $0[$1, default: 0] += 1 }
-        let places = survey.items.indices.filter { counts[survey.labels[$0], default: 0] >= Self.folds }
+        // Images of one unit are in one fold.
+        var units = [Set<String>](repeating: [], count: values.dataset.classes.count)
+        for (label, unit) in zip(survey.labels, survey.units) { units[label].insert(unit) }
+        let places = survey.items.indices.filter { units[survey.labels[$0]].count >= Self.folds }
         let labels = places.map { survey.labels[$0] }
         guard places.count >= Self.fewest, Set(labels).count >= 2 else { return nil }
         let folds = survey.folds(Self.folds, of: places)
@@ -62,14 +64,15 @@ package struct LabelSearch: Sendable {
     }
 
     private static func verdict(_ errors: LabelErrors, found: Int) -> String {
-        let accuracy = "\(errors.accuracy.percent) of the labels (cross-validated)"
-        guard errors.isConclusive else {
-            return
-                "Labels cannot be checked with these features: the network agrees with only \(accuracy), so that a disagreement says little. Try a stronger --base."
-        }
-        let power =
-            "Of wrong labels about \(errors.power.percent) would be recognised: the network agrees with \(accuracy)."
-        return found == 0 ? "No label is likely to be wrong. \(power)" : power
+        func percent(_ fraction: Double) -> String { "\(Int((fraction * 100).rounded())) %" }
+        let agreement = "the network agrees with \(percent(errors.accuracy)) of the labels (cross-validated)"
+        let power = "About \(percent(errors.power)) of wrong labels would be recognised; \(agreement)."
+        if errors.isConclusive { return found == 0 ? "No likely label errors found. \(power)" : power }
+        let reason =
+            errors.accuracy < LabelErrors.leastAccuracy
+            ? "\(agreement), so a disagreement says little"
+            : "only about \(percent(errors.power)) of wrong labels would be recognised, for \(agreement) and is seldom sure"
+        return "Labels cannot be checked with these features: \(reason). Try a stronger --base, or more images."
     }
 
     /// Folds over which labels are held against each other; classes with fewer images are left out.

@@ -23,8 +23,8 @@ struct Survey: Sendable {
     let parts: [Split.Part]
     let findings: [Finding]
     private let dataset: ImageDataset
-    /// What stands on one side of every division: groups, and copies of a picture.
-    private let units: [String]
+    /// The unit of each image, by place in `items`: what is never divided, such as a group, or the copies of a picture.
+    let units: [String]
 
     /// Divides what was read. Nothing is refused yet: see `check`.
     ///
@@ -76,13 +76,12 @@ struct Survey: Sendable {
         if let missing = dataset.classes.indices.first(where: { !learning.contains($0) }) {
             throw TrainingError(
                 .unusableData,
-                "cannot learn from '\(dataset.path)': no image of the class '\(dataset.classes[missing])' is left for training. Add images of it, or take its folder away."
-            )
+                "cannot learn from '\(dataset.path)': \(ImageDataset.missing(dataset.classes[missing], .train))")
         }
         if let missing = findings.first(where: { $0.kind == .missingClass }) {
             throw TrainingError(
                 .unusableData,
-                "cannot learn from '\(dataset.path)': \(missing.detail) Put some there, or merge the splits and let --val choose."
+                "cannot learn from '\(dataset.path)': \(missing.detail) Add some, or merge the splits and let --val choose."
             )
         }
     }

@@ -132,12 +132,15 @@ import Testing
     @Test("of pictures without labels looks for copies and broken files alone")
     func unlabelled() throws {
         let workspace = try Workspace()
-        for number in 0..<5 { try workspace.write(Workspace.stripes(0, seed: number), "flat/\(number).bmp") }
+        for number in 0..<12 { try workspace.write(Workspace.stripes(0, seed: number), "flat/\(number).bmp") }
         try workspace.write(Workspace.stripes(0, seed: 3), "flat/same.bmp")
         try workspace.write("", "flat/empty.jpg")
         let outcome = try workspace.finetune("check", "--base", base, "--data", "@flat", "--json")
         #expect(outcome.code == 0 && outcome.done["counts"]?["exact-duplicates"]?.intValue == 2, "\(outcome.errors)")
         #expect(outcome.done["counts"]?["unreadable"]?.intValue == 1)
+        for name in ["torn", "cut"] { try workspace.write("", "flat/\(name).jpg") }
+        let broken = try workspace.finetune("check", "--base", base, "--data", "@flat")
+        #expect(broken.code == 65 && broken.errors.contains("3 of 16 cannot be read"), "\(broken.errors)")
     }
 
     @Test("finds in a training what it finds alone, and an absent class stops it")
@@ -145,7 +148,7 @@ import Testing
         let workspace = try faulty()
         let outcome = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run")
         #expect(outcome.code == 0)
-        for word in ["in more than one split", "are identical but", "its name says PNG", "lies in no folder"] {
+        for word in ["are identical but in both train and val", "its name says PNG", "lies in no folder"] {
             #expect(outcome.errors.contains(word), "\(word): \(outcome.errors)")
         }
         try FileSystem.makeDirectory(workspace.file("images/train/none"))
@@ -182,7 +185,7 @@ import Testing
             try workspace.write(text, "\(name).csv")
         }
         let cases = [
-            ("one", "one class 'only'"), ("sites", "either may be the classes"), ("high", "Did you mean"),
+            ("one", "one class, 'only'"), ("sites", "either may be the classes"), ("high", "Did you mean"),
             ("absent", "'down' has no image in the split 'val'"), ("broken", "at most a tenth"),
             ("torn.csv", "in more than one split"), ("decimals.csv", "different decimals"), ("lost.csv", "(line 2)"),
             ("gone.csv", "2 of the 2 files"),

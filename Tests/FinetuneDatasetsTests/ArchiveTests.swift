@@ -171,6 +171,34 @@ import Testing
         #expect(try file(bytes, name).refusal(name).contains(command))
     }
 
+    @Test("whose members overlap is refused, and names of the IBM PC are read")
+    func overlaps() throws {
+        let bytes = Archives.zip([Member("a/1.jpg", "one", method: 8), Member("b/2.jpg", "two", method: 8)])
+        var overlapping = bytes
+        // The second member of the directory is said to be where the first is.
+        let last = try #require(
+            (0..<bytes.count - 4).last { bytes[$0..<$0 + 4].elementsEqual([0x50, 0x4B, 1, 2]) })
+        for place in last + 42..<last + 46 { overlapping[place] = 0 }
+        #expect(try refusal(overlapping).contains("overlap"))
+        var coffee = Member("x/1.jpg", "one")
+        coffee.name = [0x63, 0x61, 0x66, 0x82] + Array("/1.jpg".utf8)
+        #expect(try dataset([coffee, Member("tea/2.jpg", "two")]).classes == ["caf\\x82", "tea"])
+        // Only archives of Windows and its forerunner are in their letters.
+        let files = try file(Archives.zip([coffee, Member("tea/2.jpg", "two")], host: 0))
+        #expect(try files.dataset("set.zip").classes == ["caf\u{E9}", "tea"])
+    }
+
+    @Test("of tar without the mark of its end may be cut short, which is said")
+    func ends() throws {
+        let whole = Archives.tar([Member("a/1.jpg", "one"), Member("b/2.jpg", "two")])
+        for (bytes, isCut) in [(whole, false), (Array(whole.prefix(2048)), true)] {
+            let files = try file(bytes, "a.tar")
+            let dataset = try ImageDataset(files.path + "/a.tar")
+            #expect(dataset.items.count == 2)
+            #expect(dataset.remarks.contains { $0.detail.contains("no mark of its end") } == isCut)
+        }
+    }
+
     @Test("that is cut short anywhere is refused, or lacks what was cut", arguments: Form.allCases)
     private func cut(_ form: Form) throws {
         let whole = bytes(classes, form)

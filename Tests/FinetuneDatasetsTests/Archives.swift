@@ -45,7 +45,8 @@ enum Archives {
         return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3] + blocks + checksum(bytes) + UInt32(bytes.count).littleEndianBytes
     }
 
-    static func zip(_ members: [Member]) -> [UInt8] {
+    /// - Parameter host: The system that made it: 3 for Unix, 0 for MS-DOS and Windows.
+    static func zip(_ members: [Member], host: UInt8 = 3) -> [UInt8] {
         var (file, directory): ([UInt8], [UInt8]) = ([], [])
         for member in members {
             let data = member.method == 8 ? deflated(member.content) : member.content
@@ -53,7 +54,7 @@ enum Archives {
                 [20, 0] + member.flags.littleEndianBytes + member.method.littleEndianBytes + [0, 0, 0x21, 0]
                 + checksum(member.content) + UInt32(data.count).littleEndianBytes
                 + UInt32(member.content.count).littleEndianBytes + UInt16(member.name.count).littleEndianBytes + [0, 0]
-            directory += [0x50, 0x4B, 1, 2, 20, 3] + common + [0, 0, 0, 0, 0, 0]
+            directory += [0x50, 0x4B, 1, 2, 20, host] + common + [0, 0, 0, 0, 0, 0]
             directory += (member.mode << 16).littleEndianBytes + UInt32(file.count).littleEndianBytes + member.name
             file += [0x50, 0x4B, 3, 4] + common + member.name + data
         }

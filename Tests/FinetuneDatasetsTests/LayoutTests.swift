@@ -36,7 +36,7 @@ final class FileSet {
             } + more)
     }
 
-    func dataset() throws -> ImageDataset { try ImageDataset(path) }
+    func dataset(_ name: String = "") throws -> ImageDataset { try ImageDataset(Path.join(path, name)) }
 
     /// What is said of the folder when it is refused.
     func refusal(_ name: String = "") -> String {
@@ -113,6 +113,54 @@ final class FileSet {
         #expect(dataset.items.map(\.label) == [0, 0, 1, 1])
     }
 
+    @Test(
+        "of classes may spell their splits differently, and lack some",
+        arguments: [
+            ["a/train/1.jpg", "a/val/2.jpg", "b/Train/3.jpg", "b/Val/4.jpg"],
+            ["a/train/1.jpg", "a/val/2.jpg", "b/train/3.jpg", "b/train/4.jpg"],
+        ])
+    func unevenSplitsBelow(_ files: [String]) throws {
+        let dataset = try FileSet(files).dataset()
+        #expect(dataset.classes == ["a", "b"] && dataset.items.allSatisfy { $0.part != nil })
+        #expect(dataset.items.count { $0.part == .validation } == files.count { $0.lowercased().contains("/val/") })
+    }
+
+    @Test(
+        "of which only some hold splits are refused: test images would be learned from",
+        arguments: [
+            ["a/train/1.jpg", "a/test/2.jpg", "b/3.jpg"],
+            ["a/train/1.jpg", "a/test/2.jpg", "b/train/3.jpg", "b/test/4.jpg", "b/other/5.jpg"],
+        ])
+    func partlySplits(_ names: [String]) throws {
+        let text = try FileSet(names).refusal()
+        #expect(text.contains("'a' holds the splits 'test' and 'train', but 'b' holds"), "\(text)")
+    }
+
+    @Test("with splits and classes of their own are data sets, not classes")
+    func setsInside() throws {
+        let folds = try FileSet(splits: ["fold_1/train", "fold_1/val", "fold_2/train", "fold_2/val"])
+        #expect(folds.refusal().contains("Did you mean --data \(folds.path)/fold_1?"), "\(folds.refusal())")
+        let mixed = try FileSet(splits: ["flowers/train", "flowers/test"], more: ["cars/1.jpg", "cars/2.jpg"])
+        #expect(mixed.refusal().contains("'flowers' has the splits 'train' and 'test'"), "\(mixed.refusal())")
+    }
+
+    @Test("that mostly have the same folders are refused, too")
+    func mostlyAlike() throws {
+        for names in [
+            ["train/cat/1.jpg", "train/dog/1.jpg", "train/cow/1.jpg", "query/cat/1.jpg", "query/dog/1.jpg"],
+            ["p1/sad/1.jpg", "p1/glad/1.jpg", "p1/calm/1.jpg", "p2/sad/1.jpg", "p2/glad/1.jpg", "p3/glad/1.jpg"],
+        ] {
+            #expect(try FileSet(names).refusal().contains("either may be the classes"), "\(names)")
+        }
+        let patients = try FileSet(splits: ["p1", "p2", "p3"])
+        #expect(patients.refusal().contains("path,label,group"), "\(patients.refusal())")
+        // Folders below classes that are hardly the same say nothing.
+        let years = try FileSet(["cat/2019/1.jpg", "cat/2020/1.jpg", "dog/2019/1.jpg", "dog/2021/1.jpg"]).dataset()
+        #expect(years.classes == ["cat", "dog"])
+        let beside = try FileSet(splits: ["train"], more: ["cat/1.jpg", "dog/1.jpg"])
+        #expect(beside.refusal().contains("'train' may be a class beside"), "\(beside.refusal())")
+    }
+
     @Test("that all have the same folders are refused with both readings")
     func ambiguous() throws {
         let files = try FileSet(splits: ["siteA", "siteB"])
@@ -170,7 +218,7 @@ final class FileSet {
             ["cat/1.jpg", "dog/1.jpg"], texts: ["annotations/1.xml": "<a/>", "annotations/2.xml": "<a/>"])
         let dataset = try voc.dataset()
         #expect(dataset.classes == ["cat", "dog"])
-        #expect(dataset.remarks.map(\.paths) == [["annotations"]] && dataset.remarks[0].detail.contains("2 .xml"))
+        #expect(dataset.remarks.map { $0.paths.count } == [2] && dataset.remarks[0].detail.contains("2 .xml"))
         let yolo = try FileSet(
             ["train/images/1.jpg", "valid/images/2.jpg"], texts: ["train/labels/1.txt": "0 0.5 0.5 1 1"])
         let boxes = try yolo.dataset()
@@ -186,10 +234,22 @@ final class FileSet {
         try files.write([0, 1, 2, 3, 200], "b/2024")
         #expect(
             try files.dataset().items.map(\.name) == [
-                "a/broken.jpg", "a/empty.png", "a/noending", "a/odd.jpg_large", "b/2024", "b/page.jpg", "b/photo.heic",
+                "a/broken.jpg", "a/empty.png", "a/noending", "a/odd.jpg_large", "b/page.jpg", "b/photo.heic",
             ])
+        // Icons of folders, programs and the like: no pictures, whatever they are called.
+        for (name, bytes) in [("Icon\r", []), ("core", [0x7F, 0x45, 0x4C, 0x46, 2, 1]), ("LICENSE", [])] as [(String, [UInt8])] {
+            try files.write(bytes, "a/\(name)")
+        }
+        #expect(try files.dataset().items.count == 6)
+        #expect(try files.dataset().remarks.first { $0.kind == .notPicture }?.paths.count == 4)
         let texts = try FileSet([], texts: ["a/1.txt": "text", "b/2.txt": "text"])
         #expect(texts.refusal().contains("holds no images, but 2 .txt"))
+    }
+
+    @Test("may be called like pictures")
+    func pictureNames() throws {
+        let dataset = try FileSet(["St.Gif/1.jpg", "cat.jpg/2.jpg", "dog/3.jpg"]).dataset()
+        #expect(dataset.classes == ["St.Gif", "cat.jpg", "dog"] && dataset.items.count == 3)
     }
 
     @Test("follow a link to a folder that is nowhere else")
@@ -217,10 +277,14 @@ final class FileSet {
 
     @Test("of a split with a class that training lacks are refused with the images")
     func unknownClass() throws {
-        let text = try FileSet(splits: ["train", "val"], more: ["val/bird/7.jpg"]).refusal()
+        let dataset = try FileSet(splits: ["train", "val"], more: ["val/bird/7.jpg"]).dataset()
+        let text = dataset.obstacle ?? ""
         #expect(text.contains("'bird'") && text.contains("1 image, such as 'val/bird/7.jpg'"), "\(text)")
-        #expect(
-            try FileSet(splits: ["train"], more: ["val/Cat/1.jpg"]).refusal().contains(
-                "differs from 'cat' only by case"))
+        // Images of the other classes can be scored.
+        #expect(dataset.classes == ["cat", "dog", "bird"])
+        let scorable = try dataset.scorable(classes: ["cat", "dog"])
+        #expect(scorable.dataset.items.count == 8 && scorable.unknown.map(\.name) == ["bird"])
+        let near = try FileSet(splits: ["train"], more: ["val/Cat/1.jpg"]).dataset().obstacle
+        #expect(near?.contains("differs from 'cat' only by case") == true)
     }
 }

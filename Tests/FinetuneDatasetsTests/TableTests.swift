@@ -122,6 +122,17 @@ import Testing
         let flags = try self.dataset("path,label,set,is_valid\nimages/a.jpg,x,north,1\nimages/b.jpg,y,south,0\n")
         #expect(flags.items.map(\.part) == [.validation, .train])
         #expect(throws: DatasetError.self) { try self.dataset("path,label,is_valid\nimages/a.jpg,x,maybe\n") }
+        let groups = try self.dataset("path,label,patient id\nimages/a.jpg,x,7\nimages/b.jpg,y,8\n")
+        #expect(groups.remarks.contains { $0.detail.contains("rename it to group") })
+    }
+
+    @Test("with mostly splits in a column has splits, and another word there is an error", arguments: ["set", "Usage"])
+    func mostlySplits(_ column: String) throws {
+        let text = "path,label,\(column)\nimages/a.jpg,x,train\nimages/b.jpg,y,test\nimages/c.jpg,y,tset\n"
+        #expect(throws: DatasetError.self) { try dataset(text) }
+        let renamed = try dataset(text.replacing("tset", with: "EVAL"))
+        #expect(renamed.items.map(\.part) == [.train, .test, .validation])
+        #expect(renamed.remarks.contains { $0.detail.contains("'EVAL' is val") })
     }
 
     @Test("has rows without a label, which are named", arguments: ["", "nan", "NaN", "NA", "n/a", "null", "<NA>"])
@@ -133,7 +144,7 @@ import Testing
 
     @Test(
         "names labels that hardly differ",
-        arguments: [["1", "1.0", "01"], ["Cat", "cat", "CAT"], ["a  b", "a b", "A b"]])
+        arguments: [["1", "1.0", "01"], ["Cat", "cat", "CAT"], ["a  b", "a b", "A b"], ["a", "a\u{200B}", "\u{FEFF}A"]])
     func similar(_ labels: [String]) throws {
         let dataset = try dataset("path,label\n" + zip(names, labels + ["other"]).map { "\($0),\($1)\n" }.joined())
         #expect(dataset.classes.count == 4 && dataset.remarks.count { $0.kind == .similarClasses } == 1)
@@ -145,9 +156,32 @@ import Testing
         let decimals = (0..<20).map { "\(paths[$0]),\(Double($0) * 0.37 + 0.01)\n" }.joined()
         let files = try FileSet(paths, texts: ["t.csv": "path,y\n" + decimals])
         #expect(try ImageDataset(files.path + "/t.csv").obstacle?.contains("20 different decimals") == true)
+        let commas = (0..<20).map { "\(paths[$0]);\($0),5\n" }.joined()
+        let german = try FileSet(paths, texts: ["t.csv": "path;y\n" + commas])
+        #expect(try ImageDataset(german.path + "/t.csv").obstacle?.contains("20 different decimals") == true)
+        let dates = try FileSet(paths, texts: ["t.csv": "path,label\n" + paths.map { "\($0),day \($0)\n" }.joined()])
+        #expect(
+            try ImageDataset(dates.path + "/t.csv").remarks.contains { $0.detail.contains("has a label of its own") })
         let grades = (0..<20).map { "\(paths[$0]),\(Double($0 % 4) / 2)\n" }.joined()
         let classes = try FileSet(paths, texts: ["t.csv": "path,y\n" + grades])
         #expect(try ImageDataset(classes.path + "/t.csv").obstacle == nil)
+    }
+
+    @Test("without a header or rows says what to add")
+    func headers() throws {
+        for (text, expected) in [
+            ("images/a.jpg;x\nimages/b.jpg;y\n", "path;label"), ("images/a.jpg\tx\n", "with tabs between them"),
+            ("path,label\n", "a header but no rows"), ("path,label\nimages/a.jpg\n", "line 2 has 1 field, the header 2"),
+        ] {
+            let error = #expect(throws: (any Error).self) { try dataset(text) }
+            #expect(error.map { "\($0)" }?.contains(expected) == true, "\(String(describing: error))")
+        }
+    }
+
+    @Test("with labels in two Unicode forms says that they are one class")
+    func forms() throws {
+        let dataset = try dataset("path,label\nimages/a.jpg,caf\u{E9}\nimages/b.jpg,cafe\u{301}\nimages/c.jpg,tea\n")
+        #expect(dataset.classes.count == 2 && dataset.remarks.contains { $0.detail.contains("two Unicode forms") })
     }
 
     @Test("with a column of 0 and 1 for each class has the one class of each row")
