@@ -78,7 +78,8 @@ struct CheckCommand: AsyncParsableCommand {
     }
 
     private func printFindings(_ check: DataCheck, _ console: Console) {
-        console.writeOut(check.counts.text + (check.findings.isEmpty && check.refusal == nil ? " No problems found." : ""))
+        console.writeOut(
+            check.counts.text + (check.findings.isEmpty && check.refusal == nil ? " No problems found." : ""))
         for (kind, images) in check.findings.counts {
             let number = check.findings.count { $0.kind == kind }
             console.writeOut("\n\(kind.words(number, images: images))")

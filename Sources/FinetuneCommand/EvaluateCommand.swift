@@ -109,7 +109,9 @@ struct EvaluateCommand: AsyncParsableCommand {
         console.report(remarksOf: dataset)
         let scorable = try dataset.scorable(classes: classes)
         dataset = scorable.dataset
-        for text in leftOut(scorable.unknown, unlabelled: scorable.unlabelled, known: classes) { console.report(.warning(text)) }
+        for text in leftOut(scorable.unknown, unlabelled: scorable.unlabelled, known: classes) {
+            console.report(.warning(text))
+        }
         loaded = try await recipe.resolve(loaded, dataset, thread, console)
         let precision: Precision
         (loaded, precision) = loaded.computable(in: compute.precision, console.report)
@@ -159,7 +161,8 @@ struct EvaluateCommand: AsyncParsableCommand {
                     ])))
         if let report, let modelFile {
             try await EvaluationReport(
-                modelFile: modelFile, dataPath: data.data, model: loaded, dataset: dataset, score: score, counts: counts,
+                modelFile: modelFile, dataPath: data.data, model: loaded, dataset: dataset, score: score,
+                counts: counts,
                 points: points, precision: precision, thread: thread
             ).page().write(to: report)
         }
@@ -184,11 +187,13 @@ struct EvaluateCommand: AsyncParsableCommand {
             let count = unknown.reduce(0) { $0 + $1.images }
             let names =
                 unknown.prefix(3).map { "'\($0.name)'" }.joined(separator: ", ") + (unknown.count > 3 ? ", …" : "")
-            let likeness = unknown.lazy.map { ImageDataset.likeness(of: $0.name, to: known) }.first { !$0.isEmpty } ?? ""
+            let likeness =
+                unknown.lazy.map { ImageDataset.likeness(of: $0.name, to: known) }.first { !$0.isEmpty } ?? ""
             let classes =
                 unknown.count == 1
                 ? "a class that the model does not have" : "\(unknown.count) classes that the model does not have"
-            texts.append("Left out of the score: \(count) image\(count == 1 ? "" : "s") of \(classes) (\(names)).\(likeness)")
+            texts.append(
+                "Left out of the score: \(count) image\(count == 1 ? "" : "s") of \(classes) (\(names)).\(likeness)")
         }
         if unlabelled > 0 {
             texts.append("Left out of the score: \(unlabelled) image\(unlabelled == 1 ? "" : "s") without a label.")

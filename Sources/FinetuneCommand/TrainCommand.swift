@@ -140,7 +140,8 @@ struct TrainCommand: SharedCommand {
         let parts = [
             share(settings.validation, .validation, "for validation"), share(settings.test, .test, "for testing"),
         ].compactMap(\.self)
-        return "Splits: \(parts.isEmpty ? "all images for training" : parts.joined(separator: ", ") + "; the others for training")."
+        return
+            "Splits: \(parts.isEmpty ? "all images for training" : parts.joined(separator: ", ") + "; the others for training")."
     }
 
     private func describe(

@@ -43,11 +43,12 @@ enum ArchiveSource {
                 )
             ]
         return try FolderSource.read(path, tree, mayDescend: true).adding(
-            remarks: cut + tree.passedOver.map {
-                Finding(
-                    .strayFile, [$0],
-                    "'\($0)' is a link out of the archive or to a folder, or no regular file, and is passed over.")
-            })
+            remarks: cut
+                + tree.passedOver.map {
+                    Finding(
+                        .strayFile, [$0],
+                        "'\($0)' is a link out of the archive or to a folder, or no regular file, and is passed over.")
+                })
     }
 
     /// Why an archive cannot be read, and the way on if another program may read it.

@@ -31,7 +31,9 @@ enum ClassNames {
 
     private static func difference(_ names: [String]) -> String {
         if Double(names[0].trimmed) != nil { return "in how a number is written" }
-        if names.contains(where: { $0.unicodeScalars.contains(where: isInvisible) }) { return "by invisible characters" }
+        if names.contains(where: { $0.unicodeScalars.contains(where: isInvisible) }) {
+            return "by invisible characters"
+        }
         return Set(names.map { $0.lowercased() }).count == 1 ? "by case" : "by blanks or case"
     }
 }

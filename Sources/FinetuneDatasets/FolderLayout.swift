@@ -70,7 +70,9 @@ enum FolderLayout {
     /// The first folder that is divided into splits with classes in them.
     private static func setInside(_ folders: [PictureFolder]) -> (PictureFolder, [NamedSplit])? {
         for folder in folders where folder.files.isEmpty {
-            if let (named, _) = splits(among: folder.filled), Set(named.map(\.part)).count >= 2 { return (folder, named) }
+            if let (named, _) = splits(among: folder.filled), Set(named.map(\.part)).count >= 2 {
+                return (folder, named)
+            }
         }
         return nil
     }

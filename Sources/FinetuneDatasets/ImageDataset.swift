@@ -297,7 +297,8 @@ package struct ImageDataset: Sendable {
     /// Names the class that an unknown one was probably meant for, as a sentence after a blank; empty if there is none.
     package static func likeness(of name: String, to names: [String]) -> String {
         let key = ClassNames.key(of: name)
-        return names.first { ClassNames.key(of: $0) == key }.map { " It hardly differs from '\($0)': rename one." } ?? ""
+        return names.first { ClassNames.key(of: $0) == key }.map { " It hardly differs from '\($0)': rename one." }
+            ?? ""
     }
 
     private func unknownClass(_ name: String, _ names: [String]) -> DatasetError {

@@ -69,7 +69,8 @@ enum LayoutMessages {
     static func partlySplits(_ divided: PictureFolder, _ unlike: PictureFolder) -> String {
         let found =
             unlike.filled.isEmpty
-            ? "images without such folders" : "\(listed(unlike.filled.map(\.name)))\(unlike.files.isEmpty ? "" : " and images")"
+            ? "images without such folders"
+            : "\(listed(unlike.filled.map(\.name)))\(unlike.files.isEmpty ? "" : " and images")"
         return
             "'\(divided.path)' holds the splits \(listed(divided.filled.map(\.name))), but '\(unlike.path)' holds \(found). Give every class the same splits, such as train and test, or list the images in a CSV with the columns path,label,split."
     }

@@ -146,7 +146,8 @@ final class PictureHelper {
         guard let width = reply["width"]?.intValue, let height = reply["height"]?.intValue,
             let channels = reply["channels"]?.intValue, let bits = reply["bits"]?.intValue,
             let turn = reply["orientation"]?.intValue.flatMap(Orientation.init(rawValue:)),
-            let exifCount = reply["exif"]?.intValue, let xmpCount = reply["xmp"]?.intValue, [1, 3].contains(channels), [8, 16].contains(bits)
+            let exifCount = reply["exif"]?.intValue, let xmpCount = reply["xmp"]?.intValue, [1, 3].contains(channels),
+            [8, 16].contains(bits)
         else { throw Ending.failed(0) }
         let count = try Picture.byteCount(width: width, height: height, channels: channels, pixelLimit: pixelLimit)
         let samples = try take(count * bits / 8, at: offset)

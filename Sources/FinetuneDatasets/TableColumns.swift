@@ -34,7 +34,8 @@ struct TableColumns {
 
     // The first that a table has counts.
     private static let pathNames = [
-        "path", "paths", "filepath", "filepaths", "file_paths", "img_paths", "image_paths", "image_index", "file_path", "filename", "file_name", "filenames", "file_names", "file", "files",
+        "path", "paths", "filepath", "filepaths", "file_paths", "img_paths", "image_paths", "image_index", "file_path",
+        "filename", "file_name", "filenames", "file_names", "file", "files",
         "fname", "image_path", "img_path", "imagepath", "image_file", "image_filename", "image_file_name", "image_name",
         "imagename", "img_name", "img_file", "image", "images", "img", "picture", "photo", "relative_path", "rel_path",
         "image_id", "imageid", "img_id", "id_code", "isic_id", "uuid", "id", "name", "image_url", "url",

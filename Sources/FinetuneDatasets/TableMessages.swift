@@ -66,10 +66,13 @@ enum TableMessages {
             columns.count == 1
             ? "The column \(listed(columns)) of the table is not used."
             : "The columns \(listed(columns)) of the table are not used."
-        guard let group = columns.first(where: { name in
-            groupWords.contains { name.lowercased().split { !$0.isLetter }.contains($0[...]) }
-        }) else { return text }
-        return text + " If '\(group)' says which images belong together, rename it to group: a group stays in one split."
+        guard
+            let group = columns.first(where: { name in
+                groupWords.contains { name.lowercased().split { !$0.isLetter }.contains($0[...]) }
+            })
+        else { return text }
+        return text
+            + " If '\(group)' says which images belong together, rename it to group: a group stays in one split."
     }
 
     /// Names of columns that most likely say which images belong together.

@@ -227,7 +227,9 @@ struct TableSource {
             forms[text] = known
             if !known.utf8.elementsEqual(text.utf8), remarked.insert(text).inserted {
                 remarks.append(
-                    Finding(.reading, [], "The label '\(text)' is written in two Unicode forms, which are taken as one class."))
+                    Finding(
+                        .reading, [],
+                        "The label '\(text)' is written in two Unicode forms, which are taken as one class."))
             }
         }
     }
@@ -271,7 +273,8 @@ struct TableSource {
             if part == nil, !text.isEmpty {
                 guard isSplit else { return nil }
                 throw DatasetError.unusable(
-                    path, "line \(table.rows[row].line) has the split '\(text)', expected train, val or test. Write one of these."
+                    path,
+                    "line \(table.rows[row].line) has the split '\(text)', expected train, val or test. Write one of these."
                 )
             }
             parts.append(part)

@@ -23,7 +23,8 @@ package enum TextEncoding {
 
     /// A text in the letters of the first IBM PC (code page 437), as zip archives write names.
     package static func codePage437(_ bytes: some Sequence<UInt8>) -> String {
-        String(String.UnicodeScalarView(bytes.map { $0 < 0x80 ? Unicode.Scalar($0) : personalComputer[Int($0) - 0x80] }))
+        String(
+            String.UnicodeScalarView(bytes.map { $0 < 0x80 ? Unicode.Scalar($0) : personalComputer[Int($0) - 0x80] }))
     }
 
     /// What 0x80 to 0xFF stand for in code page 437.

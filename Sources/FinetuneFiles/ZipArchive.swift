@@ -175,7 +175,8 @@ package struct ZipArchive: Sendable {
             header.starts(with: [0x50, 0x4B, 3, 4])
         else { return nil }
         var reader = ByteReader(header, at: 26)
-        return member.headerOffset + Self.headerCount + Int(reader.number(UInt16.self) ?? 0) + Int(reader.number(UInt16.self) ?? 0)
+        return member.headerOffset + Self.headerCount + Int(reader.number(UInt16.self) ?? 0)
+            + Int(reader.number(UInt16.self) ?? 0)
     }
 }
 

@@ -72,7 +72,8 @@ struct ImageLoader: Sendable {
             }
             return .ready(Prepared(item: item, hash: hash, pixels: pixels))
         } catch {
-            return .skipped(FeatureExtractor.Skipped(item: item, name: dataset.items[item].name, reason: Self.reason(error)))
+            return .skipped(
+                FeatureExtractor.Skipped(item: item, name: dataset.items[item].name, reason: Self.reason(error)))
         }
     }
 

@@ -51,7 +51,7 @@ package struct LabelSearch: Sendable {
             let suggestion = classes[suspicion.suggestion]
             return Finding(
                 .labelError, [name],
-                "'\(name)' is labelled '\(classes[suspicion.label])' and looks like '\(suggestion)' (\(suspicion.probability.percent) likely to be wrong).",
+                "'\(name)' is labelled '\(classes[suspicion.label])' and looks like '\(suggestion)' (\(Self.percent(suspicion.probability)) likely to be wrong).",
                 surplus: [name], suggestion: .init(label: suggestion, probability: suspicion.probability))
         }
         verdict = Self.verdict(errors, found: findings.count)
@@ -63,10 +63,14 @@ package struct LabelSearch: Sendable {
         ]
     }
 
+    /// Whole percents; certainty is never claimed.
+    private static func percent(_ fraction: Double) -> String {
+        fraction >= 0.995 ? "over 99 %" : "\(Int((fraction * 100).rounded())) %"
+    }
+
     private static func verdict(_ errors: LabelErrors, found: Int) -> String {
-        func percent(_ fraction: Double) -> String { "\(Int((fraction * 100).rounded())) %" }
         let agreement = "the network agrees with \(percent(errors.accuracy)) of the labels (cross-validated)"
-        let power = "About \(percent(errors.power)) of wrong labels would be recognised; \(agreement)."
+        let power = "Of wrong labels \(percent(errors.power)) would be recognised; \(agreement)."
         if errors.isConclusive { return found == 0 ? "No likely label errors found. \(power)" : power }
         let reason =
             errors.accuracy < LabelErrors.leastAccuracy

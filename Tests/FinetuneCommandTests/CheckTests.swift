@@ -129,6 +129,44 @@ import Testing
         #expect(split.first { $0.fields[0] == "other/only.bmp" }?.fields[1] == "train")
     }
 
+    @Test("says that a class of one group or one picture is not scored")
+    func oneUnit() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12, classes: ["across"])
+        for number in 0..<5 { try workspace.write(Workspace.stripes(1, seed: 7), "images/down/\(number).bmp") }
+        let copies = try workspace.finetune("check", "--base", base, "--data", "@images")
+        #expect(
+            copies.output.contains("All 5 images of the class 'down' are copies of one picture"), "\(copies.output)")
+        try workspace.makeImages("grouped", perClass: 10)
+        var table = "path,label,group\n"
+        for number in 0..<10 {
+            table += "grouped/across/\(number).bmp,across,a\(number)\ngrouped/down/\(number).bmp,down,d\n"
+        }
+        try workspace.write(table, "table.csv")
+        let groups = try workspace.finetune("--base", base, "--data", "@table.csv", "--out", "@run")
+        #expect(
+            groups.code == 0 && groups.errors.contains("All 10 images of the class 'down' are in one group, 'd'"),
+            "\(groups.errors)")
+        // A class that no fold can test is not judged.
+        #expect(!groups.errors.contains("cannot be checked"), "\(groups.errors)")
+    }
+
+    @Test("of classes comes before any image is read, in a dry run as well")
+    func listedFirst() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 4)
+        let sound = try workspace.finetune("--base", base, "--data", "@images", "--dry-run", "--out", "@run")
+        #expect(
+            sound.errors.contains("8 images in 2 classes: across, down")
+                && sound.errors.contains("Splits: 20.0 % of each class for validation"), "\(sound.errors)")
+        try FileSystem.makeDirectory(workspace.file("images/none"))
+        for flags in [["--dry-run"], []] {
+            let outcome = try workspace.finetune(["--base", base, "--data", "@images", "--out", "@run"] + flags)
+            #expect(outcome.code == 65 && outcome.errors.contains("no image of the class 'none'"), "\(outcome.errors)")
+            #expect(!outcome.errors.contains("Features:"))
+        }
+    }
+
     @Test("of pictures without labels looks for copies and broken files alone")
     func unlabelled() throws {
         let workspace = try Workspace()

@@ -86,6 +86,17 @@ import Testing
         }
         #expect(try probability() == probability("--depth", "12"))
         #expect(try probability() != probability("--depth", "full"))
+        // Brighter pictures are cut off, which every command says.
+        try makePictures(workspace, "bright", factor: 64)
+        for command in [
+            ["evaluate", "--model", "@run/model.h5", "--data", "@bright"],
+            ["extract", "--base", "@run/model.h5", "--data", "@bright", "--out", "@f.npz"],
+            ["predict", "--model", "@run/model.h5", workspace.file("bright")],
+        ] {
+            let outcome = try workspace.finetune(command)
+            #expect(outcome.code == 0 && outcome.errors.contains("values above 4095"), "\(outcome.errors)")
+        }
+        #expect(!scored.errors.contains("values above"))
         let refused = try workspace.finetune(
             "predict", "--model", "@run/model.h5", workspace.file("images/across/3.pgm"), "--depth", "auto")
         #expect(refused.code == 64 && refused.errors.contains("--depth auto looks at the images"))

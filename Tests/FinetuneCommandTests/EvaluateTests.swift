@@ -75,7 +75,9 @@ import Testing
             "\(table.errors)")
         try workspace.makeImages("other", perClass: 3, classes: ["left", "right"])
         let other = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@other")
-        #expect(other.code == 65 && other.errors.contains("class 'left' is not among the classes across, down"), "\(other.errors)")
+        #expect(
+            other.code == 65 && other.errors.contains("class 'left' is not among the classes across, down"),
+            "\(other.errors)")
     }
 
     @Test("keeps the temperature that validation images ask for, and every format has it")

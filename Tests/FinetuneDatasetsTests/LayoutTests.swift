@@ -237,7 +237,9 @@ final class FileSet {
                 "a/broken.jpg", "a/empty.png", "a/noending", "a/odd.jpg_large", "b/page.jpg", "b/photo.heic",
             ])
         // Icons of folders, programs and the like: no pictures, whatever they are called.
-        for (name, bytes) in [("Icon\r", []), ("core", [0x7F, 0x45, 0x4C, 0x46, 2, 1]), ("LICENSE", [])] as [(String, [UInt8])] {
+        for (name, bytes) in [("Icon\r", []), ("core", [0x7F, 0x45, 0x4C, 0x46, 2, 1]), ("LICENSE", [])]
+            as [(String, [UInt8])]
+        {
             try files.write(bytes, "a/\(name)")
         }
         #expect(try files.dataset().items.count == 6)

@@ -144,7 +144,9 @@ import Testing
 
     @Test(
         "names labels that hardly differ",
-        arguments: [["1", "1.0", "01"], ["Cat", "cat", "CAT"], ["a  b", "a b", "A b"], ["a", "a\u{200B}", "\u{FEFF}A"]])
+        arguments: [
+            ["1", "1.0", "01"], ["Cat", "cat", "CAT"], ["a  b", "a b", "A b"], ["a", "a\u{200B}", "\u{FEFF}A"],
+        ])
     func similar(_ labels: [String]) throws {
         let dataset = try dataset("path,label\n" + zip(names, labels + ["other"]).map { "\($0),\($1)\n" }.joined())
         #expect(dataset.classes.count == 4 && dataset.remarks.count { $0.kind == .similarClasses } == 1)
@@ -171,7 +173,8 @@ import Testing
     func headers() throws {
         for (text, expected) in [
             ("images/a.jpg;x\nimages/b.jpg;y\n", "path;label"), ("images/a.jpg\tx\n", "with tabs between them"),
-            ("path,label\n", "a header but no rows"), ("path,label\nimages/a.jpg\n", "line 2 has 1 field, the header 2"),
+            ("path,label\n", "a header but no rows"),
+            ("path,label\nimages/a.jpg\n", "line 2 has 1 field, the header 2"),
         ] {
             let error = #expect(throws: (any Error).self) { try dataset(text) }
             #expect(error.map { "\($0)" }?.contains(expected) == true, "\(String(describing: error))")
