@@ -46,11 +46,6 @@ struct ExtractCommand: SharedCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        if FeatureFile.Format(rawValue: Path.fileExtension(of: out)) == nil {
-            throw ValidationError(
-                "cannot use '--out \(out)': expected a file that ends in .npz, .npy, .h5 or .csv. For example: --out features.npz"
-            )
-        }
         if dtype == .float16, Path.fileExtension(of: out) == "csv" {
             throw ValidationError(
                 "--dtype float16 has no effect on a .csv, which holds decimal numbers. Leave it out, or write .npz, .npy or .h5."
