@@ -164,7 +164,7 @@ package struct FreezeError: Error, Sendable, CustomStringConvertible {
     /// The message.
     ///
     /// - Parameter flag: The flag that named the stage.
-    package func text(after flag: String) -> String { 
+    package func text(after flag: String) -> String {
         "cannot use '\(flag) \(stage)': \(next)\(example.map { " For example: \(flag) \($0)" } ?? "")"
     }
 
@@ -172,7 +172,8 @@ package struct FreezeError: Error, Sendable, CustomStringConvertible {
         FreezeError(
             stage: name,
             next:
-                "expected one of the network's stages (\(stages.joined(separator: ", "))), last or all.", example: "last"
+                "expected one of the network's stages (\(stages.joined(separator: ", "))), last or all.",
+            example: "last"
         )
     }
 

@@ -326,7 +326,7 @@ struct ArgumentReader {
     }
 
     /// Whether a word may be the name of a command.
-    private static func isBare(_ word: String) -> Bool { !word.contains { "./=".contains($0) } }
+    private static func isBare(_ word: String) -> Bool { !word.hasPrefix("-") && !word.contains { "./=".contains($0) } }
 
     /// - Throws: `UsageError` for a word that is no folder but nearly a command, or one of other programs.
     private func checkVerb(_ word: String) throws {

@@ -80,6 +80,9 @@ struct FlagRule: Sendable {
         }
     }
 
+    /// A percentage as a fraction, without the digits that a division by 100 adds to 99.9.
+    fileprivate static func hundredth(of percentage: Double) -> String { "\((percentage * 1e10).rounded() / 1e12)" }
+
     /// The text with the percentage at its end as a fraction: `0.2` for `20%`, `accuracy=0.9` for `accuracy=90 %`.
     private static func fraction(fromPercentageIn text: String) -> String? {
         guard text.last == "%" else { return nil }
@@ -88,7 +91,7 @@ struct FlagRule: Sendable {
         let digits = String(
             head.reversed().prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-") }.reversed())
         guard let number = Double(digits) else { return nil }
-        return head.dropLast(digits.count) + "\(number / 100)"
+        return head.dropLast(digits.count) + hundredth(of: number)
     }
 }
 
@@ -142,7 +145,8 @@ extension FlagRule {
             accepted: includesOne
                 ? "a fraction from 0 to 1, or a percentage"
                 : "a fraction from 0 to below 1, or a percentage below 100%",
-            example: example, repair: { partOfOne($0, percentagesFrom: least).map { .value($0) } }, takesPercentage: true
+            example: example, repair: { partOfOne($0, percentagesFrom: least).map { .value($0) } },
+            takesPercentage: true
         ) {
             guard let value = Double($0) else { return false }
             return value >= 0 && (includesOne ? value <= 1 : value < 1)
@@ -174,7 +178,7 @@ extension FlagRule {
     static func partOfOne(_ value: String, percentagesFrom least: Double = 2) -> String? {
         let text = value.replacing(",", with: ".")
         guard let number = Double(text) else { return nil }
-        if number >= least, number <= 100 { return "\(number / 100)" }
+        if number >= least, number <= 100 { return hundredth(of: number) }
         return text == value ? nil : text
     }
 }

@@ -67,9 +67,14 @@ enum ForeignFlags {
             ("report html", .sentence("Predictions go to standard output, for example with --format csv > labels.csv")),
         ]),
         "inspect": table([
-            ("data dataset images", .sentence("It shows what a weights file holds. For images: finetune check --data ./imgs"))
+            (
+                "data dataset images",
+                .sentence("It shows what a weights file holds. For images: finetune check --data ./imgs")
+            )
         ]),
-        "extract": table([("dim dimensions featuredim", .sentence("The layer says how many features there are: --layer"))]),
+        "extract": table([
+            ("dim dimensions featuredim", .sentence("The layer says how many features there are: --layer"))
+        ]),
     ]
 
     /// By name, without hyphens and in small letters.
@@ -135,7 +140,8 @@ enum ForeignFlags {
         ("nseeds repeats runs trials nrepeats", "--seeds"),
         (
             "stratify stratified stratification",
-            .sentence("Leave it out: splits are made per class. A stratified sample of the images: --limit N,stratified")
+            .sentence(
+                "Leave it out: splits are made per class. A stratified sample of the images: --limit N,stratified")
         ),
         (
             "sep separator delimiter delim encoding quotechar",
@@ -143,7 +149,9 @@ enum ForeignFlags {
         ),
         (
             "labelcol labelcolumn ycol ycolumn targetcol targetcolumn classcol classcolumn xcol xcolumn imagecol imagecolumn imagecolumnname labelcolumnname pathcol pathcolumn filecol filenamecol filenamecolumn fncol validcol splitcol splitcolumn",
-            .sentence("Leave it out: the header of the table names the columns: path and label, and if need be split and group.")
+            .sentence(
+                "Leave it out: the header of the table names the columns: path and label, and if need be split and group."
+            )
         ),
         ("group groups groupcol groupcolumn", "--group-by"),
         ("randomseed randomstate manualseed rngseed s", "--seed"),
@@ -206,7 +214,10 @@ enum ForeignFlags {
                 "Leave it out: the loss is cross-entropy (of --head ridge, squared errors). --class-weights and --label-smoothing change it."
             )
         ),
-        ("metrics scoring", .sentence("Leave it out: every score is computed. --monitor chooses the best epoch by one.")),
+        (
+            "metrics scoring",
+            .sentence("Leave it out: every score is computed. --monitor chooses the best epoch by one.")
+        ),
         (
             "shuffle noshuffle trainshuffle",
             .sentence("Leave it out: training images are in a new order in every epoch, by --seed.")
@@ -244,8 +255,10 @@ enum ForeignFlags {
             "savebest savebestonly saveonlybest loadbestmodelatend restorebestweights",
             .sentence("Leave it out: model.h5 is the model of the best epoch by --monitor.")
         ),
-        ("saveperiod savefreq saveevery savesteps savestrategy checkpointfreq checkpointinterval recoveryinterval",
-         "--checkpoint-every"),
+        (
+            "saveperiod savefreq saveevery savesteps savestrategy checkpointfreq checkpointinterval recoveryinterval",
+            "--checkpoint-every"
+        ),
         ("timelimit maxtime budget duration timeout", "--time-budget"),
         ("tta nviews testtimeaugmentation crops ncrops", "--views"),
     ]
@@ -274,7 +287,10 @@ enum ForeignFlags {
             "eval evaluate evalonly evaluateonly testonly validate valonly doeval",
             .sentence("To score a model: finetune evaluate --model runs/NAME/model.h5 --data ./imgs")
         ),
-        ("dopredict predict infer", .sentence("To label images: finetune predict --model runs/NAME/model.h5 photo.jpg")),
+        (
+            "dopredict predict infer",
+            .sentence("To label images: finetune predict --model runs/NAME/model.h5 photo.jpg")
+        ),
         (
             "tensorboard wandb logwandb mlflow comet neptune clearml reportto logger csvlogger",
             .sentence(
