@@ -1,6 +1,5 @@
 // The arguments before the parser sees them: which command, which folder, and whether every flag and value is one.
 
-internal import FinetuneDatasets
 internal import FinetuneFiles
 
 /// Reads a command line word by word.
@@ -12,18 +11,18 @@ struct ArgumentReader {
     /// The arguments for the parser.
     private(set) var arguments: [String] = []
 
-    private let command: String
+    let command: String
     /// Whether the command was named; else it is `train`.
-    private let isNamed: Bool
+    let isNamed: Bool
     /// The words after the command.
-    private let words: [String]
+    let words: [String]
     /// Whether the command reads a data set and has no other arguments without a flag.
     private var readsData: Bool { Self.dataCommands.contains(command) }
     /// Paths without a flag, each with the word before it.
-    private var paths: [(path: String, before: String)] = []
+    private(set) var paths: [(path: String, before: String)] = []
     /// The flags given, by their main names, as they were written.
-    private var given: [String: String] = [:]
-    private var data: String?
+    private(set) var given: [String: String] = [:]
+    private(set) var data: String?
     /// The word before the one that is read.
     private var before = ""
 
@@ -31,6 +30,7 @@ struct ArgumentReader {
         "train", "evaluate", "predict", "extract", "inspect", "convert", "check", "compare", "doctor", "help",
     ]
     private static let dataCommands: Set = ["train", "evaluate", "extract", "check", "compare"]
+    static let weightEndings: Set = ["h5", "hdf5", "keras", "safetensors", "pt", "pth", "ckpt", "onnx", "bin"]
     /// Flags that the parser itself answers.
     private static let answered = [
         "-h", "-help", "--help", "--help-hidden", "--version", "--generate-completion-script",
@@ -142,7 +142,7 @@ struct ArgumentReader {
     }
 
     /// What to do about a flag without a value that is followed by one.
-    private static func sentence(about name: String, before value: String) -> String {
+    static func sentence(about name: String, before value: String) -> String {
         let isSwitching = ["true", "false", "yes", "no", "on", "off", "1", "0"].contains(value.lowercased())
         if isSwitching || name == "-0" { return "\(name) takes no value. Write \(name) alone, or leave it out." }
         switch name {
@@ -157,50 +157,12 @@ struct ArgumentReader {
         }
     }
 
-    // MARK: Words that are no flags but were meant as such
-
-    /// Dashes of text processors, which are no hyphens: from the hyphen of Unicode to the horizontal bar, the minus sign, and
-    /// the small and full-width hyphens.
-    private static let dashes: Set<Character> = ["‐", "‑", "‒", "–", "—", "―", "−", "﹣", "－"]
-
-    /// - Throws: `UsageError` for a flag with a dash that is no hyphen, as it is pasted from a document.
-    private func checkDash(_ word: String) throws {
-        let start = word.prefix { $0 == "-" || Self.dashes.contains($0) }
-        guard start.contains(where: Self.dashes.contains), FileSystem.kind(of: word) == nil else { return }
-        let name = word.dropFirst(start.count)
-        guard name.first?.isNumber != true else { return }
-        throw UsageError(
-            description:
-                "'\(word)' begins with a dash that is no hyphen: write \(name.count > 1 ? "--" : "-")\(name)")
-    }
-
-    /// The name and the value of a word such as `epochs=10`; nil if it is a path, or no name stands before the sign.
-    private static func assignment(_ word: String) -> (name: String, value: String)? {
-        guard let sign = word.firstIndex(of: "="), sign > word.startIndex, !word.hasPrefix("-"),
-            FileSystem.kind(of: word) == nil
-        else { return nil }
-        let name = word[..<sign]
-        guard name.allSatisfy({ $0.isLetter || $0.isNumber || "-_".contains($0) }) else { return nil }
-        return ("--\(name)", String(word[word.index(after: sign)...]))
-    }
-
-    /// - Throws: `UsageError` for `epochs=10` and the like, which other programs take for a flag with its value.
-    private func checkAssignment(_ word: String) throws {
-        guard Self.assignment(word) != nil else { return }
-        let commands = CommandFlags.all()
-        let written = words.compactMap(Self.assignment).compactMap { name, value -> String? in
-            let flag = ForeignFlag(name, of: command, words: [], commands: commands)
-            if flag.isArgument { return value.shellWord }
-            return flag.meant.map { "\($0)\($0.contains(" ") ? "" : " \(value.shellWord)")" }
-        }
-        guard !written.isEmpty else { return }
-        throw UsageError(
-            description:
-                "cannot use '\(word)': a flag begins with two hyphens, and its value follows it. Write \(written.joined(separator: " "))"
-        )
-    }
-
     // MARK: Paths
+
+    /// Makes a path without a flag the data set.
+    mutating func takeData(_ path: String) {
+        arguments.insert(contentsOf: path.hasPrefix("-") ? ["--data=\(path)"] : ["--data", path], at: 0)
+    }
 
     private mutating func readPath(_ word: String) throws {
         try checkAssignment(word)
@@ -225,143 +187,4 @@ struct ArgumentReader {
                 description: "cannot use '\(before) \(word)': \(Self.sentence(about: before, before: word))")
         }
     }
-
-    /// Makes the path without a flag the data set.
-    private mutating func takeFolder() throws {
-        guard let folder = paths.first?.path else { return }
-        for (path, _) in paths where FileSystem.kind(of: path) == nil { try checkCommand(path) }
-        try checkValues()
-        try checkWeights()
-        try check(folder)
-        if data != nil {
-            throw UsageError(
-                description:
-                    "cannot use '\(folder)': --data names the images already. Leave one of the two out; a value with blanks needs quotation marks."
-            )
-        }
-        if let second = paths.dropFirst().first?.path {
-            if FileSystem.kind(of: second) == nil { try checkName(second) }
-            throw UsageError(
-                description:
-                    "cannot use '\(second)': '\(folder)' names the images already. A command reads one data set, and a flag takes one value. Put the images into one folder, or name more with --val or --test."
-            )
-        }
-        arguments.insert(contentsOf: folder.hasPrefix("-") ? ["--data=\(folder)"] : ["--data", folder], at: 0)
-    }
-
-    /// - Throws: `UsageError` for a path after a flag that takes none, if it is not the data set.
-    private func checkValues() throws {
-        for (index, (path, before)) in paths.enumerated() where FlagRules.switches.contains(before) {
-            let isRun = FileSystem.kind(of: Path.join(path, "run.json")) == .file
-            let isCheckpoint = before == "--resume" && Self.weightEndings.contains(Path.fileExtension(of: path))
-            let isNoData = paths.count > 1 && FileSystem.kind(of: path) == nil
-            guard isRun || isCheckpoint || isNoData || data != nil || index > 0 else { continue }
-            throw UsageError(
-                description: "cannot use '\(before) \(path)': \(Self.sentence(about: before, before: path))")
-        }
-    }
-
-    /// - Throws: `UsageError` for a trained network among the paths.
-    private func checkWeights() throws {
-        let weights = paths.map(\.path).filter(Self.isWeights)
-        guard let path = weights.first else { return }
-        let model = FileSystem.kind(of: path) == .directory ? Path.join(path, "model.h5") : path
-        let imgs = (paths.map(\.path).first { !weights.contains($0) } ?? data ?? "./imgs").shellWord
-        let found =
-            model == path
-            ? "cannot use the weights file '\(path)' as a data set."
-            : "cannot use the run folder '\(path)' as a data set."
-        let (name, flag) = (model.shellWord, command == "evaluate" ? "--model" : "--base")
-        throw UsageError(
-            description: command == "train"
-                ? "\(found) To train with it: finetune --base \(name) --data \(imgs). To see what it holds: finetune inspect \(name)"
-                : "\(found) Did you mean finetune \(command) \(flag) \(name) --data \(imgs)?")
-    }
-
-    /// Whether a path leads to a weights file, or to a run folder with one.
-    private static func isWeights(_ path: String) -> Bool {
-        switch FileSystem.kind(of: path) {
-        case .file: weightEndings.contains(Path.fileExtension(of: path))
-        case .directory:
-            ["model.h5", "run.json"].allSatisfy { FileSystem.kind(of: Path.join(path, $0)) == .file }
-        default: false
-        }
-    }
-
-    /// - Throws: `UsageError` for a network among the pictures that `predict` is to label, if no other is named.
-    private func checkPictures() throws {
-        guard given["--model"] == nil, let path = paths.map(\.path).first(where: Self.isWeights) else { return }
-        let pictures = paths.map(\.path).filter { $0 != path }
-        let line = (pictures.isEmpty ? ["photo.jpg"] : pictures).map(\.shellWord).joined(separator: " ")
-        throw UsageError(
-            description:
-                "cannot label '\(path)': it holds weights. Did you mean finetune predict --model \(path.shellWord) \(line)?"
-        )
-    }
-
-    /// - Throws: What was probably meant by a path that is no data set.
-    private func check(_ path: String) throws {
-        guard let kind = FileSystem.kind(of: path) else {
-            try checkVerb(path)
-            try checkName(path)
-            let isBare = Self.isBare(path)
-            if path.contains("://") {
-                throw FileError(
-                    .missing, "cannot read '\(path)': it is an address, and a path was expected. Download it first.")
-            }
-            throw FileSystem.obstacle(to: path)
-                ?? FileError(
-                    .missing,
-                    "cannot read '\(path)': there is nothing at that path\(isBare ? ", and no command has that name" : ""). Check the name\(isBare ? "; finetune --help lists the commands" : "")."
-                )
-        }
-        guard kind == .file else { return }
-        let head = (try? FileSystem.head(of: path, count: 64)) ?? []
-        if PictureFormat.endings.contains(Path.fileExtension(of: path)) || PictureFormat(of: head) != nil {
-            throw UsageError(
-                description:
-                    "cannot use the picture '\(path)' as a data set: expected a folder with a folder of images for each class. To label the picture: finetune predict --model runs/NAME/model.h5 \(path)"
-            )
-        }
-    }
-
-    /// Whether a word may be the name of a command.
-    private static func isBare(_ word: String) -> Bool { !word.hasPrefix("-") && !word.contains { "./=".contains($0) } }
-
-    /// - Throws: `UsageError` for a word that is no folder but nearly a command, or one of other programs.
-    private func checkVerb(_ word: String) throws {
-        guard FileSystem.kind(of: word) == nil, Self.isBare(word), let meant = Verb.line(for: word) else { return }
-        throw UsageError(
-            description:
-                "cannot run 'finetune \(word)': there is no such command, and no folder of that name. Did you mean \(meant)?"
-        )
-    }
-
-    /// - Throws: `UsageError` for the name of a command that does not stand first.
-    private func checkCommand(_ word: String) throws {
-        let isFirst = !isNamed && words.first == word
-        guard Verb.isKnown(word), !isFirst, let meant = Verb.line(for: word) else { return }
-        let rest = words.drop { $0 != word }.dropFirst()
-        let line = words.prefix { $0 != word } + rest
-        throw UsageError(
-            description:
-                "cannot use '\(word)' here: the command comes first: \(meant)\(line.map { " " + $0.shellWord }.joined())"
-        )
-    }
-
-    /// - Throws: `UsageError` for the name of a flag without its hyphens.
-    private func checkName(_ word: String) throws {
-        let name = "--" + word
-        guard CommandFlags.all().first(where: { $0.command == command })?.flags.contains(name) == true else { return }
-        throw UsageError(description: "cannot use '\(word)': a flag begins with two hyphens. Did you mean \(name)?")
-    }
-
-    /// The error about a help topic that is no command.
-    private static func refusal(ofTopic topic: String) -> UsageError {
-        let command = Verb.command(for: topic).flatMap { commands.contains($0) ? $0 : nil }
-        let next = command.map { "Did you mean finetune help \($0)?" } ?? "finetune --help lists the commands."
-        return UsageError(description: "cannot show help for '\(topic)': there is no such command. \(next)")
-    }
-
-    private static let weightEndings: Set = ["h5", "hdf5", "keras", "safetensors", "pt", "pth", "ckpt", "onnx", "bin"]
 }
