@@ -91,6 +91,9 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     func validate() throws {
         try recipe.refuseAutomaticDepth()
+        if data.groupBy != nil {
+            throw ValidationError("--group-by has no effect: evaluate makes no splits. Leave it out.")
+        }
         guard views <= 1000 else {
             throw ValidationError(
                 "cannot use '--views \(views)': expected a whole number from 1 to 1000. For example: --views 10")

@@ -46,6 +46,9 @@ struct ExtractCommand: SharedCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
+        if data.groupBy != nil {
+            throw ValidationError("--group-by has no effect: extract makes no splits. Leave it out.")
+        }
         if dtype == .float16, Path.fileExtension(of: out) == "csv" {
             throw ValidationError(
                 "--dtype float16 has no effect on a .csv, which holds decimal numbers. Leave it out, or write .npz, .npy or .h5."

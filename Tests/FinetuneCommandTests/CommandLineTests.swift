@@ -116,6 +116,10 @@ private let base = Fixtures.path("resnet20-random.h5")
         // Flags without hyphens.
         ("finetune train data=imgs epochs=10", 64, ["'data=imgs'", "Write --data imgs --epochs 10"]),
         ("finetune task=classify model=n.pt data=imgs imgsz=64", 64, ["Write --base n.pt --data imgs --size 64"]),
+        (
+            "finetune data=imgs exist_ok=True pretrained=True cos_lr=False batch=8", 64,
+            ["Write --data imgs --force --batch 8\n"]
+        ),
         ("finetune predict model=n.pt source=imgs", 64, ["Write --model n.pt imgs"]),
         ("finetune imgs epochs 10", 64, ["'epochs'", "Did you mean --epochs?"]),
         ("printf '' | finetune predict --model net.h5 -", 66, ["standard input names no pictures."]),

@@ -270,6 +270,8 @@ import Testing
         ("extract --data x", ["without --out", "For example: --out features.npz"]),
         ("extract --data x --out", ["'--out' without a value", "For example: --out features.npz"]),
         ("--data x --out", ["'--out' without a value", "For example: --out runs/first"]),
+        ("evaluate --model m --data x --group-by a", ["--group-by has no effect: evaluate makes no splits."]),
+        ("extract --data x --out f.npz --group-by a", ["--group-by has no effect: extract makes no splits."]),
         ("--data x --data y", ["--data is given twice. Leave one of them out."]),
         ("--data x --val 0.2 --val=0.3", ["--val is given twice. Leave one of them out."]),
         ("--data x --batch 2 --batch-size 3", ["--batch and --batch-size are names of the same flag", "Leave one"]),

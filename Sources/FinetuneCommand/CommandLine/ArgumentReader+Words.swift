@@ -35,7 +35,13 @@ extension ArgumentReader {
         let written = words.compactMap(Self.assignment).compactMap { name, value -> String? in
             let flag = ForeignFlag(name, of: command, words: [], commands: commands)
             if flag.isArgument { return value.shellWord }
-            return flag.meant.map { "\($0)\($0.contains(" ") ? "" : " \(value.shellWord)")" }
+            guard let meant = flag.meant else { return nil }
+            let isComplete = meant.contains(" ") || FlagRules.switches.contains(meant)
+            switch value.lowercased() {
+            case "true", "yes", "on": return isComplete ? meant : nil
+            case "false", "no", "off", "none": return nil
+            default: return isComplete ? meant : "\(meant) \(value.shellWord)"
+            }
         }
         guard !written.isEmpty else { return }
         throw UsageError(
