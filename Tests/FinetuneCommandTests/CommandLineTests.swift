@@ -91,6 +91,11 @@ private let base = Fixtures.path("resnet20-random.h5")
         ("finetune imgs —epochs 5", 64, ["'—epochs' begins with a dash that is no hyphen: write --epochs"]),
         ("finetune predict −-top 5 photo.jpg", 64, ["'−-top' begins with a dash that is no hyphen: write --top"]),
         ("finetune imgs --batch–size 5", 64, ["Did you mean --batch-size?"]),
+        (
+            "finetune --data “imgs” --quiet", 64,
+            ["'“imgs”' has quotation marks that a shell does not know: write 'imgs'"]
+        ),
+        ("finetune --data=„imgs“", 64, ["write 'imgs'"]),
         // Flags that take no value.
         ("finetune imgs --resume run", 64, ["--resume takes no value: write --out run --resume"]),
         ("finetune --resume run", 64, ["--resume takes no value: write --out run --resume"]),

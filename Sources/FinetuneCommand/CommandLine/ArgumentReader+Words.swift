@@ -18,6 +18,20 @@ extension ArgumentReader {
                 "'\(word)' begins with a dash that is no hyphen: write \(name.count > 1 ? "--" : "-")\(name)")
     }
 
+    private static let quotes: Set<Character> = ["“", "”", "„", "‘", "’", "‚", "«", "»"]
+
+    /// - Throws: `UsageError` for a word or value in quotation marks of text processors, which a shell takes for letters.
+    func checkQuotes(_ word: String) throws {
+        let value = word.hasPrefix("-") ? word.drop { $0 != "=" }.dropFirst() : word[...]
+        guard let mark = value.first, Self.quotes.contains(mark), FileSystem.kind(of: String(value)) == nil else {
+            return
+        }
+        throw UsageError(
+            description:
+                "'\(word)' has quotation marks that a shell does not know: write '\(value.filter { !Self.quotes.contains($0) })', with the plain mark ' or \""
+        )
+    }
+
     /// The name and the value of a word such as `epochs=10`; nil if it is a path, or no name stands before the sign.
     private static func assignment(_ word: String) -> (name: String, value: String)? {
         guard let sign = word.firstIndex(of: "="), sign > word.startIndex, !word.hasPrefix("-"),

@@ -64,6 +64,7 @@ struct ArgumentReader {
     }
 
     private mutating func read() throws {
+        for word in words { try checkQuotes(word) }
         var words = words[...]
         while let word = words.popFirst() {
             if word == "--" {
