@@ -83,10 +83,11 @@ struct CompareCommand: SharedCommand {
         Interruption.resumes { StrategyComparison.hasBegun(in: path) }
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         let dataset = try job.load(data)
+        for text in warnings(dataset) { console.report(.warning(text)) }
         let loaded = try Installation.loadFeatures(basePath, weightsKey: job.weights.weightsKey, console)
         for entry in try entries() where entry.strategy != .scratch {
             do { _ = try entry.unfreezing?.firstStage(of: loaded.network) } catch let error as FreezeError {
-                throw UsageError(description: "--strategies \(entry.name): \(error)")
+                throw UsageError(description: error.text(after: "--strategies"))
             }
         }
         let baseFile = try HashedFile(basePath)
@@ -106,7 +107,7 @@ struct CompareCommand: SharedCommand {
         design.seeds = seeds ?? 1
         design.folds = folds
         design.hasLearningCurve = learningCurve
-        design.validation = Double(job.val) ?? 0
+        design.validation = job.validation
         design.test = job.test.flatMap { Double($0) } ?? design.test
         design.seed = data.seed
 
@@ -140,6 +141,17 @@ struct CompareCommand: SharedCommand {
         try log.finish()
         if !output.json { record.printTable(console) }
         try console.finish()
+    }
+
+    /// What is said of fractions that divide nothing. Folds divide all images anew.
+    private func warnings(_ dataset: ImageDataset) -> [String] {
+        if folds != nil { return [] }
+        let own = dataset.ownParts
+        // Validation images of a data set without test images are scored, and others choose epochs.
+        return [
+            own.contains(.test) ? job.warning(of: .validation, in: dataset, replacedBy: .validation) : nil,
+            job.warning(of: .test, in: dataset, replacedBy: own.contains(.test) ? .test : .validation),
+        ].compactMap(\.self)
     }
 
     // MARK: Strategies

@@ -6,7 +6,16 @@ internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetuneTraining
 
-extension ModelFile.Format: ExpressibleByArgument {}
+extension ModelFile.Format: ExpressibleByArgument {
+    /// The ending of its files.
+    fileprivate var ending: String {
+        switch self {
+        case .native, .keras, .torch: "h5"
+        case .safetensors: "safetensors"
+        case .onnx: "onnx"
+        }
+    }
+}
 
 struct ConvertCommand: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -37,10 +46,33 @@ struct ConvertCommand: AsyncParsableCommand {
 
     func validate() throws {
         try recipe.refuseAutomaticDepth()
-        if to == nil, ModelFile.Format(fileName: out) == nil {
-            throw ValidationError("Unknown format: use .h5, .safetensors or .onnx, or give --to.")
+        let ending = Path.fileExtension(of: out)
+        let stem = ending.isEmpty ? out : String(out.dropLast(ending.count + 1))
+        guard let to else {
+            guard ModelFile.Format(fileName: out) == nil else { return }
+            let format = Self.formats[ending] ?? .native
+            let further = format == .native || format == .onnx ? "" : " --to \(format.rawValue)"
+            throw ValidationError(
+                "cannot write '\(out)': expected a name that ends in .h5, .safetensors or .onnx, or the format with --to. Did you mean \(line("\(stem).\(format.ending)"))\(further)?"
+            )
+        }
+        if ending != to.ending, let other = Self.formats[ending], !(ending == "hdf5" && to.ending == "h5") {
+            let own = other.ending == ending ? other.rawValue : "another format"
+            throw ValidationError(
+                "cannot use '--to \(to.rawValue)' with '\(out)': .\(ending) is the ending of \(own), and \(to.rawValue) is written as .\(to.ending). Did you mean \(line("\(stem).\(to.ending)")) --to \(to.rawValue)?"
+            )
         }
     }
+
+    /// The command with another name of the file to write.
+    private func line(_ out: String) -> String { "finetune convert \(input.shellWord) \(out.shellWord)" }
+
+    /// Endings of weights and graphs, and what comes closest to them.
+    private static let formats: [String: ModelFile.Format] = [
+        "h5": .native, "hdf5": .native, "keras": .keras, "safetensors": .safetensors, "onnx": .onnx, "pt": .torch,
+        "pth": .torch, "ckpt": .torch, "bin": .safetensors, "pb": .onnx, "tflite": .onnx, "mlmodel": .onnx,
+        "mlpackage": .onnx, "engine": .onnx, "xml": .onnx,
+    ]
 
     func run() async throws {
         let console = Console(output, finishes: true)

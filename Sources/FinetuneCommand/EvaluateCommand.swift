@@ -91,6 +91,9 @@ struct EvaluateCommand: AsyncParsableCommand {
 
     func validate() throws {
         try recipe.refuseAutomaticDepth()
+        if data.groupBy != nil {
+            throw ValidationError("--group-by has no effect: evaluate makes no splits. Leave it out.")
+        }
         guard views <= 1000 else {
             throw ValidationError(
                 "cannot use '--views \(views)': expected a whole number from 1 to 1000. For example: --views 10")
@@ -170,7 +173,7 @@ struct EvaluateCommand: AsyncParsableCommand {
         let failed = gates.filter { !$0.passes(evaluation) }
         guard failed.isEmpty else {
             let words = failed.map {
-                "\($0.limit.name) is \($0.value(evaluation)), expected \($0.isMinimum ? "at least" : "at most") \($0.limit.limit)"
+                "\($0.limit.writtenName) is \($0.text(evaluation)), expected \($0.isMinimum ? "at least" : "at most") \($0.limit.limit)"
             }
             throw GateError(description: "the model does not pass: \(words.joined(separator: "; ")).")
         }
@@ -240,8 +243,15 @@ struct EvaluateCommand: AsyncParsableCommand {
         func value(_ evaluation: Evaluation) -> Double { evaluation.score(limit.name) ?? .nan }
 
         /// A score that is not a number passes no gate.
-        func passes(_ evaluation: Evaluation) -> Bool {
-            isMinimum ? value(evaluation) >= limit.limit : value(evaluation) <= limit.limit
+        func passes(_ evaluation: Evaluation) -> Bool { passes(value(evaluation)) }
+
+        private func passes(_ value: Double) -> Bool { isMinimum ? value >= limit.limit : value <= limit.limit }
+
+        /// A score that does not pass, with four decimal places, or with as many as show that.
+        func text(_ evaluation: Evaluation) -> String {
+            let value = value(evaluation)
+            guard value.isFinite else { return "undefined" }
+            return (4...15).lazy.map { value.rounded(toPlaces: $0) }.first { !passes(Double($0) ?? .nan) } ?? "\(value)"
         }
     }
 

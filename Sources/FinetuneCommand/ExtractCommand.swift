@@ -46,10 +46,8 @@ struct ExtractCommand: SharedCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        if FeatureFile.Format(rawValue: Path.fileExtension(of: out)) == nil {
-            throw ValidationError(
-                "cannot use '--out \(out)': expected a file that ends in .npz, .npy, .h5 or .csv. For example: --out features.npz"
-            )
+        if data.groupBy != nil {
+            throw ValidationError("--group-by has no effect: extract makes no splits. Leave it out.")
         }
         if dtype == .float16, Path.fileExtension(of: out) == "csv" {
             throw ValidationError(

@@ -19,8 +19,9 @@ struct JobOptions: ParsableArguments {
     @OptionGroup var weights: WeightsOptions
     @Option(
         help: ArgumentHelp(
-            "Validation images: a path, or a fraction of each class such as 0.2 or 20%.", valueName: "path|fraction"))
-    var val = "0.2"
+            "Validation images: a path, or a fraction of each class such as 0.2 or 20%. (default: the data set's own, else 0.2)",
+            valueName: "path|fraction"))
+    var val: String?
     @Option(
         help: ArgumentHelp(
             "Test images: a path, or a fraction of each class. (default: the data set's own, if it has any)",
@@ -41,7 +42,7 @@ struct JobOptions: ParsableArguments {
     /// The data set with the images that `--val` and `--test` add to it.
     func load(_ data: DataOptions) throws -> ImageDataset {
         var dataset = try data.load(forTraining: true).labelled
-        for (flag, value, part) in [("--val", val, Split.Part.validation), ("--test", test ?? "0", .test)]
+        for (flag, value, part) in [("--val", val ?? "0", Split.Part.validation), ("--test", test ?? "0", .test)]
         where Double(value) == nil {
             guard FileSystem.kind(of: value) != nil else {
                 throw FileSystem.obstacle(to: value)
@@ -62,6 +63,23 @@ struct JobOptions: ParsableArguments {
         }
         try dataset.checkClasses()
         return dataset
+    }
+
+    /// The fraction that validates if the data set has no validation images of its own.
+    var validation: Double { Double(val ?? "0.2") ?? 0 }
+
+    /// What is said of a fraction that is given and divides nothing, because the data set is divided already.
+    ///
+    /// - Parameters:
+    ///   - part: The split that the flag is about.
+    ///   - own: The split of the data set that takes its place.
+    func warning(of part: Split.Part, in dataset: ImageDataset, replacedBy own: Split.Part) -> String? {
+        guard let value = part == .test ? test : val, Double(value) != nil, dataset.ownParts.contains(own) else {
+            return nil
+        }
+        let images = own == .test ? "test" : "validation"
+        let use = part == own ? "" : ", which are scored"
+        return "--\(part.rawValue) \(value) has no effect: the data set has its own \(images) images\(use)."
     }
 
     /// The base, or a new network.
@@ -97,7 +115,7 @@ extension TrainingSettings {
         self.init(strategy, head: head.kind(strategy))
         scaling = head.featureScaling ?? scaling
         classWeights = head.classWeights ?? classWeights
-        validation = Double(job.val) ?? 0
+        validation = job.validation
         test = job.test.flatMap { Double($0) } ?? 0
         seed = data.seed
         // An earlier run's precision belongs to its head, which is replaced.

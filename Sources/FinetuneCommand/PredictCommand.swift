@@ -151,7 +151,11 @@ struct PredictCommand: AsyncParsableCommand {
             }
         }
         guard !files.isEmpty else {
-            throw FileError(.missing, "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).")
+            throw FileError(
+                .missing,
+                paths.allSatisfy { $0 == "-" }
+                    ? "cannot predict: standard input names no pictures."
+                    : "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).")
         }
         return files
     }

@@ -130,7 +130,7 @@ extension [Finding] {
 extension Report.Section {
     /// The command and everything that another run of it depends on.
     static func repeating(_ values: [(String, String)]) -> Report.Section {
-        let arguments = FileSystem.arguments.map(shellWord)
+        let arguments = FileSystem.arguments.map(\.shellWord)
         return Report.Section(
             "How to repeat it",
             [
@@ -140,15 +140,5 @@ extension Report.Section {
                         ("Arithmetic", Machine.arithmetic)
                     ]),
             ])
-    }
-
-    /// An argument as a shell reads it.
-    private static func shellWord(_ text: String) -> String {
-        let isPlain = text.utf8.allSatisfy { byte in
-            (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-                || "-_./=,:+@%".utf8.contains(byte)
-        }
-        return isPlain && !text.isEmpty
-            ? text : "'" + text.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
     }
 }

@@ -59,6 +59,9 @@ struct TrainCommand: SharedCommand {
         let thread = try compute.makeThread(learning: steps.trainPrecision, console)
         try await Doctor.checkArithmetic(thread)
         let dataset = try job.load(data)
+        for part in [Split.Part.validation, .test] {
+            job.warning(of: part, in: dataset, replacedBy: part).map { console.report(.warning($0)) }
+        }
         let base = try job.loadBase(steps.architecture, dataset, seed: data.seed, console)
         let baseFile = steps.architecture == nil ? try HashedFile(basePath) : nil
         let loaded = ContinuousClock.now

@@ -153,19 +153,35 @@ package struct FreezePlan: Sendable, Equatable {
 
 /// Why a network cannot be frozen as asked.
 package struct FreezeError: Error, Sendable, CustomStringConvertible {
-    package let description: String
+    private let stage: String
+    /// What was expected, and what to do.
+    private let next: String
+    /// A stage that there is, if one is the example.
+    private var example: String?
+
+    package var description: String { text(after: "--unfreeze") }
+
+    /// The message.
+    ///
+    /// - Parameter flag: The flag that named the stage.
+    package func text(after flag: String) -> String {
+        "cannot use '\(flag) \(stage)': \(next)\(example.map { " For example: \(flag) \($0)" } ?? "")"
+    }
 
     static func unknownStage(_ name: String, stages: [String]) -> FreezeError {
         FreezeError(
-            description:
-                "cannot use '--unfreeze \(name)': expected one of the network's stages (\(stages.joined(separator: ", "))), last or all. For example: --unfreeze last"
+            stage: name,
+            next:
+                "expected one of the network's stages (\(stages.joined(separator: ", "))), last or all.",
+            example: "last"
         )
     }
 
     static func severalBoundaries(_ stage: String, _ nodes: [String]) -> FreezeError {
         FreezeError(
-            description:
-                "cannot use '--unfreeze \(stage)': the layers of that stage read the outputs of \(nodes.joined(separator: " and ")), and a stage that is frozen before it may have one output only. Name an earlier stage, or all."
+            stage: stage,
+            next:
+                "the layers of that stage read the outputs of \(nodes.joined(separator: " and ")), and a stage that is frozen before it may have one output only. Name an earlier stage, or all."
         )
     }
 }

@@ -77,6 +77,57 @@ private let base = Fixtures.path("resnet20-random.h5")
         ("finetune imgs more", 64, ["'more'", "'imgs' names the images already", "--val"]),
         ("finetune --feature-scaling pca:3 64 --data imgs", 66, ["'64'", "nothing at that path"]),
         ("finetune -imags", 64, ["no flag '-imags'"]),
+        // A network where the images are expected.
+        ("finetune evaluate net.h5 imgs", 64, ["Did you mean finetune evaluate --model net.h5 --data imgs?"]),
+        ("finetune evaluate imgs net.h5", 64, ["Did you mean finetune evaluate --model net.h5 --data imgs?"]),
+        ("finetune evaluate net.h5 --data imgs", 64, ["finetune evaluate --model net.h5 --data imgs?"]),
+        ("finetune evaluate run imgs", 64, ["run folder 'run'", "evaluate --model run/model.h5 --data imgs?"]),
+        ("finetune extract net.h5 imgs --out f.npz", 64, ["finetune extract --base net.h5 --data imgs?"]),
+        ("finetune net.h5 imgs", 64, ["finetune --base net.h5 --data imgs", "finetune inspect net.h5"]),
+        ("finetune predict net.h5 imgs", 64, ["Did you mean finetune predict --model net.h5 imgs?"]),
+        ("finetune predict run photo.jpg", 64, ["finetune predict --model run photo.jpg?"]),
+        // Dashes as text processors write them.
+        ("finetune imgs –epochs 5", 64, ["'–epochs' begins with a dash that is no hyphen: write --epochs"]),
+        ("finetune imgs —epochs 5", 64, ["'—epochs' begins with a dash that is no hyphen: write --epochs"]),
+        ("finetune predict −-top 5 photo.jpg", 64, ["'−-top' begins with a dash that is no hyphen: write --top"]),
+        ("finetune imgs --batch–size 5", 64, ["Did you mean --batch-size?"]),
+        (
+            "finetune --data “imgs” --quiet", 64,
+            ["'“imgs”' has quotation marks that a shell does not know: write 'imgs'"]
+        ),
+        ("finetune --data=„imgs“", 64, ["write 'imgs'"]),
+        // Flags that take no value.
+        ("finetune imgs --resume run", 64, ["--resume takes no value: write --out run --resume"]),
+        ("finetune --resume run", 64, ["--resume takes no value: write --out run --resume"]),
+        ("finetune --data imgs --resume runs/a/last.checkpoint.h5", 64, ["write --out runs/a --resume"]),
+        ("finetune check imgs --json found.json", 64, ["--json takes no value", "--json > found.json"]),
+        // Commands in the wrong place, and of other programs.
+        ("finetune imgs check", 64, ["the command comes first: finetune check imgs"]),
+        ("finetune imgs fit --quiet", 64, ["the command comes first: finetune train imgs --quiet"]),
+        ("finetune fit imgs", 64, ["Did you mean finetune train?"]),
+        ("finetune test --data imgs", 64, ["Did you mean finetune evaluate?"]),
+        ("finetune val imgs", 64, ["finetune evaluate?"]), ("finetune validate imgs", 64, ["finetune evaluate?"]),
+        ("finetune score imgs", 64, ["finetune evaluate?"]),
+        ("finetune export net.h5 net.onnx --format onnx", 64, ["Did you mean finetune convert?"]),
+        ("finetune infer net.h5 imgs", 64, ["finetune predict?"]),
+        ("finetune classify imgs", 64, ["finetune predict?"]),
+        ("finetune features imgs", 64, ["finetune extract?"]), ("finetune embed imgs", 64, ["finetune extract?"]),
+        ("finetune info net.h5", 64, ["finetune inspect?"]), ("finetune summary net.h5", 64, ["finetune inspect?"]),
+        ("finetune version", 64, ["Did you mean finetune --version?"]), ("finetune -V", 64, ["finetune --version?"]),
+        ("finetune train help", 64, ["Did you mean finetune train --help?"]),
+        ("finetune predict help", 64, ["Did you mean finetune predict --help?"]),
+        ("finetune help trian", 64, ["no such command", "Did you mean finetune help train?"]),
+        ("finetune help wolpertinger", 64, ["'wolpertinger'", "finetune --help lists the commands"]),
+        // Flags without hyphens.
+        ("finetune train data=imgs epochs=10", 64, ["'data=imgs'", "Write --data imgs --epochs 10"]),
+        ("finetune task=classify model=n.pt data=imgs imgsz=64", 64, ["Write --base n.pt --data imgs --size 64"]),
+        (
+            "finetune data=imgs exist_ok=True pretrained=True cos_lr=False batch=8", 64,
+            ["Write --data imgs --force --batch 8\n"]
+        ),
+        ("finetune predict model=n.pt source=imgs", 64, ["Write --model n.pt imgs"]),
+        ("finetune imgs epochs 10", 64, ["'epochs'", "Did you mean --epochs?"]),
+        ("printf '' | finetune predict --model net.h5 -", 66, ["standard input names no pictures."]),
     ]
 
     @Test("says what was probably meant", arguments: mistakes)
@@ -87,9 +138,64 @@ private let base = Fixtures.path("resnet20-random.h5")
         try workspace.write(Workspace.stripes(0, seed: 1), "photo.jpg")
         try workspace.write(Workspace.stripes(0, seed: 1), "photo")
         try workspace.write("not read", "net.h5")
+        try workspace.write("not read", "run/model.h5")
+        try workspace.write("{}", "run/run.json")
         let outcome = try workspace.shell(script)
         #expect(outcome.code == code && outcome.output.isEmpty, "\(outcome.code): \(outcome.errors)")
         for word in words { #expect(outcome.errors.contains(word), "\(word) in \(outcome.errors)") }
+    }
+
+    @Test("takes a folder for the data whose name is a command of other programs, or a flag with its value")
+    func namesOfFolders() throws {
+        let workspace = try Workspace()
+        for name in ["fit", "data=imgs", "–epochs", "help"] {
+            try workspace.makeImages(name, perClass: 3)
+            let outcome = try workspace.shell("finetune '\(name)' --base '\(base)' --dry-run --json")
+            // The name of a command of finetune wins.
+            if name == "help" {
+                #expect(outcome.code == 64, "\(outcome.errors)")
+            } else {
+                #expect(outcome.code == 0 && outcome.done["dry_run"] == true, "\(name): \(outcome.errors)")
+            }
+        }
+    }
+
+    @Test("warns of a fraction that divides nothing, because the data set is divided already")
+    func idleFractions() throws {
+        let workspace = try Workspace()
+        for (folder, count, seed) in [("train", 8, 0), ("val", 3, 1000), ("test", 3, 2000)] {
+            for name in ["all", "noTest"] where folder != "test" || name == "all" {
+                try workspace.makeImages("\(name)/\(folder)", perClass: count, seed: seed)
+            }
+        }
+        let (val, test) = ("has no effect: the data set has its own validation images.", "has its own test images.")
+        func warnings(_ line: String) throws -> [Substring] {
+            let outcome = try workspace.shell("finetune \(line) --base '\(base)' --out run --force")
+            #expect(outcome.code == 0, "\(line): \(outcome.errors)")
+            return outcome.errors.split(separator: "\n").filter { $0.contains("has no effect") }
+        }
+        for (line, expected) in [
+            ("all --dry-run", []), ("all --val 0.3 --dry-run", ["--val 0.3 \(val)"]),
+            ("all --val 0 --dry-run", ["--val 0 \(val)"]),
+            (
+                "all --val 30% --test 0.2 --dry-run",
+                ["--val 0.3 \(val)", "--test 0.2 has no effect: the data set \(test)"]
+            ),
+            ("noTest --val 0.3 --test 0.2 --dry-run", ["--val 0.3 \(val)"]),
+            ("noTest/train --val 0.3 --test 0.2 --dry-run", []),
+            ("noTest/train --val noTest/val --dry-run", []),
+            ("compare all --strategies head --val 0.3", ["--val 0.3 \(val)"]),
+            ("compare all --strategies head --test 0.3", ["--test 0.3 has no effect: the data set \(test)"]),
+            (
+                "compare noTest --strategies head --val 0.3 --test 0.2",
+                ["--test 0.2 has no effect: the data set has its own validation images, which are scored."]
+            ),
+            ("compare all --strategies head --folds 2 --val 0.3", []),
+        ] as [(String, [String])] {
+            let found = try warnings(line)
+            #expect(found.count == expected.count, "\(line): \(found)")
+            for (text, words) in zip(found, expected) { #expect(text.contains(words), "\(line): \(text)") }
+        }
     }
 
     @Test("says which class --limit leaves without images, and which limit would not")
@@ -116,10 +222,13 @@ private let base = Fixtures.path("resnet20-random.h5")
         let workspace = try Workspace()
         try workspace.makeImages("imgs", perClass: 4)
         let cases: [(flags: [String], words: [String])] = [
-            (["train", "--unfreeze", "stage9"], ["'--unfreeze stage9'", "stem, stage1, stage2, stage3, head"]),
+            (
+                ["train", "--unfreeze", "stage9"],
+                ["cannot use '--unfreeze stage9'", "stem, stage1, stage2, stage3, head", "--unfreeze last"]
+            ),
             (
                 ["compare", "--strategies", "head,stage9", "--out", workspace.file("c")],
-                ["--strategies stage9", "stem, stage1, stage2, stage3, head"]
+                ["cannot use '--strategies stage9'", "stem, stage1, stage2, stage3, head", "--strategies last"]
             ),
             (
                 ["extract", "--layer", "stage9", "--out", workspace.file("f.npz")],

@@ -126,7 +126,20 @@ import Testing
         }
         #expect(try evaluate("--minimum", "accuracy=0.5", "--maximum", "log-loss=3").code == 0)
         let failed = try evaluate("--minimum", "macro-f1=0.9999", "--json")
-        #expect(failed.code == 3 && failed.errors.contains("macro_f1"), "\(failed.errors)")
+        let score = try #require(failed.done["metrics"]?["macro_f1"]?.doubleValue)
+        #expect(
+            failed.code == 3
+                && failed.errors.contains("macro-f1 is \(score.rounded(toPlaces: 4)), expected at least 0.9999."),
+            "\(failed.errors)")
+        // As many digits as show that the score is lower.
+        for places in [1e3, 1e4, 1e7] {
+            let limit = (score * places).rounded(.up) / places
+            let close = try evaluate("--minimum", "macro-f1=\(limit)")
+            let shown = close.errors.split(separator: "macro-f1 is ").last?.split(separator: ",").first
+            #expect(close.code == 3 && shown.flatMap { Double($0) }.map { $0 < limit } == true, "\(close.errors)")
+        }
+        let loss = try evaluate("--maximum", "log-loss=0")
+        #expect(loss.code == 3 && loss.errors.contains("log-loss is 0."), "\(loss.errors)")
         #expect(failed.done["images"]?.intValue == 43)
         #expect(try evaluate("--maximum", "ece=0").code == 3)
         for wrong in ["accuracy", "beauty=1", "accuracy=x", "=1"] {

@@ -108,11 +108,34 @@ import Testing
         ("evaluate --minimum auc=0.9", "SCORE=NUMBER", "Did you mean --minimum roc-auc=0.9?"),
         ("evaluate --minimum f1>=80", "SCORE=NUMBER", "Did you mean --minimum macro-f1=0.8?"),
         ("evaluate --maximum loss=0.5", "SCORE=NUMBER", "Did you mean --maximum log-loss=0.5?"),
-        ("evaluate --maximum magic=1", "accuracy, top5, macro-f1", "For example: --maximum log-loss=0.4"),
+        ("evaluate --maximum magic=1", "log-loss, ece or brier", "For example: --maximum log-loss=0.4"),
         ("evaluate --split valid", "train, val, test or all", "Did you mean --split val?"),
         ("evaluate --split Testing", "train, val", "Did you mean --split test?"),
         ("evaluate --sensitivity 95", "a fraction from 0 to 1", "Did you mean --sensitivity 0.95?"),
-        ("evaluate --specificity 1.5", "a fraction from 0 to 1", "0.015"),
+        ("evaluate --specificity 1.5", "a fraction from 0 to 1", "For example: --specificity 0.95"),
+        ("--val 1.5", "a fraction", "For example: --val 0.2"), ("--val 100", "a fraction", "For example: --val 0.2"),
+        ("--val 2", "a fraction", "Did you mean --val 0.02?"), ("--test 1.2", "a fraction", "For example: --test 0.2"),
+        ("--dropout 1.5", "from 0 to below 1", "For example: --dropout 0.2"),
+        ("--label-smoothing 1.1", "from 0 to below 1", "For example: --label-smoothing 0.1"),
+        ("--ema 2", "from 0 to below 1", "For example: --ema 0.999"),
+        ("--ema 99.9", "from 0 to below 1", "Did you mean --ema 0.999?"),
+        ("evaluate --minimum accuracy=1.5", "SCORE=NUMBER", "For example: --minimum accuracy=0.9"),
+        (
+            "evaluate --minimum log-loss=0.5", "accuracy, top5, macro-f1 or roc-auc;",
+            "log-loss is better the lower it is: --maximum log-loss=0.5"
+        ),
+        ("evaluate --minimum brier=0.2", "roc-auc;", "brier is better the lower it is: --maximum brier=0.2"),
+        ("evaluate --minimum nll=0.5", "roc-auc;", "--maximum log-loss=0.5"),
+        (
+            "evaluate --maximum accuracy=0.9", "log-loss, ece or brier;",
+            "accuracy is better the higher it is: --minimum accuracy=0.9"
+        ),
+        ("evaluate --maximum f1=80", "log-loss, ece or brier;", "--minimum macro-f1=0.8"),
+        ("evaluate --report r.pdf", "a name that ends in .html", "Did you mean --report r.html?"),
+        ("evaluate --report out/page", "a name that ends in .html", "Did you mean --report out/page.html?"),
+        ("check --fix-list look.xlsx", "a name that ends in .csv", "Did you mean --fix-list look.csv?"),
+        ("extract --out f.pt", "a name that ends in .npz, .npy, .h5 or .csv", "Did you mean --out f.npz?"),
+        ("extract --out f.hdf5", "a name that ends in .npz", "Did you mean --out f.h5?"),
         ("predict --top 0", "a whole number of classes from 1", "--top 3"), ("predict --top all", "classes", "--top 3"),
         ("predict --format tsv", "text, csv, json or jsonl", "Did you mean --format csv?"),
         ("predict --format ndjson", "jsonl", "Did you mean --format jsonl?"),
@@ -166,6 +189,55 @@ import Testing
         ("--unfreze all", "--unfreeze"), ("--dat x", "--data"), ("--nonsense", "finetune train --help"),
         ("doctor --device cuda", "computes on the processor (CPU)"), ("convert --format onnx a b", "--to"),
         ("inspect --verbose x", "--log-level debug"), ("-x.jpg", "write ./-x.jpg"),
+        // Words that look like a flag but mean something else.
+        ("check --fix", "Did you mean --fix-list?"), ("--fix", "finetune check --fix-list"),
+        ("--stratify", "splits are made per class"), ("--fine-tune", "--strategy fine-tune or --unfreeze all"),
+        ("--eval", "finetune evaluate --model"), ("--test-only", "finetune evaluate --model"),
+        ("--pretrained", "the base is always pretrained"), ("--no-pretrained", "--strategy scratch"),
+        ("--freeze 10", "All layers before --unfreeze STAGE are frozen; by default all but the head."),
+        ("--freeze-layers 10", "All layers before --unfreeze STAGE"), ("compare --freeze 3", "--strategies"),
+        ("compare --unfreeze last", "--strategies"), ("--mode min", "All flags: finetune train --help"),
+        ("--bits 12", "--depth"), ("--bit-depth 12", "--depth"), ("--path x", "--data"), ("--table x.csv", "--data"),
+        ("--train-split 0.8", "--val 0.2 leaves 80% for training"), ("--kfold 5", "finetune compare --folds"),
+        ("--cross-validation 5", "finetune compare --folds"), ("--n-splits 5", "finetune compare --folds"),
+        ("--sep ;", "recognised by its content"), ("--delimiter ;", "recognised by its content"),
+        ("--encoding latin1", "recognised by its content"), ("--label-col y", "path and label"),
+        ("--y-col y", "path and label"), ("--x-col y", "path and label"), ("--image-column y", "path and label"),
+        ("--topk 5", "finetune predict --top"), ("--loss focal", "cross-entropy"), ("--metrics f1", "every score"),
+        ("--shuffle", "a new order in every epoch"), ("--drop-path 0.1", "--dropout"),
+        ("--clip-grad 1", "clips no gradients"), ("--multilabel", "each image has one"),
+        ("--grayscale", "converted to the channels"),
+        // Keras, torchvision's references, timm, fastai, Ultralytics, scikit-learn.
+        ("--validation_split 0.2", "--val"), ("--color_mode rgb", "converted to the channels"),
+        ("--class_mode binary", "the classes are the folders"), ("--lr-step-size 30", "--step-every"),
+        ("--lr-warmup-epochs 5", "--warmup"), ("--random-erase 0.1", "--augment"), ("--print-freq 10", "--log-level"),
+        ("--world-size 2", "mpirun -n 4"), ("--sync-bn", "mpirun -n 4"), ("--drop-connect 0.1", "--dropout"),
+        ("--reprob 0.2", "--augment"), ("--crop-pct 0.9", "--fit"), ("--initial-checkpoint m.pth", "--base"),
+        ("--log-wandb", "Runs that train in epochs (--head linear, --unfreeze)"), ("--lr_find", "--lr auto"),
+        ("--item_tfms x", "--augment"), ("--freeze_epochs 1", "All layers before --unfreeze"), ("--lr0 0.01", "--lr"),
+        ("--cos-lr", "--schedule"), ("--degrees 10", "--augment"), ("--name exp", "--out"),
+        ("--save-period 5", "--checkpoint-every"),
+        ("--n_jobs 4", "--threads"), ("--test_size 0.2", "--test"), ("--scoring f1", "every score"),
+        ("--max-grad-norm 1", "clips no gradients"), ("--gradient-accumulation-steps 2", "--batch"),
+        ("--save-best-only", "the model of the best epoch"), ("--tensorboard", "Runs that train in epochs"),
+        // What stands without a flag, and what goes to standard output.
+        ("predict --data imgs --model m.h5", "without a flag: finetune predict --model m.h5 imgs"),
+        ("predict --source imgs --weights m.h5", "without a flag: finetune predict --model m.h5 imgs"),
+        ("predict --input imgs", "finetune predict --model runs/NAME/model.h5 imgs"),
+        ("predict --out p.csv --model m.h5 imgs", "finetune predict --model m.h5 --format csv imgs > p.csv"),
+        ("predict -o p.jsonl --model m.h5 imgs", "--format jsonl imgs > p.jsonl"),
+        ("predict --output p.csv --model m.h5 --source imgs", "--model m.h5 --format csv imgs > p.csv"),
+        ("predict --csv --model m.h5 imgs", "--format csv imgs > predictions.csv"),
+        ("predict --save --model m.h5 imgs", "--format csv imgs > predictions.csv"),
+        ("predict -r --model m.h5 imgs", "a folder is read with all folders in it"),
+        ("predict --recursive --model m.h5 imgs", "a folder is read with all folders in it"),
+        ("inspect --model m.h5", "Write the file without a flag: finetune inspect m.h5"),
+        ("inspect --base m.h5 --tensors", "finetune inspect m.h5 --tensors"),
+        ("inspect --weights m.h5", "finetune inspect m.h5"), ("inspect --data imgs", "finetune check --data"),
+        ("convert --model m.h5 --out o.onnx", "Write the files without a flag: finetune convert m.h5 o.onnx"),
+        ("convert -o o.h5 m.h5 --to keras", "finetune convert m.h5 o.h5 --to keras"),
+        ("convert --base m.h5", "finetune convert m.h5 model.onnx"),
+        ("evaluate --out x --model m.h5 --data imgs", "--report page.html"), ("-V", "finetune --version"),
     ]
 
     @Test("of other programs, and misspelt ones, are answered with the flag that is meant", arguments: foreign)
@@ -195,7 +267,23 @@ import Testing
         ("convert a.h5", ["without <out>", "model.onnx"]),
         ("--data x --group-by (", ["'--group-by ('", "regular expression"]),
         ("train --base x.h5", ["without --data", "--data ./imgs"]), ("evaluate --data x", ["without --model"]),
-        ("extract --data x", ["without --out"]), ("predict --epochs 3 --model m x.jpg", ["'--epochs'", "compare"]),
+        ("extract --data x", ["without --out", "For example: --out features.npz"]),
+        ("extract --data x --out", ["'--out' without a value", "For example: --out features.npz"]),
+        ("--data x --out", ["'--out' without a value", "For example: --out runs/first"]),
+        ("evaluate --model m --data x --group-by a", ["--group-by has no effect: evaluate makes no splits."]),
+        ("extract --data x --out f.npz --group-by a", ["--group-by has no effect: extract makes no splits."]),
+        ("--data x --data y", ["--data is given twice. Leave one of them out."]),
+        ("--data x --val 0.2 --val=0.3", ["--val is given twice. Leave one of them out."]),
+        ("--data x --batch 2 --batch-size 3", ["--batch and --batch-size are names of the same flag", "Leave one"]),
+        ("predict --epochs 3 --epochs 4 --model m x.jpg", ["has no flag '--epochs'"]),
+        ("--data x --resume=runs/first", ["--resume takes no value: write --out runs/first --resume"]),
+        ("predict --model m x.jpg --json p.json", ["'--json p.json'", "--json > p.json"]),
+        ("convert m.h5 m.onnx --to keras", ["'--to keras' with 'm.onnx'", "finetune convert m.h5 m.h5 --to keras?"]),
+        ("convert m.h5 m.h5 --to onnx", ["'--to onnx' with 'm.h5'", "finetune convert m.h5 m.onnx --to onnx?"]),
+        ("convert m.h5 m.pth --to torch", ["'m.pth'", "written as .h5", "finetune convert m.h5 m.h5 --to torch?"]),
+        ("convert m.h5 m.keras", ["cannot write 'm.keras'", ".h5, .safetensors or .onnx", "m.h5 --to keras?"]),
+        ("convert m.h5 x.dat", ["cannot write 'x.dat'", ".h5, .safetensors or .onnx", "finetune convert m.h5 x.h5?"]),
+        ("predict --epochs 3 --model m x.jpg", ["'--epochs'", "compare"]),
         (
             "evaluate --model m --data x --epochs 3",
             ["has no flag '--epochs'", "--epochs belongs to finetune train or compare"]
@@ -253,6 +341,7 @@ import Testing
                     String.init))
         let limits = try ArgumentReader(["evaluate", "--minimum", "accuracy=90%", "--maximum", "ece=5 %"]).arguments
         #expect(limits == ["evaluate", "--minimum", "accuracy=0.9", "--maximum", "ece=0.05"])
+        #expect(try ArgumentReader(["--data", "x", "--ema", "99.9%"]).arguments.last == "0.999")
     }
 
     @Test("have the aliases of other programs")
@@ -297,6 +386,34 @@ import Testing
         for (value, meaning) in rule.meanings {
             #expect(value == Spelling.simplified(value), "\(value) would never be found")
             if case .value(let meant) = meaning { #expect(rule.isAccepted(meant), "\(meant)") }
+        }
+    }
+
+    @Test("lets a flag of one value be given once, in every command", arguments: CommandFlags.all().map(\.command))
+    func once(_ command: String) throws {
+        let flags = try #require(CommandFlags.all().first { $0.command == command }).flags
+        for name in flags.sorted() {
+            guard let rule = FlagRules.rule(for: name, in: command) else { continue }
+            let example = rule.example.filter { $0 != "'" }
+            let words = [command, name, example, name, example]
+            if rule.mayRepeat {
+                #expect(try ArgumentReader(words).arguments == words)
+            } else {
+                let error = #expect(throws: UsageError.self, "\(name)") { try ArgumentReader(words) }
+                #expect(error?.description == "\(name) is given twice. Leave one of them out.")
+            }
+        }
+    }
+
+    @Test("names no flag of other programs twice, and only flags that exist")
+    func foreign() {
+        let flags = CommandFlags.all().reduce(into: Set()) { $0.formUnion($1.flags) }
+        for table in [ForeignFlags.byName] + ForeignFlags.byCommand.values {
+            for (name, advice) in table {
+                #expect(name == Spelling.simplified(name), "\(name) would never be found")
+                guard case .flags(let meant) = advice else { continue }
+                for flag in meant { #expect(flags.contains(String(flag.prefix { $0 != " " })), "\(flag)") }
+            }
         }
     }
 

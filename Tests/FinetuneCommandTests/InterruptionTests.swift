@@ -6,7 +6,8 @@ import Glibc
 import TestSupport
 import Testing
 
-private let small = ["--strategy", "scratch", "--architecture", "resnet20,width=4", "--size", "24", "--batch", "8"]
+private let scratch = ["--strategy", "scratch", "--size", "24", "--batch", "8"]
+private let small = scratch + ["--architecture", "resnet20,width=4"]
 
 @Suite("A run that is stopped", .serialized) struct InterruptionTests {
     /// Starts the program in a process group of its own and ends that by a signal, as a terminal does.
@@ -30,7 +31,7 @@ private let small = ["--strategy", "scratch", "--architecture", "resnet20,width=
         try workspace.makeImages("images", perClass: 4)
         #expect(
             try workspace.finetune(
-                small + [
+                scratch + [
                     "--architecture", "resnet20,width=64", "--data", "@images", "--out", "@run", "--epochs", "1",
                     "--lr", "0.01",
                 ]

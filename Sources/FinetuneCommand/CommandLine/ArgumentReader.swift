@@ -1,6 +1,5 @@
 // The arguments before the parser sees them: which command, which folder, and whether every flag and value is one.
 
-internal import FinetuneDatasets
 internal import FinetuneFiles
 
 /// Reads a command line word by word.
@@ -12,12 +11,18 @@ struct ArgumentReader {
     /// The arguments for the parser.
     private(set) var arguments: [String] = []
 
-    private let command: String
+    let command: String
+    /// Whether the command was named; else it is `train`.
+    let isNamed: Bool
+    /// The words after the command.
+    let words: [String]
     /// Whether the command reads a data set and has no other arguments without a flag.
     private var readsData: Bool { Self.dataCommands.contains(command) }
-    /// Paths without a flag, for a command that reads a data set.
-    private var folders: [String] = []
-    private var hasData = false
+    /// Paths without a flag, each with the word before it.
+    private(set) var paths: [(path: String, before: String)] = []
+    /// The flags given, by their main names, as they were written.
+    private(set) var given: [String: String] = [:]
+    private(set) var data: String?
     /// The word before the one that is read.
     private var before = ""
 
@@ -25,6 +30,7 @@ struct ArgumentReader {
         "train", "evaluate", "predict", "extract", "inspect", "convert", "check", "compare", "doctor", "help",
     ]
     private static let dataCommands: Set = ["train", "evaluate", "extract", "check", "compare"]
+    static let weightEndings: Set = ["h5", "hdf5", "keras", "safetensors", "pt", "pth", "ckpt", "onnx", "bin"]
     /// Flags that the parser itself answers.
     private static let answered = [
         "-h", "-help", "--help", "--help-hidden", "--version", "--generate-completion-script",
@@ -35,15 +41,21 @@ struct ArgumentReader {
     /// - Throws: `UsageError` that names the word at fault; `FileError` if a path without a flag leads to nothing.
     init(_ words: [String]) throws {
         let first = words.first ?? ""
-        let isNamed = Self.commands.contains(first)
+        isNamed = Self.commands.contains(first)
         command = isNamed ? first : "train"
+        self.words = isNamed ? Array(words.dropFirst()) : words
+        if first == "help", let topic = words.dropFirst().first, !topic.hasPrefix("-"), !Self.commands.contains(topic) {
+            throw Self.refusal(ofTopic: topic)
+        }
         guard !words.isEmpty, first != "help", !words.prefix(while: { $0 != "--" }).contains(where: Self.isAnswered)
         else {
             arguments = words
             return
         }
-        try read(isNamed ? words.dropFirst() : words[...])
+        if !isNamed { try checkVerb(first) }
+        try read()
         if readsData { try takeFolder() }
+        if command == "predict" { try checkPictures() }
         arguments.insert(command, at: 0)
     }
 
@@ -51,13 +63,16 @@ struct ArgumentReader {
         answered.contains(String(word.prefix { $0 != "=" }))
     }
 
-    private mutating func read(_ words: ArraySlice<String>) throws {
-        var words = words
+    private mutating func read() throws {
+        for word in words { try checkQuotes(word) }
+        var words = words[...]
         while let word = words.popFirst() {
             if word == "--" {
-                if readsData { folders += words } else { arguments += [word] + words }
+                paths += words.map { ($0, "--") }
+                if !readsData { arguments += [word] + words }
                 return
             }
+            try checkDash(word)
             if word.hasPrefix("--") {
                 try readFlag(word, &words)
             } else if word.hasPrefix("-"), word != "-", word != "-0" {
@@ -76,13 +91,14 @@ struct ArgumentReader {
     private mutating func readFlag(_ word: String, _ rest: inout ArraySlice<String>) throws {
         let name = String(word.prefix { $0 != "=" })
         let attached = name.count < word.count ? String(word.dropFirst(name.count + 1)) : nil
-        guard let rule = FlagRules.rule(for: name) else {
+        guard let rule = FlagRules.rule(for: name, in: command) else {
             guard FlagRules.switches.contains(name) else { throw unknown(name) }
             if let attached {
                 throw refusal(
                     of: name,
                     UsageError(
-                        description: "cannot use '\(name)=\(attached)': \(name) takes no value. Write \(name) alone."))
+                        description:
+                            "cannot use '\(name)=\(attached)': \(Self.sentence(about: name, before: attached))"))
             }
             arguments.append(name)
             return
@@ -94,9 +110,20 @@ struct ArgumentReader {
         do { value = try rule.read(attached ?? rest.removeFirst(), after: name) } catch let error as UsageError {
             throw refusal(of: name, error)
         }
-        hasData = hasData || name == "--data"
+        if let earlier = given.updateValue(name, forKey: rule.name), !rule.mayRepeat {
+            throw refusal(of: name, Self.refusal(ofSecond: name, after: earlier))
+        }
+        if name == "--data" { data = value }
         // The parser takes a word that begins with a hyphen for a flag.
         arguments += attached != nil || value.hasPrefix("-") ? ["\(name)=\(value)"] : [name, value]
+    }
+
+    /// The error about a flag of one value that is given a second time.
+    private static func refusal(ofSecond name: String, after earlier: String) -> UsageError {
+        UsageError(
+            description: name == earlier
+                ? "\(name) is given twice. Leave one of them out."
+                : "\(earlier) and \(name) are names of the same flag, which is given twice. Leave one of them out.")
     }
 
     /// The error about a flag: if the command does not have it, that comes before anything about its value.
@@ -112,26 +139,45 @@ struct ArgumentReader {
     }
 
     private func unknown(_ name: String) -> UsageError {
-        let flags = CommandFlags.all().first { $0.command == command }?.flags ?? []
-        let advice = ForeignFlags.advice(on: name, command: command, flags: flags)
-        let others = CommandFlags.all().filter { $0.flags.contains(name) }.map(\.command)
-        let isFileName = !name.hasPrefix("--") && (name.contains(".") || name.contains("/"))
-        let next =
-            isFileName
-            ? "If it is the name of a file: write ./\(name)"
-            : advice ?? (others.isEmpty ? "All flags: finetune \(command) --help" : Self.elsewhere(name, others))
-        return UsageError(description: "finetune \(command) has no flag '\(name)'. \(next)")
+        UsageError(description: ForeignFlag(name, of: command, words: words).message)
     }
 
-    /// The sentence about a flag that other commands have.
-    static func elsewhere(_ name: String, _ commands: [String]) -> String {
-        "\(name) belongs to finetune \(commands.alternatives)."
+    /// What to do about a flag without a value that is followed by one.
+    static func sentence(about name: String, before value: String) -> String {
+        let isSwitching = ["true", "false", "yes", "no", "on", "off", "1", "0"].contains(value.lowercased())
+        if isSwitching || name == "-0" { return "\(name) takes no value. Write \(name) alone, or leave it out." }
+        switch name {
+        case "--resume", "--force":
+            // Other programs continue from a checkpoint; here its folder is named.
+            let isCheckpoint = Self.weightEndings.contains(Path.fileExtension(of: value))
+            let folder = isCheckpoint ? Path.parent(of: value) : value
+            return "\(name) takes no value: write --out \(folder.shellWord) \(name)"
+        case "--json":
+            return "--json takes no value: it prints to standard output. Write --json > \(value.shellWord)"
+        default: return "\(name) takes no value. Write \(name) alone, or leave it out."
+        }
     }
 
     // MARK: Paths
 
+    /// Makes a path without a flag the data set.
+    mutating func takeData(_ path: String) {
+        arguments.insert(contentsOf: path.hasPrefix("-") ? ["--data=\(path)"] : ["--data", path], at: 0)
+    }
+
     private mutating func readPath(_ word: String) throws {
+        try checkAssignment(word)
+        let isThere = FileSystem.kind(of: word) != nil
+        if word == "help", !isThere {
+            throw UsageError(
+                description: "cannot use 'help' here. Did you mean finetune \(isNamed ? "\(command) " : "")--help?")
+        }
+        paths.append((word, before))
         guard readsData else {
+            if before == "--json", !isThere, ["json", "jsonl"].contains(Path.fileExtension(of: word)) {
+                throw UsageError(
+                    description: "cannot use '--json \(word)': \(Self.sentence(about: "--json", before: word))")
+            }
             arguments.append(word)
             return
         }
@@ -139,71 +185,7 @@ struct ArgumentReader {
             ["true", "false", "yes", "no", "on", "off", "1", "0"].contains(word.lowercased())
         {
             throw UsageError(
-                description:
-                    "cannot use '\(before) \(word)': \(before) takes no value. Write \(before) alone, or leave it out.")
-        }
-        folders.append(word)
-    }
-
-    /// Makes the path without a flag the data set.
-    private mutating func takeFolder() throws {
-        guard let folder = folders.first else { return }
-        try check(folder)
-        if hasData {
-            throw UsageError(
-                description:
-                    "cannot use '\(folder)': --data names the images already. Leave one of the two out; a value with blanks needs quotation marks."
-            )
-        }
-        if let second = folders.dropFirst().first {
-            throw UsageError(
-                description:
-                    "cannot use '\(second)': '\(folder)' names the images already. A command reads one data set, and a flag takes one value. Put the images into one folder, or name more with --val or --test."
-            )
-        }
-        arguments.insert(contentsOf: folder.hasPrefix("-") ? ["--data=\(folder)"] : ["--data", folder], at: 0)
-    }
-
-    /// - Throws: What was probably meant by a path that is no data set.
-    private func check(_ path: String) throws {
-        guard let kind = FileSystem.kind(of: path) else {
-            if Self.commands.contains(path) {
-                throw UsageError(
-                    description:
-                        "cannot use '\(path)' here: the command comes first. Write finetune \(path), then its flags.")
-            }
-            let isBare = !path.contains("/") && !path.contains(".")
-            if isBare, let meant = Spelling.nearest(to: path, among: Self.commands) {
-                throw UsageError(
-                    description:
-                        "cannot run 'finetune \(path)': there is no such command, and no folder of that name. Did you mean finetune \(meant)?"
-                )
-            }
-            if path.contains("://") {
-                throw FileError(
-                    .missing, "cannot read '\(path)': it is an address, and a path was expected. Download it first.")
-            }
-            throw FileSystem.obstacle(to: path)
-                ?? FileError(
-                    .missing,
-                    "cannot read '\(path)': there is nothing at that path\(isBare ? ", and no command has that name" : ""). Check the name\(isBare ? "; finetune --help lists the commands" : "")."
-                )
-        }
-        guard kind == .file else { return }
-        let head = (try? FileSystem.head(of: path, count: 64)) ?? []
-        if PictureFormat.endings.contains(Path.fileExtension(of: path)) || PictureFormat(of: head) != nil {
-            throw UsageError(
-                description:
-                    "cannot use the picture '\(path)' as a data set: expected a folder with a folder of images for each class. To label the picture: finetune predict --model runs/NAME/model.h5 \(path)"
-            )
-        }
-        if Self.weightEndings.contains(Path.fileExtension(of: path)) {
-            throw UsageError(
-                description:
-                    "cannot use the weights file '\(path)' as a data set. To train with it: finetune --base \(path) --data ./imgs. To see what it holds: finetune inspect \(path)"
-            )
+                description: "cannot use '\(before) \(word)': \(Self.sentence(about: before, before: word))")
         }
     }
-
-    private static let weightEndings: Set = ["h5", "hdf5", "keras", "safetensors", "pt", "pth", "ckpt", "onnx", "bin"]
 }

@@ -29,6 +29,8 @@ struct FlagRule: Sendable {
     var repair: @Sendable (String) -> Remedy? = { _ in nil }
     /// Whether a percentage such as `20%` is a value, too.
     var takesPercentage = false
+    /// Whether the flag may be given several times.
+    var mayRepeat = false
     /// Whether a value is accepted.
     let isAccepted: @Sendable (String) -> Bool
 
@@ -78,6 +80,9 @@ struct FlagRule: Sendable {
         }
     }
 
+    /// A percentage as a fraction, without the digits that a division by 100 adds to 99.9.
+    fileprivate static func hundredth(of percentage: Double) -> String { "\((percentage * 1e10).rounded() / 1e12)" }
+
     /// The text with the percentage at its end as a fraction: `0.2` for `20%`, `accuracy=0.9` for `accuracy=90 %`.
     private static func fraction(fromPercentageIn text: String) -> String? {
         guard text.last == "%" else { return nil }
@@ -86,7 +91,7 @@ struct FlagRule: Sendable {
         let digits = String(
             head.reversed().prefix { $0.isASCII && ($0.isNumber || $0 == "." || $0 == "-") }.reversed())
         guard let number = Double(digits) else { return nil }
-        return head.dropLast(digits.count) + "\(number / 100)"
+        return head.dropLast(digits.count) + hundredth(of: number)
     }
 }
 
@@ -129,14 +134,19 @@ extension FlagRule {
 
     /// A fraction, which a percentage says as well.
     ///
-    /// - Parameter includesOne: Whether 1 is accepted.
-    static func fraction(_ names: String..., includesOne: Bool = false, example: String) -> FlagRule {
+    /// - Parameters:
+    ///   - includesOne: Whether 1 is accepted.
+    ///   - least: The smallest number that was probably meant as a percentage.
+    static func fraction(
+        _ names: String..., includesOne: Bool = false, example: String, percentagesFrom least: Double = 2
+    ) -> FlagRule {
         FlagRule(
             names: names,
             accepted: includesOne
                 ? "a fraction from 0 to 1, or a percentage"
                 : "a fraction from 0 to below 1, or a percentage below 100%",
-            example: example, repair: { partOfOne($0).map { .value($0) } }, takesPercentage: true
+            example: example, repair: { partOfOne($0, percentagesFrom: least).map { .value($0) } },
+            takesPercentage: true
         ) {
             guard let value = Double($0) else { return false }
             return value >= 0 && (includesOne ? value <= 1 : value < 1)
@@ -163,10 +173,12 @@ extension FlagRule {
     }
 
     /// A percentage without its sign, or a fraction with a comma, as a fraction: `0.2` for `20` and for `0,2`.
-    static func partOfOne(_ value: String) -> String? {
+    ///
+    /// - Parameter least: The smallest number that was probably meant as a percentage.
+    static func partOfOne(_ value: String, percentagesFrom least: Double = 2) -> String? {
         let text = value.replacing(",", with: ".")
         guard let number = Double(text) else { return nil }
-        if number > 1, number <= 100 { return "\(number / 100)" }
+        if number >= least, number <= 100 { return hundredth(of: number) }
         return text == value ? nil : text
     }
 }

@@ -10,7 +10,7 @@ extension FlagRules {
     // MARK: Scores
 
     static let scores: [FlagRule] = [
-        limit("--minimum", example: "accuracy=0.9"), limit("--maximum", example: "log-loss=0.4"),
+        limit(isMinimum: true, example: "accuracy=0.9"), limit(isMinimum: false, example: "log-loss=0.4"),
         .text("--positive", accepted: "the name of one of the two classes", example: "tumour"),
         .fraction("--sensitivity", includesOne: true, example: "0.95"),
         .fraction("--specificity", includesOne: true, example: "0.95"),
@@ -18,22 +18,32 @@ extension FlagRules {
     ]
 
     /// `--minimum` and `--maximum`.
-    private static func limit(_ name: String, example: String) -> FlagRule {
-        FlagRule(
-            names: [name],
-            accepted:
-                "SCORE=NUMBER with \(ScoreLimit.names.alternatives); fractions are numbers from 0 to 1",
-            example: example, repair: { ScoreLimit.repaired($0, example: example).map { .value($0) } },
-            takesPercentage: true
-        ) { ScoreLimit($0) != nil }
+    ///
+    /// - Parameter isMinimum: Whether the score has to be at least the number: of scores that are better the higher.
+    private static func limit(isMinimum: Bool, example: String) -> FlagRule {
+        let names = ScoreLimit.names.filter { ScoreLimit.isBetterHigher($0) == isMinimum }
+        return FlagRule(
+            names: [isMinimum ? "--minimum" : "--maximum"],
+            accepted: "SCORE=NUMBER with \(names.alternatives); fractions are numbers from 0 to 1",
+            example: example,
+            repair: { text in
+                guard let meant = ScoreLimit.repaired(text, example: example), let limit = ScoreLimit(meant) else {
+                    return nil
+                }
+                if limit.isBetterHigher == isMinimum { return .value(meant) }
+                return .sentence(
+                    "\(limit.writtenName) is better the \(isMinimum ? "lower" : "higher") it is: \(isMinimum ? "--maximum" : "--minimum") \(meant)"
+                )
+            }, takesPercentage: true, mayRepeat: true
+        ) { ScoreLimit($0)?.isBetterHigher == isMinimum }
     }
 
     // MARK: Results
 
     static let results: [FlagRule] = [
         .text("--out", accepted: "the path to write to", example: "runs/first"),
-        .text("--report", accepted: "the page to write", example: "report.html"),
-        .text("--fix-list", accepted: "the table to write", example: "look-at.csv"),
+        file("--report", accepted: "the page to write", endings: ["html", "htm"], example: "report.html"),
+        file("--fix-list", accepted: "the table to write", endings: ["csv"], example: "look-at.csv"),
         .whole("--top", in: 1...1_000_000, of: "classes", example: "3"),
         .choice(
             "--format", of: PredictCommand.Format.allCases.map(\.rawValue), example: "csv",
@@ -57,6 +67,31 @@ extension FlagRules {
                 "openvino": "onnx", "tensorrt": "onnx", "coreml": "onnx",
             ]),
     ]
+
+    /// The `--out` of `extract`.
+    static let featureFile = file(
+        "--out", accepted: "the file to write", endings: FeatureFile.Format.allCases.map(\.rawValue),
+        example: "features.npz", meanings: ["hdf5": "h5", "tsv": "csv", "txt": "csv", "xlsx": "csv"])
+
+    /// A file to write, whose ending says its format.
+    ///
+    /// - Parameter meanings: Other endings, and the ending that was probably meant; the first one for all others.
+    private static func file(
+        _ name: String, accepted: String, endings: [String], example: String, meanings: [String: String] = [:]
+    ) -> FlagRule {
+        FlagRule(
+            names: [name],
+            accepted:
+                "\(accepted), a name that ends in \((endings == ["html", "htm"] ? [".html"] : endings.map { "." + $0 }).alternatives)",
+            example: example,
+            repair: { value in
+                if FileSystem.kind(of: value) == .directory { return .value(Path.join(value, example)) }
+                let ending = Path.fileExtension(of: value)
+                let stem = ending.isEmpty ? value : String(value.dropLast(ending.count + 1))
+                return Path.name(of: stem).isEmpty ? nil : .value("\(stem).\(meanings[ending] ?? endings[0])")
+            }
+        ) { endings.contains(Path.fileExtension(of: $0)) }
+    }
 
     // MARK: Machine
 
@@ -110,6 +145,14 @@ struct ScoreLimit: Sendable {
 
     /// The names as they are written, with hyphens.
     static let names = Evaluation.scoreNames.map { $0.replacing("_", with: "-") }
+
+    var writtenName: String { name.replacing("_", with: "-") }
+    var isBetterHigher: Bool { Self.isBetterHigher(writtenName) }
+
+    /// Whether a score is better the higher it is; else it is better the lower.
+    ///
+    /// - Parameter name: One of `names`.
+    static func isBetterHigher(_ name: String) -> Bool { !["log-loss", "ece", "brier"].contains(name) }
 
     /// - Returns: Nil if the text is not a score and a number that the score can have.
     init?(_ text: String) {

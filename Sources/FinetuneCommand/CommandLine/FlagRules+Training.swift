@@ -160,7 +160,7 @@ extension FlagRules {
             (0...1000).contains($0)
         },
         .number("--l2-sp", accepted: "a number from 0 to 1000", example: "0.01") { (0...1000).contains($0) },
-        .fraction("--dropout", example: "0.2"),
+        .fraction("--dropout", example: "0.2", percentagesFrom: 5),
         .fraction("--label-smoothing", example: "0.1"),
         .number("--mixup", accepted: "a number from 0 to 1000", example: "0.2") { (0...1000).contains($0) },
         .number("--cutmix", accepted: "a number from 0 to 1000", example: "1") { (0...1000).contains($0) },
@@ -186,7 +186,7 @@ extension FlagRules {
                 "errorrate": "accuracy", "f1": "macro-f1", "f1score": "macro-f1", "f1macro": "macro-f1",
                 "valf1": "macro-f1",
             ]),
-        .fraction("--ema", example: "0.999"),
+        .fraction("--ema", example: "0.999", percentagesFrom: 90),
         FlagRule(
             names: ["--time-budget"], accepted: "a time with its unit (s, m or h)", example: "10m", repair: repairTime
         ) { StepOptions.seconds($0) != nil },
@@ -237,6 +237,6 @@ extension FlagRule {
     func repairing(_ repair: @escaping @Sendable (String) -> Remedy?) -> FlagRule {
         FlagRule(
             names: names, accepted: accepted, example: example, choices: choices, meanings: meanings, repair: repair,
-            takesPercentage: takesPercentage, isAccepted: isAccepted)
+            takesPercentage: takesPercentage, mayRepeat: mayRepeat, isAccepted: isAccepted)
     }
 }

@@ -14,7 +14,14 @@ enum FlagRules {
         \.self)
 
     /// The rule for a flag by any of its names; nil for a flag that takes no value.
-    static func rule(for name: String) -> FlagRule? { byName[name] }
+    ///
+    /// - Parameter command: The command that has the flag: some flags take other values there.
+    static func rule(for name: String, in command: String = "") -> FlagRule? {
+        ofCommands[command]?[name] ?? byName[name]
+    }
+
+    /// Rules of single commands, which come before those of all.
+    private static let ofCommands = ["extract": ["--out": featureFile]]
 
     private static let byName = Dictionary(all.flatMap { rule in rule.names.map { ($0, rule) } }) { first, _ in first }
 
@@ -168,6 +175,6 @@ extension FlagRule {
     func accepting(_ isAccepted: @escaping @Sendable (String) -> Bool) -> FlagRule {
         FlagRule(
             names: names, accepted: accepted, example: example, choices: choices, meanings: meanings, repair: repair,
-            takesPercentage: takesPercentage, isAccepted: isAccepted)
+            takesPercentage: takesPercentage, mayRepeat: mayRepeat, isAccepted: isAccepted)
     }
 }

@@ -17,14 +17,12 @@ enum ParsingMessage {
             String($0.prefix { $0 != "=" })
         }
         if let foreign = given.first(where: { !own.flags.contains($0) }) {
-            let others = commands.filter { $0.flags.contains(foreign) }.map(\.command)
-            let advice =
-                ForeignFlags.advice(on: foreign, command: own.command, flags: own.flags)
-                ?? ArgumentReader.elsewhere(foreign, others)
-            return "finetune \(own.command) has no flag '\(foreign)'. \(advice)\n\(help)"
+            let flag = ForeignFlag(
+                foreign, of: own.command, words: Array(arguments.dropFirst()), commands: commands)
+            return "\(flag.message)\n\(help)"
         }
         if let missing = own.required.first(where: { $0.flag.map { !given.contains($0) } ?? false }),
-            let flag = missing.flag, let rule = FlagRules.rule(for: flag)
+            let flag = missing.flag, let rule = FlagRules.rule(for: flag, in: own.command)
         {
             return
                 "cannot run 'finetune \(own.command)' without \(flag): expected \(rule.accepted). For example: \(flag) \(rule.example)\n\(help)"

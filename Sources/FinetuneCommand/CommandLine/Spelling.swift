@@ -39,6 +39,6 @@ enum Spelling {
         }
     }
 
-    /// The word in small letters, without hyphens, underscores and blanks.
-    static func simplified(_ word: String) -> String { word.lowercased().filter { !"-_ ".contains($0) } }
+    /// The word in small letters, without hyphens, dashes, underscores and blanks.
+    static func simplified(_ word: String) -> String { word.lowercased().filter { !"-–—‑_ ".contains($0) } }
 }
