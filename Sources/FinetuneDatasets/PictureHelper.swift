@@ -118,8 +118,13 @@ final class PictureHelper {
         var environment = (["SWIFT_BACKTRACE=enable=no", "LC_ALL=C"] + loader).map { strdup($0) } + [nil]
         defer { for text in texts + environment { free(text) } }
         var process = pid_t()
-        let status = Path.withCString(path) {
-            posix_spawn(&process, $0, &actions, &attributes, &texts, &environment)
+        var status = ETXTBSY
+        // A program that was installed a moment ago may still be open where it was written.
+        for attempt in 0..<50 where status == ETXTBSY {
+            if attempt > 0 { usleep(20_000) }
+            status = Path.withCString(path) {
+                posix_spawn(&process, $0, &actions, &attributes, &texts, &environment)
+            }
         }
         guard status == 0 else { throw PictureError.noHelper("'\(path)': \(FileError.reason(status))") }
         return process
