@@ -146,6 +146,11 @@ struct PredictCommand: AsyncParsableCommand {
             } else if FileSystem.kind(of: path) == nil {
                 throw FileSystem.obstacle(to: path)
                     ?? FileError(.missing, "cannot read '\(path)': there is nothing at that path.")
+            } else if let collection = FileRole.collection(at: path) {
+                throw UsageError(
+                    description:
+                        "cannot label '\(path)': it is \(collection). Give pictures, folders of pictures, or their names on standard input. To score a model on labelled images: finetune evaluate --model \(model.model.shellWord) --data \(path.shellWord)"
+                )
             } else {
                 files.append(path)
             }

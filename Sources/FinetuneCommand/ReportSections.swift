@@ -54,8 +54,10 @@ extension Evaluation {
             rows: shown.map { row, area in
                 [
                     .init(row.name), .init(Report.number(row.precision, places: 3)),
-                    .init(Report.number(row.recall, places: 3)),
-                    .init(Report.number(row.f1, places: 3), bar: row.f1), .init(Report.number(area, places: 3)),
+                    // A class without images has no share of them.
+                    .init(Report.number(row.support > 0 ? row.recall : nil, places: 3)),
+                    .init(Report.number(row.support > 0 ? row.f1 : nil, places: 3), bar: row.f1),
+                    .init(Report.number(area, places: 3)),
                     .init(Report.count(row.support)),
                 ]
             }, caption: rows.count > most ? "The \(most) classes with the lowest F1, of \(rows.count)." : nil)

@@ -3,7 +3,7 @@
 internal import FinetuneFiles
 
 /// An archive that can be read, by what its first bytes say.
-enum ArchiveSource {
+package enum ArchiveSource {
     case zip, tar, tarGzip
 
     /// Nil for a file that is no such archive.

@@ -3,7 +3,7 @@
 internal import FinetuneFiles
 
 /// How a file is read as a data set.
-enum FileRole {
+package enum FileRole {
     case table, arrays, picture
     case archive(ArchiveSource)
 
@@ -38,6 +38,16 @@ enum FileRole {
                 path,
                 "it is no picture\(ending.isEmpty ? "" : ", but a .\(ending) file"). Expected a folder of images for each class, a zip or tar archive of it, a CSV with the columns path,label, or an .npz."
             )
+        }
+    }
+
+    /// What a file is, if it holds or lists many images, in words; nil for other files.
+    package static func collection(at path: String) -> String? {
+        switch try? FileRole(of: path) {
+        case .table: "a table"
+        case .arrays: "a file of arrays"
+        case .archive: "an archive"
+        case .picture, nil: nil
         }
     }
 

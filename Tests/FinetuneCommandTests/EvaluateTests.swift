@@ -181,6 +181,18 @@ import Testing
         #expect(try logLoss("--views", "0") == nil)
     }
 
+    @Test("labels no tables, arrays or archives, which are never called pictures")
+    func collections() throws {
+        let workspace = try Workspace()
+        try workspace.write("path,label\na.jpg,x\n", "table.tsv")
+        try workspace.write([0x50, 0x4B, 3, 4, 0, 0, 0, 0], "set.zip")
+        try workspace.write("", "arrays.npz")
+        for (name, kind) in [("table.tsv", "a table"), ("set.zip", "an archive"), ("arrays.npz", "a file of arrays")] {
+            let outcome = try workspace.finetune("predict", "--model", base, workspace.file(name))
+            #expect(outcome.code == 64 && outcome.errors.contains("it is \(kind)."), "\(outcome.errors)")
+        }
+    }
+
     @Test("abstains from labels that are less sure than wanted, in every form")
     func abstaining() throws {
         let (workspace, _) = try trained()
