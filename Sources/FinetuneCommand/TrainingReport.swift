@@ -22,7 +22,7 @@ struct TrainingReport {
         let gallery = PictureGallery(dataset, result.model.recipe)
         var sections = [summary]
         sections.append(learning)
-        sections.append(Report.Section("What learned", note: planNote, [.plan(plan)]))
+        sections.append(Report.Section("Trained layers", note: planNote, [.plan(plan)]))
         if let score = shown {
             let evaluation = score.evaluation
             sections += [
@@ -95,7 +95,7 @@ struct TrainingReport {
         let trials = record.result.headRecord?["cross_validation"]?.arrayValue ?? []
         let chosen = record.result.headRecord?["strength"]?.doubleValue
         return Report.Section(
-            "Strength of the head",
+            "Regularization",
             note: "Regularization strength, chosen by cross-validation on the training images.",
             [
                 .table(

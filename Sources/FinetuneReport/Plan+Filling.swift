@@ -13,20 +13,20 @@ extension [Report.PlanRow] {
         }
         let table = Report.Table(
             columns: [
-                .init("Stage"), .init("Parameters", isNumber: true), .init("Share", isNumber: true), .init("State"),
-                .init("Rate", isNumber: true), .init("Batch norm"),
+                .init("Stage"), .init("Parameters", isNumber: true), .init("Fraction", isNumber: true), .init("State"),
+                .init("Learning rate", isNumber: true), .init("Batch norm"),
             ],
             rows: map { row in
                 let share = Double(Swift.max(0, row.parameters)) / Double(total)
                 return [
                     .init(row.stage), .init(Report.count(row.parameters)),
                     .init(Report.percent(share), bar: share),
-                    .init(row.parameters == 0 ? "" : row.learns ? "learns" : "frozen", emphasis: row.learns),
+                    .init(row.parameters == 0 ? "" : row.learns ? "trained" : "frozen", emphasis: row.learns),
                     .init(row.learns ? row.rate ?? "" : ""), .init(row.normalization ?? ""),
                 ]
             })
         let summary =
-            "\(Report.count(learning)) of \(Report.count(total)) parameters learn, \(Report.percent(Double(learning) / Double(total)))."
+            "\(Report.count(learning)) of \(Report.count(total)) parameters are trained, \(Report.percent(Double(learning) / Double(total)))."
         var slots = table.slots
         slots["stages"] = .list(stages)
         slots["summary"] = .text(summary)

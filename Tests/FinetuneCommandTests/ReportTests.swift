@@ -40,7 +40,7 @@ import Testing
         expectHarmless(page)
         let accuracy = outcome.done["val"]?["accuracy"]?.doubleValue ?? 0
         #expect(page.contains("\((accuracy * 1000).rounded() / 10)"), "\(accuracy)")
-        for heading in ["Strength of the head", "What learned", "Classes", "Confusion", "Calibration", "Data"] {
+        for heading in ["Regularization", "Trained layers", "Classes", "Confusion", "Calibration", "Data"] {
             #expect(page.contains(heading), "\(heading)")
         }
         #expect(page.contains("exact duplicates") && page.contains("&quot;quoted&quot; &amp; copied.bmp"))

@@ -195,7 +195,7 @@ import Testing
                 .init(stage: "head", parameters: 500, learns: true, rateFactor: 0.3),
             ])
         ])
-        #expect(html.contains("500 of 2000 parameters learn, 25.0\u{00A0}%."))
+        #expect(html.contains("500 of 2000 parameters are trained, 25.0\u{00A0}%."))
         #expect(html.contains("<span class=\"state\">learns × 0.3</span>") && html.contains("class=\"empty\""))
         #expect(html.contains("<span class=\"size\">1.5 k</span>"))
     }

@@ -135,7 +135,7 @@ enum SamplePage {
     }
 
     private static let plan = Report.Section(
-        "What learned",
+        "Trained layers",
         [
             .plan([
                 .init(stage: "stem", parameters: 9536, learns: false, rateFactor: 0, normalization: "frozen"),
