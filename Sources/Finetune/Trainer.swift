@@ -48,7 +48,7 @@ public struct Trainer: Sendable {
         public let test: Evaluation?
         /// One for each epoch of a training by steps.
         public let epochs: [EpochRecord]
-        /// From 1; nil where there were no epochs, or nothing validated.
+        /// From 1, or 0 for the start, if no epoch was better; nil if there were no epochs, or nothing validated.
         public let bestEpoch: Int?
     }
 

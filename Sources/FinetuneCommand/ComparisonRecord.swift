@@ -101,7 +101,8 @@ struct ComparisonRecord {
                     + standing.macroF1.value.rounded(toPlaces: 3).aligned(right: 10)
                     + standing.logLoss.value.rounded(toPlaces: 3).aligned(right: 10)
                     + standing.cost.seconds.rounded(toPlaces: 1).aligned(right: 9)
-                    + "\(Int(standing.cost.peakMegabytes))".aligned(right: 7))
+                    + "\(Int(standing.cost.peakMegabytes))".aligned(right: 7)
+                    + (standing.failure == nil ? "" : "  did not train"))
         }
         for point in result.curve {
             console.say(

@@ -40,6 +40,8 @@ struct ConvertCommand: AsyncParsableCommand {
     var to: ModelFile.Format?
     @Option(help: ArgumentHelp("A file with the names of the outputs in order, one on each line.", valueName: "file"))
     var classes: String?
+    @Flag(help: "Make batch norms part of the convolutions before them: the same numbers from fewer layers.")
+    var fold = false
     @OptionGroup var weights: WeightsOptions
     @OptionGroup(title: "Preprocessing") var recipe: RecipeOptions
     @OptionGroup(title: "Output") var output: OutputOptions
@@ -88,6 +90,12 @@ struct ConvertCommand: AsyncParsableCommand {
                 )
             }
             model.classes = names
+        }
+        if fold {
+            let (folded, count, left) = model.folded()
+            model = folded
+            let rest = left > 0 ? ", \(left) that follow no convolution left" : ""
+            console.report(.note("Folded: \(count.counted("batch norm"))\(rest).", ["folded": .integer(count)]))
         }
         if model.recipe == nil, format == .onnx {
             console.report(

@@ -64,7 +64,7 @@ struct RunRecord {
             "test_images": .integer(result.scores.first { $0.part == .test }?.evaluation.count ?? 0),
             "found_images": .integer(result.counts.found), "read_images": .integer(result.counts.read),
             "skipped": .integer(result.skipped.count), "epochs": .integer(result.epochs.count),
-            "best_epoch": result.bestEpoch.map { .integer($0) } ?? .null,
+            "best_epoch": result.bestEpoch.map { .integer($0) } ?? .null, "start": result.start?.json ?? .null,
             "trainable_parameters": .integer(result.plan.learningParameters),
             "frozen_parameters": .integer(result.plan.frozenParameters),
             "val": score(.validation), "test": score(.test),
@@ -107,7 +107,12 @@ struct RunRecord {
     }
 
     func printSummary(_ times: RunTimes, _ console: Console) {
-        if let best = result.bestEpoch { console.say("Best epoch: \(best) of \(result.epochs.count).") }
+        if let best = result.bestEpoch, best > 0 { console.say("Best epoch: \(best) of \(result.epochs.count).") }
+        if result.bestEpoch == 0 {
+            console.say(
+                "No epoch of \(result.epochs.count) was better than the start on the validation images, so the model is that of the start. Try fewer trained layers (--unfreeze last), another --lr, or --augment standard."
+            )
+        }
         func line(_ words: [String]) {
             let columns = words.dropFirst().map { $0.aligned(right: 10) }
             console.say(

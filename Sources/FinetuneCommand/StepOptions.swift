@@ -16,7 +16,7 @@ enum ScheduleName: String, CaseIterable, ExpressibleByArgument {
 struct StrategyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "frozen (a head on frozen features), fine-tune, lp-ft (first the head, then all stages), gradual (the head, then stage after stage from the end) or scratch (random weights). (default: frozen, or fine-tune with --unfreeze)"
+            "frozen (a head on frozen features), fine-tune, lp-ft (first the head, then all stages), gradual (the head, then stage after stage from the end) or scratch (random weights). (default: frozen, or lp-ft with --unfreeze)"
         ))
     var strategy: Strategy?
     @Option(
@@ -26,20 +26,20 @@ struct StrategyOptions: ParsableArguments {
     var unfreeze: String?
 
     /// The strategy that the flags amount to.
-    var chosen: Strategy {
+    func chosen(_ head: HeadOptions) -> Strategy {
         if let strategy { return strategy }
-        return unfreeze == nil || unfreeze == "head" ? .frozen : .fineTune
+        return unfreeze == nil || unfreeze == "head" ? .frozen : head.strategyOfUnfreezing
     }
 
     var unfreezing: Unfreezing? { unfreeze.map { Unfreezing($0) } }
 
     func check(_ steps: StepOptions, _ head: HeadOptions, base: String?) throws {
-        let strategy = chosen
+        let strategy = chosen(head)
         if let (flag, reason) = steps.unused(by: strategy, head).first { throw ValidationError("\(flag) \(reason)") }
         if let unfreeze, (strategy == .frozen && unfreeze != "head") || (strategy == .scratch && unfreeze != "all") {
             let next =
                 strategy == .frozen
-                ? "To train more than the head: --strategy fine-tune."
+                ? "To train more than the head: leave --strategy out."
                 : "It trains the whole network: leave --unfreeze out."
             throw ValidationError(
                 "--unfreeze \(unfreeze) has no effect with --strategy \(strategy.rawValue). \(next)")
@@ -80,12 +80,12 @@ struct StepOptions: ParsableArguments {
     @Option(
         name: [.long, .customLong("learning-rate")],
         help: ArgumentHelp(
-            "Initial learning rate, or auto: a range test. (default: auto)",
+            "Initial learning rate, or auto: found by trial steps. (default: auto)",
             valueName: "x|auto"))
     var lr: String?
     @Option(
         help:
-            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam or adamw (whose L2 is decoupled). (default: momentum)"
+            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam, adamw (whose L2 is decoupled) or lamb (Adam whose steps are a fraction of each tensor's length). (default: momentum; lamb with lp-ft)"
     )
     var optimizer: String?
     @Option(
@@ -107,6 +107,11 @@ struct StepOptions: ParsableArguments {
         name: [.long, .customLong("layer-decay")],
         help: "The learning rate of a stage as a multiple of the next stage's. (default: 1)")
     var stageLrDecay: Double?
+    @Option(
+        help: ArgumentHelp(
+            "The longest that the gradient of all trained weights together may be; a longer one is shortened. (default: not clipped)",
+            valueName: "norm"))
+    var clip: Double?
     @Option(help: "Strength of L1 on filters and dense weights. (default: 0)") var l1: Double?
     @Option(
         name: [.long, .customLong("weight-decay")],
@@ -151,7 +156,10 @@ struct StepOptions: ParsableArguments {
             "Early stopping: end after this many epochs without a better one; 0 for never. The model is that of the best epoch. (default: 5; 0 for frozen features and scratch)",
             valueName: "epochs"))
     var earlyStop: Int?
-    @Option(help: "The score that decides which epoch is best: accuracy, log-loss or macro-f1. (default: accuracy)")
+    @Option(
+        help:
+            "The score that decides which epoch is best: log-loss (of calibrated probabilities), accuracy or macro-f1. (default: log-loss)"
+    )
     var monitor: Monitor?
     @Option(
         help: ArgumentHelp(
@@ -209,7 +217,8 @@ struct StepOptions: ParsableArguments {
             ("--warmup", warmup != nil), ("--step-every", stepEvery != nil), ("--step-factor", stepFactor != nil),
             ("--dropout", dropout != nil), ("--label-smoothing", labelSmoothing != nil), ("--mixup", mixup != nil),
             ("--cutmix", cutmix != nil), ("--early-stop", earlyStop != nil), ("--monitor", monitor != nil),
-            ("--ema", ema != nil), ("--time-budget", timeBudget != nil), ("--checkpoint-every", checkpointEvery != nil),
+            ("--clip", clip != nil), ("--ema", ema != nil), ("--time-budget", timeBudget != nil),
+            ("--checkpoint-every", checkpointEvery != nil),
         ]
         return flags.filter(\.1).map(\.0)
     }
@@ -245,6 +254,7 @@ struct StepOptions: ParsableArguments {
         steps.optimizer = optimizer.flatMap { Optimizer(name: $0) } ?? steps.optimizer
         steps.schedule = Schedule(decay(steps), warmUp: warmup ?? steps.chosenSchedule.warmUp)
         steps.stageRateDecay = stageLrDecay ?? steps.stageRateDecay
+        steps.clip = clip ?? steps.clip
         steps.l1 = l1 ?? steps.l1
         steps.l2 = l2 ?? steps.l2
         steps.pull = l2sp ?? steps.pull

@@ -42,7 +42,7 @@ struct TrainCommand: SharedCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        let chosen = strategy.chosen
+        let chosen = strategy.chosen(head)
         if let unused = head.unused(by: chosen) { throw ValidationError(unused) }
         try strategy.check(steps, head, base: job.base)
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
@@ -124,8 +124,9 @@ struct TrainCommand: SharedCommand {
     }
 
     private var settings: TrainingSettings {
-        var settings = TrainingSettings(strategy.chosen, job: job, data, head, compute)
-        settings.steps = steps.settings(strategy.chosen, unfreezing: strategy.unfreezing)
+        let chosen = strategy.chosen(head)
+        var settings = TrainingSettings(chosen, job: job, data, head, compute)
+        settings.steps = steps.settings(chosen, unfreezing: strategy.unfreezing)
         return settings
     }
 

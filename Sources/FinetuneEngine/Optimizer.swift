@@ -19,12 +19,16 @@ public enum Optimizer: Sendable, Equatable {
     /// The same, and L2 shrinks the weights beside it: `w −= rate·λ·w`: `torch.optim.AdamW` (Loshchilov and Hutter
     /// 2017).
     case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
+    /// Adam's direction `u = m̂/(√ŝ + ε) + λ·w`, as long as the tensor itself: `w −= rate·‖w‖/‖u‖·u`, the ratio being 1 if
+    /// either is zero. A rate is the fraction by which a step changes a tensor, so that one layer's scale does not decide
+    /// for all (You et al. 2020): timm's `Lamb(always_adapt=True, max_grad_norm=None)`.
+    case lamb(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-6)
 
     /// Whether it divides a step by the size of past gradients, so that rates are much smaller.
     public var isAdaptive: Bool {
         switch self {
         case .sgd, .momentum, .nesterov: false
-        case .rmsProp, .adam, .adamW: true
+        case .rmsProp, .adam, .adamW, .lamb: true
         }
     }
 
@@ -33,9 +37,12 @@ public enum Optimizer: Sendable, Equatable {
         switch self {
         case .sgd: 0
         case .momentum, .nesterov, .rmsProp: 1
-        case .adam, .adamW: 2
+        case .adam, .adamW, .lamb: 2
         }
     }
+
+    /// Whether the length of a step depends on those of the whole tensor and of its direction.
+    var needsLengths: Bool { if case .lamb = self { true } else { false } }
 }
 
 /// What a training may do to one tensor.
@@ -87,6 +94,10 @@ struct OptimizerKernel {
     let rule: ParameterRule
     /// From 1.
     let step: Int
+    /// What gradients are multiplied by before they are used: below 1 where they are clipped.
+    var gradientFactor: Float = 1
+    /// The length of the tensor over that of its direction, for an optimizer that needs it.
+    var trustRatio: Double = 1
 
     /// Where the vectors of a tensor, or a part of it, are.
     struct Operands {
@@ -137,7 +148,39 @@ struct OptimizerKernel {
             adam(w, operands.memories, penalties, beta1, beta2, epsilon, shrinking: 0, count)
         case .adamW(let beta1, let beta2, let epsilon):
             adam(w, operands.memories, penalties, beta1, beta2, epsilon, shrinking: Float(rate * rule.l2), count)
+        case .lamb:
+            let length = Float(rate * trustRatio)
+            for index in 0..<count { w[index] -= length * direction(operands, index) }
         }
+    }
+
+    /// Moves what LAMB remembers, and adds up the squares of the tensor and of its direction.
+    ///
+    /// - Parameter count: Of vectors.
+    func prepare(_ operands: Operands, count: Int) -> (value: Double, direction: Double) {
+        guard case .lamb(let beta1, let beta2, _) = optimizer else { return (0, 0) }
+        let (m, s) = (operands.memories[0], operands.memories[1])
+        let (keep1, rest1, keep2, rest2) = (Float(beta1), Float(1 - beta1), Float(beta2), Float(1 - beta2))
+        let penalties = Penalties(self, operands)
+        var (value, length) = (SIMD8<Double>.zero, SIMD8<Double>.zero)
+        for index in 0..<count {
+            let slope = penalties.slope(index)
+            m[index] = keep1 * m[index] + rest1 * slope
+            s[index] = keep2 * s[index] + rest2 * slope * slope
+            let (w, u) = (SIMD8<Double>(operands.values[index]), SIMD8<Double>(direction(operands, index)))
+            value += w * w
+            length += u * u
+        }
+        return (value.sum(), length.sum())
+    }
+
+    /// LAMB's direction of some weights, from what it remembers.
+    @inline(__always) private func direction(_ operands: Operands, _ index: Int) -> Lanes {
+        guard case .lamb(let beta1, let beta2, let epsilon) = optimizer else { return .zero }
+        let scale = Float(1 / (1 - pow(beta1, Double(step))))
+        let correction = Float(1 / (1 - pow(beta2, Double(step))).squareRoot())
+        let root = finetune_square_roots(operands.memories[1][index]) * correction + Float(epsilon)
+        return scale * operands.memories[0][index] / root + Float(rule.l2) * operands.values[index]
     }
 
     private func adam(
@@ -166,20 +209,26 @@ struct OptimizerKernel {
         let l1: Lanes
         let l2: Float
         let pull: Float
+        let factor: Float
 
         init(_ kernel: OptimizerKernel, _ operands: Operands) {
             w = UnsafePointer(operands.values)
             g = operands.gradients
             anchor = operands.anchor ?? w
             l1 = Lanes(repeating: Float(kernel.rule.l1))
-            l2 = if case .adamW = kernel.optimizer { 0 } else { Float(kernel.rule.l2) }
+            l2 =
+                switch kernel.optimizer {
+                case .adamW, .lamb: 0
+                default: Float(kernel.rule.l2)
+                }
+            factor = kernel.gradientFactor
             pull = operands.anchor == nil ? 0 : Float(kernel.rule.pull)
         }
 
         @inline(__always) func slope(_ index: Int) -> Lanes {
             let value = w[index]
             let sign = Lanes.zero.replacing(with: l1, where: value .> 0).replacing(with: -l1, where: value .< 0)
-            return g[index] + sign + l2 * value + pull * (value - anchor[index])
+            return factor * g[index] + sign + l2 * value + pull * (value - anchor[index])
         }
     }
 }

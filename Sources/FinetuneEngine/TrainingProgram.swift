@@ -181,20 +181,24 @@ package actor TrainingProgram {
     ///
     /// - Parameters:
     ///   - rate: The learning rate, which each tensor's rule scales.
+    ///   - clip: The longest that the gradient of all tensors together may be; a longer one is shortened
+    ///     (`torch.nn.utils.clip_grad_norm_`). Penalties come on top. Nil leaves it as it is.
     ///   - averageKept: The fraction of the moving average that this step keeps.
     ///   - measures: Whether the lengths of gradients, values and updates are wanted.
     /// - Returns: Lengths by tensor; empty where none are wanted.
     @discardableResult
     package func update(
-        rate: Double, averageKept: Double = 0, measures: Bool = false
+        rate: Double, clip: Double? = nil, averageKept: Double = 0, measures: Bool = false
     ) -> [String: StepNorms] {
         guard let gradients = training?.gradients else { return [:] }
+        let factor = clip.map { min(1, $0 / (gradientLength(gradients) + 1e-6)) } ?? 1
         var norms: [String: StepNorms] = [:]
         for entry in parameters.entries where entry.learns {
             guard let rule = rules[entry.name] else { continue }
             steps[entry.name, default: 0] += 1
-            let kernel = OptimizerKernel(
-                optimizer: optimizer, rate: rate * rule.rateFactor, rule: rule, step: steps[entry.name] ?? 1)
+            var kernel = OptimizerKernel(
+                optimizer: optimizer, rate: rate * rule.rateFactor, rule: rule, step: steps[entry.name] ?? 1,
+                gradientFactor: Float(factor))
             let w = parameters.values + entry.offset
             let g = gradients.values + entry.offset
             let operands = OptimizerKernel.Operands(
@@ -205,8 +209,9 @@ package actor TrainingProgram {
             let width = OptimizerKernel.Lanes.scalarCount
             // Chunks are added up in their order, whichever thread has them.
             let (lanes, grain) = ((entry.count + width - 1) / width, 2048)
+            if optimizer.needsLengths { kernel.trustRatio = trustRatio(kernel, operands, lanes: lanes, grain: grain) }
             var lengths = [StepNorms](repeating: StepNorms(), count: measures ? (lanes + grain - 1) / grain : 0)
-            lengths.withUnsafeMutableBufferPointer { lengths in
+            lengths.withUnsafeMutableBufferPointer { [kernel] lengths in
                 ParallelLoop.run(lanes, grain: grain) { range in
                     let first = range.lowerBound * width
                     let count = min(range.count * width, entry.count - first)
@@ -231,6 +236,40 @@ package actor TrainingProgram {
             RowKernels.mix(averageStatistics.values, kept, statistics.values, new, statistics.count)
         }
         return norms
+    }
+
+    /// The length of the gradient of everything that learns.
+    private func gradientLength(_ gradients: ParameterBlock) -> Double {
+        let grain = 1 << 14
+        var sum = 0.0
+        for entry in parameters.entries where entry.learns {
+            let g = gradients.values + entry.offset
+            // Parts are added up in their order, whichever thread has them.
+            var parts = [Double](repeating: 0, count: (entry.count + grain - 1) / grain)
+            parts.withUnsafeMutableBufferPointer { parts in
+                ParallelLoop.run(entry.count, grain: grain) { range in
+                    parts[range.lowerBound / grain] = RowKernels.dot(
+                        g + range.lowerBound, g + range.lowerBound, range.count)
+                }
+            }
+            sum += parts.reduce(0, +)
+        }
+        return sum.squareRoot()
+    }
+
+    /// The length of a tensor over that of its direction; 1 if either is zero.
+    private func trustRatio(
+        _ kernel: OptimizerKernel, _ operands: OptimizerKernel.Operands, lanes: Int, grain: Int
+    ) -> Double {
+        var sums = [(value: Double, direction: Double)](repeating: (0, 0), count: (lanes + grain - 1) / grain)
+        sums.withUnsafeMutableBufferPointer { sums in
+            ParallelLoop.run(lanes, grain: grain) { range in
+                sums[range.lowerBound / grain] = kernel.prepare(
+                    operands.dropping(range.lowerBound), count: range.count)
+            }
+        }
+        let (value, direction) = sums.reduce((0, 0)) { ($0.0 + $1.value, $0.1 + $1.direction) }
+        return value > 0 && direction > 0 ? (value / direction).squareRoot() : 1
     }
 
     // MARK: What was reached

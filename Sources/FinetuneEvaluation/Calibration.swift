@@ -116,6 +116,11 @@ package enum Temperature {
     }
 }
 
+extension Evaluation {
+    /// The log-loss of a model that is saved with these predictions: with a temperature, if one helps.
+    package var savedLogLoss: Double { Calibration(self).map { scaled(by: $0.temperature).logLoss } ?? logLoss }
+}
+
 /// What a temperature does to predictions on images that did not choose it.
 package struct Calibration: Sendable {
     /// What was done, for people: the same on screen and in reports.

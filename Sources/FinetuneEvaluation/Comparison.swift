@@ -38,11 +38,19 @@ package struct Comparison: Sendable {
         /// One a division, of the same images in the same order as all others'.
         package let evaluations: [Evaluation]
         package let cost: Cost
+        /// Whether it trains the head alone, so that the others have to be at least as good.
+        package let isHead: Bool
+        /// Why its trainings came to nothing, as a clause; nil if they did not.
+        package let failure: String?
 
-        package init(name: String, evaluations: [Evaluation], cost: Cost) {
+        package init(
+            name: String, evaluations: [Evaluation], cost: Cost, isHead: Bool = false, failure: String? = nil
+        ) {
             self.name = name
             self.evaluations = evaluations
             self.cost = cost
+            self.isHead = isHead
+            self.failure = failure
         }
     }
 
@@ -65,6 +73,9 @@ package struct Comparison: Sendable {
         package let logLoss: Estimate
         package let calibrationError: Estimate
         package let cost: Cost
+        /// Why it is left out of the advice, as a clause: its trainings came to nothing, or its accuracy is significantly
+        /// below that of the head alone. Nil if it takes part.
+        package let failure: String?
     }
 
     /// Two strategies against each other.
@@ -97,14 +108,28 @@ package struct Comparison: Sendable {
     package init(_ contestants: [Contestant], _ design: Design, seed: UInt64) {
         precondition(!contestants.isEmpty, "nothing to compare")
         self.design = design
-        let standings = contestants.map { Self.standing($0, design, seed) }
         let pairs = Self.pairs(contestants, design)
-        func rank(_ s: Standing) -> (Double, Double) { (-s.accuracy.value, s.logLoss.value) }
-        let sorted = standings.sorted { rank($0) < rank($1) }
-        let best = sorted[0]
         func p(_ a: String, _ b: String) -> Double {
             pairs.first { ($0.first, $0.second) == (a, b) || ($0.first, $0.second) == (b, a) }?.pValue ?? 1
         }
+        func accuracy(_ contestant: Contestant) -> Double {
+            contestant.evaluations.reduce(0) { $0 + $1.accuracy } / Double(contestant.evaluations.count)
+        }
+        let head = contestants.first { $0.isHead }
+        let standings = contestants.map { contestant in
+            var failure = contestant.failure
+            if failure == nil, let head, contestant.name != head.name, accuracy(contestant) < accuracy(head),
+                p(contestant.name, head.name) < Self.level
+            {
+                failure = "its accuracy is significantly below that of \(head.name)"
+            }
+            return Self.standing(contestant, design, seed, failure: failure)
+        }
+        func rank(_ s: Standing) -> (Double, Double) { (-s.accuracy.value, s.logLoss.value) }
+        let ranked = standings.sorted { rank($0) < rank($1) }
+        let trained = ranked.filter { $0.failure == nil }
+        let sorted = trained.isEmpty ? ranked : trained
+        let best = sorted[0]
         // What no test can tell apart is not shown to be worse.
         let equals = sorted.filter { $0.name == best.name || !(p($0.name, best.name) < Self.level) }
         let recommended = equals.min { $0.cost.seconds < $1.cost.seconds } ?? best
@@ -114,7 +139,11 @@ package struct Comparison: Sendable {
         self.pairs = pairs
         self.best = best.name
         self.recommended = recommended.name
-        advice = Self.advice(best, recommended, rival, sorted, pValue, design, contestants)
+        let failed = standings.filter { $0.failure != nil }.map { "\($0.name): \($0.failure ?? "")" }
+        let next = "Try fewer trained stages, another --lr, or --augment standard."
+        advice =
+            Self.advice(best, recommended, rival, sorted, pValue, design, contestants)
+            + (failed.isEmpty ? "" : " Left out of the advice: \(failed.joined(separator: "; ")). \(next)")
     }
 
     /// Differences of this probability under chance are taken for real.
@@ -122,7 +151,9 @@ package struct Comparison: Sendable {
 
     // MARK: Scores
 
-    private static func standing(_ contestant: Contestant, _ design: Design, _ seed: UInt64) -> Standing {
+    private static func standing(
+        _ contestant: Contestant, _ design: Design, _ seed: UInt64, failure: String?
+    ) -> Standing {
         let evaluations = contestant.evaluations
         func over(_ limits: ClosedRange<Double>, _ score: (Evaluation) -> Double) -> Estimate {
             var share = 0.0
@@ -134,7 +165,7 @@ package struct Comparison: Sendable {
             return Standing(
                 name: contestant.name, accuracy: over(0...1, \.accuracy), macroF1: over(0...1, \.macroF1),
                 logLoss: over(0...Double.greatestFiniteMagnitude, \.logLoss),
-                calibrationError: over(0...1, \.calibrationError), cost: contestant.cost)
+                calibrationError: over(0...1, \.calibrationError), cost: contestant.cost, failure: failure)
         }
         func mean(_ score: (Evaluation) -> Double) -> Double {
             evaluations.reduce(0) { $0 + score($1) } / Double(evaluations.count)
@@ -147,7 +178,7 @@ package struct Comparison: Sendable {
             macroF1: Estimate(value: mean(\.macroF1), interval: bootstrap.macroF1),
             logLoss: Estimate(value: mean(\.logLoss), interval: bootstrap.logLoss),
             calibrationError: Estimate(value: mean(\.calibrationError), interval: bootstrap.calibrationError),
-            cost: contestant.cost)
+            cost: contestant.cost, failure: failure)
     }
 
     private static func pairs(_ contestants: [Contestant], _ design: Design) -> [Pair] {
@@ -268,6 +299,7 @@ package struct Comparison: Sendable {
                         "trainable_parameters": .integer($0.cost.trainableParameters),
                         "seconds": .number($0.cost.seconds), "cpu_seconds": .number($0.cost.processorSeconds),
                         "peak_rss_mb": .number($0.cost.peakMegabytes),
+                        "failure": $0.failure.map { .string($0) } ?? .null,
                     ]
                 }),
             "pairs": .array(

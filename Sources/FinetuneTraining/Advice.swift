@@ -19,7 +19,7 @@ extension TrainingSettings {
                 "\(design.activation.rawValue) is flat at both ends, where its gradient vanishes, so hidden layers learn slowly. Try --activation relu or gelu."
             )
         }
-        if usesSteps, steps.optimizer.isAdaptive, steps.chosenSchedule.decay != .constant {
+        if usesSteps, steps.optimizer.isAdaptive, steps.optimizer != .lamb(), steps.chosenSchedule.decay != .constant {
             advice.append(
                 "\(steps.optimizer.name) already fits the length of its steps to the gradients; with the schedule '\(steps.chosenSchedule.name)' late steps become very short. Compare with --schedule constant."
             )

@@ -16,6 +16,8 @@ struct ComparisonPart: Sendable {
     let trainableParameters: Int
     let trainImages: Int
     let epochs: Int
+    /// The best epoch, 0 for the start; nil if nothing was trained in epochs, or nothing validated.
+    let bestEpoch: Int?
 
     func evaluation(_ classes: [String]) -> Evaluation {
         Evaluation(probabilities: probabilities, labels: labels, classes: classes)
@@ -31,7 +33,7 @@ struct ComparisonPart: Sendable {
             "seconds": .number(time.seconds),
             "cpu_seconds": .number(time.processorSeconds), "peak_rss_mb": .number(peakMegabytes),
             "trainable_parameters": .integer(trainableParameters), "train_images": .integer(trainImages),
-            "epochs": .integer(epochs),
+            "epochs": .integer(epochs), "best_epoch": bestEpoch.map { .integer($0) } ?? .null,
         ]
         try AtomicFile.write(json.withChecksum.text, to: path)
     }
@@ -55,6 +57,7 @@ extension ComparisonPart {
         self.init(
             probabilities: rows, labels: labels, images: images, temperature: temperature,
             time: ProcessTime(seconds: seconds, processorSeconds: processor), peakMegabytes: peak,
-            trainableParameters: parameters, trainImages: learned, epochs: epochs)
+            trainableParameters: parameters, trainImages: learned, epochs: epochs,
+            bestEpoch: json["best_epoch"]?.intValue)
     }
 }

@@ -11,6 +11,48 @@ struct EpochSums: Sendable {
     var seconds = 0.0
 }
 
+/// The scores of a network on the images that validate.
+public struct ValidationScores: Sendable, Equatable {
+    /// 0…1.
+    public var accuracy: Double
+    /// In nats.
+    public var logLoss: Double
+    /// 0…1.
+    public var macroF1: Double
+    /// The log-loss with the temperature that the model would be saved with.
+    package var savedLogLoss: Double
+
+    init(_ evaluation: Evaluation) {
+        (accuracy, logLoss, macroF1) = (evaluation.accuracy, evaluation.logLoss, evaluation.macroF1)
+        savedLogLoss = evaluation.savedLogLoss
+    }
+
+    package var json: JSON {
+        [
+            "val_accuracy": .number(accuracy), "val_log_loss": .number(logLoss), "val_macro_f1": .number(macroF1),
+            "saved_log_loss": .number(savedLogLoss),
+        ]
+    }
+
+    init?(json: JSON) {
+        guard let accuracy = json["val_accuracy"]?.doubleValue, let logLoss = json["val_log_loss"]?.doubleValue,
+            let macroF1 = json["val_macro_f1"]?.doubleValue, let saved = json["saved_log_loss"]?.doubleValue
+        else { return nil }
+        (self.accuracy, self.logLoss, self.macroF1, savedLogLoss) = (accuracy, logLoss, macroF1, saved)
+    }
+}
+
+extension ValidationScores {
+    /// A score that is the better the larger it is.
+    func score(_ monitor: Monitor) -> Double {
+        switch monitor {
+        case .accuracy: accuracy
+        case .logLoss: -savedLogLoss
+        case .macroF1: macroF1
+        }
+    }
+}
+
 /// What is known of one epoch when it is over.
 public struct EpochRecord: Sendable, Equatable {
     /// From 1.
@@ -76,14 +118,6 @@ extension EpochRecord {
             validationSeconds: json["val_seconds"]?.doubleValue ?? 0, health: Health(json: json["health"] ?? .null))
     }
 
-    /// A score that is the better the larger it is; nil where nothing validates.
-    func score(_ monitor: Monitor) -> Double? {
-        switch monitor {
-        case .accuracy: accuracy
-        case .logLoss: logLoss.map { -$0 }
-        case .macroF1: macroF1
-        }
-    }
 }
 
 extension [EpochRecord] {

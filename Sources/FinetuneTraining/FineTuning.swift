@@ -31,6 +31,8 @@ struct FineTuning {
     private(set) var progress = TrainingProgress()
     private var best: Weights?
     private var pending: TrainingProgram.State?
+    /// What was said after the first steps.
+    private var earlyFindings: Set<Health.Finding.Kind> = []
 
     /// - Parameters:
     ///   - model: The base with its new head.
@@ -73,6 +75,7 @@ struct FineTuning {
             await session.program.restore(state)
             pending = nil
         }
+        if progress.start == nil, progress.epoch == 0, progress.step == 0 { try await scoreStart(session) }
         if progress.rate == nil {
             let rate = try await findRate(session)
             progress.rate = rate
@@ -91,8 +94,8 @@ struct FineTuning {
         }
     }
 
-    /// Forgets everything but the time, to begin anew with a smaller rate: one that a range test found may be too large
-    /// for later epochs. What comes of it does not depend on when a training that diverged had been stopped.
+    /// Forgets everything but the time, to begin anew with a smaller rate: one that the search found may be too large for
+    /// later epochs. What comes of it does not depend on when a training that diverged had been stopped.
     ///
     /// - Returns: False where the rate is the user's, or was made smaller often enough.
     mutating func beginAnew() -> Bool {
@@ -105,8 +108,6 @@ struct FineTuning {
     }
 
     private static let mostRestarts = 3
-    /// What is left of the rate each time.
-    private static let restartFactor = 0.3
 
     /// The model after its best epoch, or after the last where nothing validates.
     var result: Model {
@@ -114,6 +115,22 @@ struct FineTuning {
         model.weights.merge(pending?.weights ?? [:]) { _, new in new }
         model.weights.merge(best ?? pending?.average ?? [:]) { _, new in new }
         return model
+    }
+
+    /// Scores the network before its first step: it is a candidate for the best epoch, so that no training ends with a
+    /// model that is worse than its start on the images that validate.
+    private mutating func scoreStart(_ session: TrainingSession) async throws {
+        guard !validation.isEmpty else { return }
+        let weights = await session.program.weights(averaged: steps.averageKept != nil)
+        guard weights.firstNotFinite == nil else { return }
+        let start = ValidationScores(try await session.evaluate(weights, on: validation))
+        progress.start = start
+        (progress.bestEpoch, best) = (0, weights)
+        progress.bestScore = start.score(steps.monitor)
+        report(
+            .note(
+                "Before the first step: validation accuracy \(start.accuracy.percent), log-loss \(start.logLoss.rounded(toPlaces: 3)).",
+                ["start": start.json]))
     }
 
     // MARK: An epoch
@@ -147,10 +164,13 @@ struct FineTuning {
             if epoch == 0, step == 0 { try checkBase(result.loss, order) }
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
-            let measures = (progress.step + 1) % measured == 0 || progress.step + 1 == count
+            // The first steps of a phase tell early whether their length is right.
+            let isEarly = epoch == phase.epochs.lowerBound && progress.step == min(1, count - 1)
+            let measures = isEarly || (progress.step + 1) % measured == 0 || progress.step + 1 == count
             let norms = await session.program.update(
-                rate: rate(done / total), averageKept: averageKept(after: done), measures: measures)
+                rate: rate(done / total), clip: steps.clip, averageKept: averageKept(after: done), measures: measures)
             if measures { meter.add(norms, await session.program.units) }
+            if isEarly { warnOfStepLengths(meter.health) }
             progress.step += 1
             progress.sums.loss += result.loss * Double(current.rows.of)
             progress.sums.hits += result.hits
@@ -195,14 +215,23 @@ struct FineTuning {
         progress.epoch += 1
         progress.step = 0
         progress.sums = EpochSums()
-        if let score = record.score(steps.monitor), progress.bestEpoch == nil || score > progress.bestScore {
+        let score = evaluation.map { ValidationScores($0).score(steps.monitor) }
+        if let score, progress.bestEpoch == nil || score > progress.bestScore {
             progress.bestEpoch = record.epoch
             progress.bestScore = score
             best = weights
         }
         report(.epoch(record, of: steps.epochs))
-        for finding in progress.epochs.newFindings {
+        for finding in progress.epochs.newFindings where !earlyFindings.contains(finding.kind) {
             report(.warning("Epoch \(record.epoch): \(finding.text)"))
+        }
+    }
+
+    /// Says which stage's steps are too long or too short, before that costs an epoch.
+    private mutating func warnOfStepLengths(_ health: Health) {
+        for finding in health.findings where finding.kind.isOfStepLength && earlyFindings.insert(finding.kind).inserted
+        {
+            report(.warning("After the first steps: \(finding.text)"))
         }
     }
 
@@ -321,37 +350,46 @@ struct FineTuning {
     private mutating func findRate(_ session: TrainingSession) async throws -> Double {
         if let rate = steps.learningRate { return rate }
         let start = await session.program.state
-        let batch = session.batch
         let order = shuffled(steps.epochs)
-        let turn = min(RateSearch.batches, stepsPerEpoch(session))
-        var losses: [Double] = []
-        let rates = RateSearch.rates(for: steps.optimizer)
+        let isLive = session.plan.rows.contains { $0.normalization == .train }
+        let count = isLive ? session.batch : min(session.batch, max(1, order.count / 2))
+        let (stepped, rest) = (Array(order.prefix(count)), Array(order.dropFirst(count)))
+        let others = validation.isEmpty ? rest : validation
+        let stride = max(1, (others.count + Self.probeImages - 1) / Self.probeImages)
+        let spread = others.indices.filter { $0 % stride == 0 }.map { others[$0] }
+        let probe = spread.isEmpty ? stepped : spread
         let reader = BatchReader(session, dataset, settings)
-        for (step, rate) in rates.enumerated() {
+        let result = try await session.evaluate(
+            try await reader.read(stepped, session.view(epoch: 0)), dropoutKey: settings.seed)
+        try checkBase(result.loss, stepped)
+        var search = RateSearch(
+            for: steps.optimizer, start: try await session.evaluate(session.program.weights(), on: probe).logLoss)
+        while let rate = search.next {
             if context.shouldStop() {
-                // A rate is found by all the steps of the test, or anew.
+                // A rate is found by all the steps of the search, or anew.
                 await session.program.restore(start)
                 try await stopIfAsked(session)
             }
-            let first = step % turn * batch
-            let items = Array(order[first..<min(first + batch, order.count)])
-            let result = try await session.evaluate(
-                try await reader.read(items, session.view(epoch: 0)), dropoutKey: settings.seed &- UInt64(step + 1))
-            if step == 0 { try checkBase(result.loss, items) }
-            if RateSearch.hasBlownUp(result.loss, lowest: losses.min() ?? result.loss) { break }
-            losses.append(result.loss)
-            await session.program.update(rate: rate)
-            report(.share(stage: "learning rate", Double(step + 1) / Double(rates.count)))
+            await session.program.restore(start)
+            await session.program.update(rate: rate, clip: steps.clip)
+            let weights = await session.program.weights()
+            let isFinite = weights.firstNotFinite == nil
+            search.record(isFinite ? try await session.evaluate(weights, on: probe).logLoss : .infinity, after: rate)
         }
         await session.program.restore(start)
-        let rate = RateSearch.choose(rates, losses, batches: turn) * pow(Self.restartFactor, Double(progress.restarts))
-        let smaller = progress.restarts > 0 ? "; reduced after the training diverged" : ""
-        report(
-            .note(
-                "Learning rate \(rate.rounded(toDigits: 3)), chosen by a range test of \(losses.count) steps\(smaller).",
-                ["rate": .number(rate), "losses": JSON(losses)]))
+        let rate = search.rate(restarts: progress.restarts)
+        let text = search.sentence(restarts: progress.restarts)
+        let details: [JSON.Member] = [
+            .init("rate", .number(rate)), .init("start_loss", .number(search.start)),
+            .init("rates", JSON(search.trials.map(\.rate))),
+            .init("losses", .array(search.trials.map { $0.loss.isFinite ? .number($0.loss) : .null })),
+        ]
+        report(search.isInVain ? .warning(text) : .note(text, .object(details)))
         return rate
     }
+
+    /// Images that a trial step is judged by.
+    private static let probeImages = 32
 }
 
 extension FreezePlan {

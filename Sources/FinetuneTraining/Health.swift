@@ -36,7 +36,12 @@ package struct Health: Sendable, Equatable {
 
     /// Something that is wrong.
     package struct Finding: Sendable, Equatable {
-        package enum Kind: Sendable { case deadUnits, vanishingGradient, explodingGradient, largeSteps }
+        package enum Kind: Sendable {
+            case deadUnits, vanishingGradient, explodingGradient, largeSteps, smallSteps
+
+            /// Whether it is about how far a step moves the weights.
+            var isOfStepLength: Bool { self == .largeSteps || self == .smallSteps }
+        }
 
         package let kind: Kind
         /// In plain words, with what to try.
@@ -79,6 +84,15 @@ package struct Health: Sendable, Equatable {
                 Finding(
                     .largeSteps,
                     "steps move the weights of '\(stage.name)' by \((stage.updateRatio * 100).short) % of their length. Try a smaller --lr."
+                ))
+        }
+        if let stage = stages.max(by: { $0.updateRatio < $1.updateRatio }), stage.updateRatio > 0,
+            stage.updateRatio < 1e-7
+        {
+            findings.append(
+                Finding(
+                    .smallSteps,
+                    "steps move the weights of no stage by more than \((stage.updateRatio * 100).short) % of their length ('\(stage.name)'), so nothing changes. Try a larger --lr."
                 ))
         }
         return findings

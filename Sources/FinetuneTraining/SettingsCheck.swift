@@ -130,6 +130,7 @@ extension StepSettings {
         try check("--l1", l1, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--l2", l2, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--l2-sp", pull, "a number from 0 to 1000") { (0...1000).contains($0) }
+        try check("--clip", clip, "a number above 0") { $0 > 0 }
         try check("--dropout", dropout, "a fraction from 0 to below 1") { (0..<1).contains($0) }
         try check("--label-smoothing", labelSmoothing, "a fraction from 0 to below 1") { (0..<1).contains($0) }
         try check("--mixup", mixing.mixup, "a number from 0 to 1000") { (0...1000).contains($0) }

@@ -7,7 +7,7 @@ extension Optimizer {
     /// Each with its usual numbers.
     package static let named: [(name: String, optimizer: Optimizer)] = [
         ("sgd", .sgd), ("momentum", .momentum()), ("nesterov", .nesterov()), ("rmsprop", .rmsProp()), ("adam", .adam()),
-        ("adamw", .adamW()),
+        ("adamw", .adamW()), ("lamb", .lamb()),
     ]
 
     package init?(name: String) {
@@ -23,6 +23,7 @@ extension Optimizer {
         case .rmsProp: "rmsprop"
         case .adam: "adam"
         case .adamW: "adamw"
+        case .lamb: "lamb"
         }
     }
 
@@ -32,7 +33,8 @@ extension Optimizer {
         case .sgd: []
         case .momentum(let momentum), .nesterov(let momentum): [("momentum", momentum)]
         case .rmsProp(let decay, let epsilon): [("decay", decay), ("epsilon", epsilon)]
-        case .adam(let beta1, let beta2, let epsilon), .adamW(let beta1, let beta2, let epsilon):
+        case .adam(let beta1, let beta2, let epsilon), .adamW(let beta1, let beta2, let epsilon),
+            .lamb(let beta1, let beta2, let epsilon):
             [("beta1", beta1), ("beta2", beta2), ("epsilon", epsilon)]
         }
     }

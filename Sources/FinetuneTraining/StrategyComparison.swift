@@ -132,7 +132,8 @@ package struct StrategyComparison: Sendable {
             contestants.append(
                 Comparison.Contestant(
                     name: contender.name, evaluations: parts.map { $0.evaluation(dataset.classes) },
-                    cost: try cost(of: contender, parts, costs)))
+                    cost: try cost(of: contender, parts, costs), isHead: contender.settings.strategy == .frozen,
+                    failure: Self.failure(parts)))
         }
         let comparison = Comparison(contestants, plan.design, seed: settings.seed)
         let curve = settings.hasLearningCurve ? try await learningCurve(plan, look, firstParts, report) : []
@@ -279,6 +280,14 @@ package struct StrategyComparison: Sendable {
             peakMegabytes: parts.map(\.peakMegabytes).max() ?? 0, trainableParameters: parts[0].trainableParameters)
     }
 
+    /// Why trainings came to nothing; nil if most of them did not.
+    private static func failure(_ parts: [ComparisonPart]) -> String? {
+        let unchanged = parts.count { $0.bestEpoch == 0 }
+        guard 2 * unchanged > parts.count else { return nil }
+        let which = parts.count == 1 ? "" : " in \(unchanged) of \(parts.count) trainings"
+        return "no epoch was better than its start on the validation images\(which)"
+    }
+
     // MARK: One training
 
     /// A training of the comparison.
@@ -359,7 +368,7 @@ package struct StrategyComparison: Sendable {
             temperature: result.model.temperature,
             time: meter.time, peakMegabytes: ProcessMeter.recentPeakMegabytes,
             trainableParameters: result.plan.learningParameters, trainImages: result.trainImages,
-            epochs: result.epochs.count)
+            epochs: result.epochs.count, bestEpoch: result.bestEpoch)
         try part.write(to: stem + ".json", key: key)
         FileSystem.remove(stem + ".checkpoint.h5")
         return part

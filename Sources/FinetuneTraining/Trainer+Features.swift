@@ -36,7 +36,8 @@ extension Trainer {
         warnOfKeeping(looked.values, report)
         return TrainingResult(
             model: scored.model, plan: try plan(), headRecord: head.record, scalingRecord: scaling.record, epochs: [],
-            bestEpoch: nil, rate: nil, scores: scored.scores, calibration: scored.calibration, parts: parts(survey),
+            bestEpoch: nil, start: nil, rate: nil, scores: scored.scores, calibration: scored.calibration,
+            parts: parts(survey),
             skipped: looked.skipped,
             findings: survey.findings + suspicions, trainImages: survey.places(.train).count,
             featureSeconds: seconds(extracted - started),

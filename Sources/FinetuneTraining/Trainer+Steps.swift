@@ -90,7 +90,8 @@ extension Trainer {
         let scored = calibrated(result, scores, report)
         return TrainingResult(
             model: scored.model, plan: plan, headRecord: headRecord, scalingRecord: scaling?.record,
-            epochs: tuning.progress.epochs, bestEpoch: tuning.progress.bestEpoch, rate: tuning.progress.rate,
+            epochs: tuning.progress.epochs, bestEpoch: tuning.progress.bestEpoch, start: tuning.progress.start,
+            rate: tuning.progress.rate,
             scores: scored.scores, calibration: scored.calibration, parts: parts(survey), skipped: looked.skipped,
             findings: survey.findings, trainImages: training.count,
             featureSeconds: seconds(extracted - started), trainSeconds: seconds(trained - extracted))

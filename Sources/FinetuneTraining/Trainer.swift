@@ -29,6 +29,8 @@ package struct TrainingResult: Sendable {
     package let epochs: [EpochRecord]
     /// From 1; nil where nothing validated.
     package let bestEpoch: Int?
+    /// The scores before the first step; nil if nothing is trained in epochs, or nothing validates.
+    package let start: ValidationScores?
     /// The initial learning rate of steps through the network.
     package let rate: Double?
     package let scores: [SplitScore]

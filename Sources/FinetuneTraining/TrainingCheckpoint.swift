@@ -16,7 +16,9 @@ struct TrainingProgress: Sendable {
     var rate: Double?
     /// How often the training diverged and began anew with a smaller rate.
     var restarts = 0
-    /// The best epoch so far and its score; nil before the first.
+    /// The scores before the first step; nil if they are not known yet, or if nothing validates.
+    var start: ValidationScores?
+    /// The best epoch so far and its score, 0 for the start; nil if nothing was scored yet.
     var bestEpoch: Int?
     var bestScore = 0.0
     /// Seconds of training, before this start of the program, too.
@@ -89,7 +91,7 @@ extension TrainingProgress {
         [
             "epoch": .integer(epoch), "step": .integer(step), "loss_sum": .number(sums.loss),
             "hits": .integer(sums.hits), "images": .integer(sums.images), "sum_seconds": .number(sums.seconds),
-            "rate": rate.map { .number($0) } ?? .null, "restarts": .integer(restarts),
+            "start": start?.json ?? .null, "rate": rate.map { .number($0) } ?? .null, "restarts": .integer(restarts),
             "best_epoch": bestEpoch.map { .integer($0) } ?? .null,
             "best_score": .number(bestScore), "seconds": .number(seconds), "finished": .bool(isFinished),
             "epochs": .array(epochs.map(\.json)),
@@ -106,6 +108,7 @@ extension TrainingProgress {
         sums = EpochSums(loss: loss, hits: hits, images: images, seconds: json["sum_seconds"]?.doubleValue ?? 0)
         rate = json["rate"]?.doubleValue
         restarts = json["restarts"]?.intValue ?? 0
+        start = json["start"].flatMap(ValidationScores.init)
         bestEpoch = json["best_epoch"]?.intValue
         bestScore = json["best_score"]?.doubleValue ?? 0
         seconds = json["seconds"]?.doubleValue ?? 0

@@ -24,7 +24,7 @@ public enum Strategy: String, Sendable, CaseIterable {
 public enum Monitor: String, Sendable, CaseIterable {
     /// The largest share of right predictions.
     case accuracy
-    /// The smallest mean of −ln p(label).
+    /// The smallest mean of −ln p(label), with the temperature that the model would be saved with.
     case logLoss = "log-loss"
     /// The largest mean of the classes' F1.
     case macroF1 = "macro-f1"
@@ -76,7 +76,7 @@ public struct StepSettings: Sendable {
     public var epochs = 10
     /// Images a step; of several processes, all of theirs together.
     public var batch = 32
-    /// The initial rate; nil searches one by a range test (Smith 2015).
+    /// The initial rate; nil finds one by trial steps, in the manner of Smith (2015).
     public var learningRate: Double?
     /// How a gradient becomes a step.
     public var optimizer = Optimizer.momentum()
@@ -84,6 +84,8 @@ public struct StepSettings: Sendable {
     public var schedule: Schedule?
     /// What the rate of a stage is to that of the next one.
     public var stageRateDecay = 1.0
+    /// The longest that the gradient of all that learns may be; nil for any length.
+    public var clip: Double?
     /// Strength λ of L1: λ·Σ|w| is added to the loss.
     public var l1 = 0.0
     /// Strength λ of L2: ½λ·‖w‖² is added to the loss, and decoupled from it with AdamW: `torch.optim`'s `weight_decay`.
@@ -107,7 +109,7 @@ public struct StepSettings: Sendable {
     /// Epochs without a better one before the training ends; 0 goes on to the end.
     public var patience = 5
     /// What decides which epoch was the best.
-    public var monitor = Monitor.accuracy
+    public var monitor = Monitor.logLoss
     /// The fraction of a moving average of the weights that each step keeps, 0…1; nil keeps no average.
     public var averageKept: Double?
     /// Seconds that the training may take; nil for as many as it needs.
@@ -117,23 +119,26 @@ public struct StepSettings: Sendable {
 
     private let beginsRandom: Bool
 
-    /// Steps on frozen features cost next to nothing and take more epochs. Random weights need statistics, time and a
+    /// A head that was fitted first bears steps that are a fraction of each tensor's length, and these suit every base,
+    /// whatever the scale of its layers. Steps on frozen features cost next to nothing and take more epochs. Random weights need statistics, time and a
     /// restraint: the usual recipe of CIFAR's ResNets (He et al. 2015) in the length that small machines allow.
     public init(_ strategy: Strategy = .fineTune) {
         beginsRandom = strategy == .scratch
         switch strategy {
         case .frozen: (epochs, patience, augmentation) = (50, 0, .none)
         case .scratch: (normalization, epochs, batch, patience, l2) = (.train, 30, 128, 0, 5e-4)
-        case .fineTune, .headFirst, .gradual: break
+        case .headFirst: optimizer = .lamb()
+        case .fineTune, .gradual: break
         }
     }
 
-    /// Adaptive optimizers keep their rate, the others' falls like a cosine; that of random weights rises first, for an
+    /// The rate falls like a cosine, but that of Adam and its like is kept; that of random weights rises first, for an
     /// epoch of ten or more.
     public var chosenSchedule: Schedule {
         schedule
             ?? Schedule(
-                optimizer.isAdaptive ? .constant : .cosine, warmUp: beginsRandom ? min(1, Double(epochs) / 10) : 0)
+                optimizer.isAdaptive && optimizer != .lamb() ? .constant : .cosine,
+                warmUp: beginsRandom ? min(1, Double(epochs) / 10) : 0)
     }
 
     /// What must be the same for a training to go on where another stopped.
@@ -142,7 +147,8 @@ public struct StepSettings: Sendable {
             "unfreeze": .string(unfreezing.text), "batch-norm": .string(normalization.rawValue),
             "train-precision": .string(precision.rawValue), "epochs": .integer(epochs), "batch": .integer(batch),
             "lr": learningRate.map { .number($0) } ?? "auto", "optimizer": optimizer.json,
-            "schedule": chosenSchedule.json, "stage-lr-decay": .number(stageRateDecay), "l1": .number(l1),
+            "schedule": chosenSchedule.json, "stage-lr-decay": .number(stageRateDecay),
+            "clip": clip.map { .number($0) } ?? .null, "l1": .number(l1),
             "l2": .number(l2),
             "l2-sp": .number(pull), "dropout": .number(dropout), "label-smoothing": .number(labelSmoothing),
             "mixup": .number(mixing.mixup), "cutmix": .number(mixing.cutmix), "augment": .string(augmentation.rawValue),

@@ -133,6 +133,26 @@ import Testing
         }
     }
 
+    @Test("with batch norms folded into its convolutions gives the same features")
+    func folded() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 6)
+        let base = SmallModel.path
+        let converted = try workspace.finetune("convert", base, "@folded.h5", "--fold")
+        #expect(converted.code == 0 && converted.errors.contains("Folded: 19 batch norms."), "\(converted.errors)")
+        for (model, out) in [(base, "@a.npy"), ("@folded.h5", "@b.npy")] {
+            let outcome = try workspace.finetune(
+                "extract", "--base", model, "--data", "@images", "--out", out, "--precision", "fp32")
+            #expect(outcome.code == 0, "\(outcome.errors)")
+        }
+        let rows = try ["a", "b"].map {
+            try NumpyArray(parsing: FileSystem.read(workspace.file("\($0).npy")), name: $0).floats
+        }
+        #expect(rows[0].count == rows[1].count && zip(rows[0], rows[1]).allSatisfy { abs($0 - $1) < 1e-4 })
+        let inspected = try workspace.finetune("inspect", "@folded.h5", "--json")
+        #expect(inspected.done["parameters"] != nil && !inspected.output.contains("batch_normalization"))
+    }
+
     @Test("with one sigmoid predicts p and 1 − p, and is converted so")
     func sigmoid() throws {
         let workspace = try Workspace()

@@ -36,9 +36,12 @@ import Testing
         ("--precision 16-mixed", "fp32, bf16 or int8", "Did you mean --precision bf16?"),
         ("--precision FP32", "fp32, bf16 or int8", "Did you mean --precision fp32?"),
         ("--train-precision int8", "fp32 or bf16", "int8 has no gradients"),
-        ("--optimizer adamw8", "sgd, momentum, nesterov, rmsprop, adam or adamw", "Did you mean --optimizer adamw?"),
+        (
+            "--optimizer adamw8", "sgd, momentum, nesterov, rmsprop, adam, adamw or lamb",
+            "Did you mean --optimizer adamw?"
+        ),
         ("--optimizer AdamW", "adamw", "Did you mean --optimizer adamw?"),
-        ("--optimizer lamb", "sgd, momentum", "For example: --optimizer adamw"),
+        ("--optimizer lars", "sgd, momentum", "--optimizer"),
         ("--head mlp", "logistic, ridge, linear, or mlp:", "Did you mean --head mlp:256?"),
         ("--head 512", "mlp:", "Did you mean --head mlp:512?"),
         ("--head mlp:512x256", "mlp:", "Did you mean --head mlp:512,256?"),
@@ -205,7 +208,7 @@ import Testing
         ("--y-col y", "path and label"), ("--x-col y", "path and label"), ("--image-column y", "path and label"),
         ("--topk 5", "finetune predict --top"), ("--loss focal", "cross-entropy"), ("--metrics f1", "every score"),
         ("--shuffle", "a new order in every epoch"), ("--drop-path 0.1", "--dropout"),
-        ("--clip-grad 1", "clips no gradients"), ("--multilabel", "each image has one"),
+        ("--clip-grad 1", "--clip"), ("--multilabel", "each image has one"),
         ("--grayscale", "converted to the channels"),
         // Keras, torchvision's references, timm, fastai, Ultralytics, scikit-learn.
         ("--validation_split 0.2", "--val"), ("--color_mode rgb", "converted to the channels"),
@@ -218,7 +221,7 @@ import Testing
         ("--cos-lr", "--schedule"), ("--degrees 10", "--augment"), ("--name exp", "--out"),
         ("--save-period 5", "--checkpoint-every"),
         ("--n_jobs 4", "--threads"), ("--test_size 0.2", "--test"), ("--scoring f1", "every score"),
-        ("--max-grad-norm 1", "clips no gradients"), ("--gradient-accumulation-steps 2", "--batch"),
+        ("--max-grad-norm 1", "--clip"), ("--gradient-accumulation-steps 2", "--batch"),
         ("--save-best-only", "the model of the best epoch"), ("--tensorboard", "Runs that train in epochs"),
         // What stands without a flag, and what goes to standard output.
         ("predict --data imgs --model m.h5", "without a flag: finetune predict --model m.h5 imgs"),
@@ -304,7 +307,7 @@ import Testing
             "--data x --stage-lr-decay 0.5",
             ["--stage-lr-decay has no effect with --strategy frozen", "--unfreeze last"]
         ),
-        ("--data x --unfreeze all --head logistic", ["--head logistic", "--strategy fine-tune", "--head linear"]),
+        ("--data x --unfreeze all --head logistic", ["--head logistic", "--strategy lp-ft", "--head linear"]),
         ("--data x --strategy scratch", ["--strategy scratch needs an --architecture", "resnet20"]),
         ("--data x --force --resume", ["--resume", "--force", "Leave one of them out"]),
         ("extract --data x --out features", ["--out features", ".npz, .npy, .h5 or .csv"]),

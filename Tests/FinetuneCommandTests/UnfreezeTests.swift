@@ -23,7 +23,7 @@ private var base: String { SmallModel.path }
         Way(
             flags: "--unfreeze stage2 --precision fp32 --train-precision fp32 --ema 0.9 --dropout 0.1 --l2-sp 0.01",
             frozenTensors: 59, learnsFrom: ["stage2"]),
-        Way(flags: "--unfreeze all --l2 0.001 --optimizer nesterov", frozenTensors: 38, learnsFrom: ["stem"]),
+        Way(flags: "--unfreeze all --l2 0.001 --optimizer nesterov --clip 1", frozenTensors: 38, learnsFrom: ["stem"]),
         Way(flags: "--strategy lp-ft --stage-lr-decay 0.5 --views 2", frozenTensors: 38, learnsFrom: ["stem"]),
         Way(
             flags: "--strategy gradual --unfreeze stage2", frozenTensors: 59, learnsFrom: ["head", "stage3", "stage2"]),
@@ -60,6 +60,42 @@ private var base: String { SmallModel.path }
         #expect((parameters.0 ?? 0) + (parameters.1 ?? 0) == inspected.done["parameters"]?.intValue)
     }
 
+    @Test(
+        "begins where the head ends, and no model has a higher validation log-loss than its start",
+        arguments: [
+            "--unfreeze all", "--unfreeze stage3 --optimizer momentum --lr 0.02", "--unfreeze last --lr 1e-9",
+            "--head mlp:8 --lr 0.2", "--head linear --lr 0.5", "--strategy fine-tune --optimizer adamw --lr 0.1",
+        ])
+    func start(_ flags: String) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let outcome = try workspace.finetune(
+            ["--base", base, "--data", "@images", "--out", "@run", "--epochs", "3", "--batch", "8", "--json"]
+                + flags.split(separator: " ").map(String.init))
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let start = try #require(outcome.done["start"]?["saved_log_loss"]?.doubleValue, "\(outcome.output)")
+        let saved = try #require(outcome.done["val"]?["log_loss"]?.doubleValue)
+        #expect(saved <= start * (1 + 1e-4) + 1e-6, "\(saved) \(start)")
+        let best = try #require(outcome.done["best_epoch"]?.intValue)
+        let people = outcome.events.compactMap { $0["text"]?.stringValue }
+        #expect(people.contains { $0.hasPrefix("Before the first step: validation accuracy") })
+        if flags.contains("1e-9") {
+            #expect(outcome.errors.contains("so nothing changes. Try a larger --lr."), "\(outcome.errors)")
+        }
+        #expect((0...3).contains(best))
+    }
+
+    @Test("says that no epoch was better than the start, and what to try")
+    func inVain() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--unfreeze", "all", "--optimizer", "adamw", "--lr",
+            "0.002", "--epochs", "2")
+        #expect(
+            outcome.code == 0 && outcome.errors.contains("the model is that of the start. Try"), "\(outcome.errors)")
+    }
+
     @Test("learns what a head on frozen random features need not")
     func learns() throws {
         let workspace = try Workspace()
@@ -67,7 +103,9 @@ private var base: String { SmallModel.path }
         let training = try workspace.finetune(
             "--base", Fixtures.path("resnet20-random.h5"), "--data", "@images", "--out",
             "@run",
-            "--unfreeze", "stage3", "--augment", "none", "--epochs", "8", "--batch", "8", "--json")
+            "--unfreeze", "stage3", "--strategy", "fine-tune", "--lr", "0.05", "--augment", "none", "--epochs", "8",
+            "--batch", "8",
+            "--json")
         let losses = training.events.compactMap { $0["train_loss"]?.doubleValue }
         #expect(losses.count == 8 && (losses.last ?? 9) < 0.7 * (losses.first ?? 0), "\(losses)")
         #expect((training.done["val"]?["accuracy"]?.doubleValue ?? 0) > 0.6)
@@ -138,9 +176,9 @@ private var base: String { SmallModel.path }
         func computed(_ outcome: Outcome) -> Int? { outcome.events.compactMap { $0["computed"]?.intValue }.first }
         let first = try run("first", "@cache")
         #expect(computed(first) == 32, "\(first.errors)")
-        // Those of the images' features, and of their fingerprints.
+        // Those of the boundary's values, of the features that the first head reads, and of the images' fingerprints.
         let kept = try FileSystem.list(workspace.file("cache"))
-        #expect(kept.count == 2 && kept.allSatisfy { $0.hasSuffix(".features") })
+        #expect(kept.count == 3 && kept.allSatisfy { $0.hasSuffix(".features") })
         #expect(computed(try run("second", "@cache")) == 0)
         #expect(try run("third", "off").code == 0)
         try expectSame("first", "second", workspace)

@@ -24,7 +24,7 @@ private struct Golden: Sendable, CustomTestStringConvertible {
 
 @Suite("An optimizer") struct OptimizerTests {
     @Test("there are fixtures") func hasFixtures() {
-        #expect(Golden.all("optimizers").count == 50 && Golden.all("schedules").count == 13)
+        #expect(Golden.all("optimizers").count == 72 && Golden.all("schedules").count == 13)
     }
 
     private func optimizer(_ words: [String], _ options: [Double]) throws -> FinetuneEngine.Optimizer {
@@ -35,6 +35,7 @@ private struct Golden: Sendable, CustomTestStringConvertible {
         case "rmsprop": options.isEmpty ? .rmsProp() : .rmsProp(decay: options[0], epsilon: 1e-3)
         case "adam": options.isEmpty ? .adam() : .adam(beta1: options[0], beta2: options[1], epsilon: 1e-4)
         case "adamw": options.isEmpty ? .adamW() : .adamW(beta1: options[0], beta2: options[1], epsilon: 1e-4)
+        case "lamb": options.isEmpty ? .lamb() : .lamb(beta1: options[0], beta2: options[1], epsilon: 1e-4)
         default: throw FixtureError.unknown(words[0])
         }
     }
@@ -85,7 +86,8 @@ private struct Golden: Sendable, CustomTestStringConvertible {
                 for row in 0..<rows { values[row * outputs + labels[step * rows + row]] = 1 }
             }
             _ = try await running.evaluate(images, targets: targets)
-            await running.update(rate: example.number("rate"))
+            let clip = example.json["clip"]?.doubleValue
+            await running.update(rate: example.number("rate"), clip: clip)
             guard places.contains(step + 1) else { continue }
             let reached = await running.weights()
             let found = try #require(reached["fc.weight"]).values + #require(reached["fc.bias"]).values

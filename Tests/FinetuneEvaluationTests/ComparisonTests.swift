@@ -123,6 +123,24 @@ import Testing
                 && comparison.advice.contains("8.0 times"))
     }
 
+    @Test("that did not train, or are worse than the head, are named and left out of the advice")
+    func failures() {
+        let head = Comparison.Contestant(
+            name: "head", evaluations: [evaluation(wrong: 0..<20, of: 200)],
+            cost: .init(seconds: 10, processorSeconds: 10, peakMegabytes: 1, trainableParameters: 1), isHead: true)
+        let unchanged = Comparison.Contestant(
+            name: "last", evaluations: [evaluation(wrong: 0..<20, of: 200)],
+            cost: .init(seconds: 1, processorSeconds: 1, peakMegabytes: 1, trainableParameters: 1),
+            failure: "no epoch was better than its start on the validation images")
+        let comparison = Comparison(
+            [head, unchanged, contestant("all", [evaluation(wrong: 0..<150, of: 200)], seconds: 5)], .oneSet, seed: 0)
+        #expect(comparison.recommended == "head" && comparison.best == "head")
+        #expect(comparison.standings.map { $0.failure == nil } == [true, false, false])
+        for words in ["last: no epoch was better", "all: its accuracy is significantly below that of head", "--lr"] {
+            #expect(comparison.advice.contains(words), "\(comparison.advice)")
+        }
+    }
+
     @Test("over folds are told apart only where every fold agrees")
     func folds() {
         func runs(_ wrong: [Int]) -> [Evaluation] { wrong.map { evaluation(wrong: 0..<$0, of: 50) } }

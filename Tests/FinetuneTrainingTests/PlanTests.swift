@@ -4,6 +4,7 @@ import FinetuneEngine
 import FinetuneFiles
 import FinetuneModels
 import FinetunePipeline
+import Glibc
 import TestSupport
 import Testing
 
@@ -132,22 +133,46 @@ import Testing
     }
 }
 
-@Suite("The range test") struct RateSearchTests {
-    /// A loss that falls the faster the larger the rate, up to a rate at which it explodes; batches differ by much more.
-    @Test("finds a fifth of the rate at which the loss was lowest, whatever the batches' own differences")
-    func finds() {
-        let rates = RateSearch.rates(for: .momentum())
-        #expect(RateSearch.rates(for: .adam()).last == rates.last.map { $0 / 100 })
-        var (loss, losses) = (2.0, [Double]())
-        for (step, rate) in rates.enumerated() {
-            losses.append(loss + [0.9, -0.3, 0.2, -0.8][step % 4])
-            loss += rate < 0.05 ? -rate * 5 : rate * 40
+@Suite("The search for a learning rate") struct RateSearchTests {
+    /// A loss that rises with the square of the step: harm begins where it is 5 % above the start.
+    private func search(_ optimizer: FinetuneEngine.Optimizer, curvature: Double) -> RateSearch {
+        var search = RateSearch(for: optimizer, start: 1)
+        while let rate = search.next { search.record(1 + curvature * rate * rate, after: rate) }
+        return search
+    }
+
+    @Test("finds a fraction of the longest step without harm, over ten decades", arguments: -8...6)
+    func finds(decade: Int) {
+        let curvature = pow(10, Double(-2 * decade + 2))
+        for optimizer in [FinetuneEngine.Optimizer.momentum(), .lamb()] {
+            let found = search(optimizer, curvature: curvature)
+            // 1 + c·r² = 1.055
+            let harm = (0.055 / curvature).squareRoot()
+            let lowest = optimizer.isAdaptive ? 1e-9 : 1e-8
+            let highest = optimizer.isAdaptive ? 10.0 : 100
+            guard harm > lowest, harm < highest else { continue }
+            let (rate, fraction) = (found.rate(restarts: 0), optimizer.isAdaptive ? 0.3 : 0.1)
+            #expect(rate <= fraction * harm * 1.01 && rate > fraction * harm / 4, "\(rate) \(harm)")
+            #expect(found.trials.count <= 15 && found.trials.filter { $0.loss > 1.055 }.count <= 3)
+            // After a divergence the next shorter step counts.
+            #expect(found.rate(restarts: 1) < rate && found.rate(restarts: 2) < found.rate(restarts: 1))
         }
-        let chosen = RateSearch.choose(rates, losses, batches: 4)
-        #expect(chosen > 0.05 / 5 / 2 && chosen < 0.05 / 5 * 2, "\(chosen)")
-        #expect(RateSearch.hasBlownUp(.nan, lowest: 1) && RateSearch.hasBlownUp(4, lowest: 1))
-        #expect(!RateSearch.hasBlownUp(2.5, lowest: 1))
-        #expect(RateSearch.choose(rates, [], batches: 4) == rates[0])
+    }
+
+    @Test("says that it found none if every step does harm, or that none did")
+    func ends() {
+        var harmful = RateSearch(for: .momentum(), start: 1)
+        while let rate = harmful.next { harmful.record(rate == 1e-8 ? 2 : .nan, after: rate) }
+        #expect(harmful.isInVain && harmful.trials.count == 1)
+        #expect(harmful.sentence(restarts: 0).hasPrefix("No learning rate was found"))
+        #expect(harmful.rate(restarts: 1) < harmful.rate(restarts: 0) && harmful.rate(restarts: 0) > 0)
+        let harmless = search(.momentum(), curvature: 0)
+        #expect(!harmless.isInVain && harmless.sentence(restarts: 0).contains("none did harm"))
+        #expect(harmless.trials.last?.rate ?? 0 > 50)
+        // What is no number is harm.
+        var broken = RateSearch(for: .adamW(), start: 0.7)
+        while let rate = broken.next { broken.record(rate < 1e-4 ? 0.7 : .nan, after: rate) }
+        #expect((1e-5...3e-5).contains(broken.rate(restarts: 0)))
     }
 }
 

@@ -187,6 +187,7 @@ extension FlagRules {
                 "valf1": "macro-f1",
             ]),
         .fraction("--ema", example: "0.999", percentagesFrom: 90),
+        .number("--clip", accepted: "a number above 0", example: "1") { $0 > 0 && $0.isFinite },
         FlagRule(
             names: ["--time-budget"], accepted: "a time with its unit (s, m or h)", example: "10m", repair: repairTime
         ) { StepOptions.seconds($0) != nil },

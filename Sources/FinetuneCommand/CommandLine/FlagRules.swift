@@ -27,7 +27,8 @@ enum FlagRules {
 
     /// Flags that take no value.
     static let switches = [
-        "--quiet", "--json", "--dry-run", "--force", "--resume", "--strict", "--learning-curve", "--tensors", "-0",
+        "--quiet", "--json", "--dry-run", "--force", "--resume", "--strict", "--learning-curve", "--tensors", "--fold",
+        "-0",
     ]
 
     // MARK: Images

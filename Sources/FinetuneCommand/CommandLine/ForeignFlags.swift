@@ -241,9 +241,10 @@ enum ForeignFlags {
         ("opt optim solver optimizername", "--optimizer"),
         ("momentum", .flags(["--optimizer momentum"])), ("nesterov", .flags(["--optimizer nesterov"])),
         ("adam", .flags(["--optimizer adam"])), ("adamw", .flags(["--optimizer adamw"])),
+        ("clipgrad clipgradnorm gradclip gradientclip gradientclipval clipnorm maxgradnorm globalclipnorm", "--clip"),
         (
-            "clip clipgrad clipgradnorm gradclip gradientclip gradientclipval clipnorm clipvalue clipmode maxgradnorm globalclipnorm",
-            .sentence("finetune clips no gradients. Steps are smaller with --lr, and at first with --warmup.")
+            "clipvalue clipmode",
+            .sentence("Gradients are clipped by the length of all together: --clip 1")
         ),
         (
             "gradaccumsteps gradientaccumulationsteps accumulate accumgrad accumulategradbatches",
