@@ -112,8 +112,8 @@ struct FineTuning {
     /// The model after its best epoch, or after the last where nothing validates.
     var result: Model {
         var model = model
-        model.weights.merge(pending?.weights ?? [:]) { _, new in new }
-        model.weights.merge(best ?? pending?.average ?? [:]) { _, new in new }
+        // A later phase learns all that earlier ones did: what the best epoch had not learned is as in the base.
+        model.weights.merge(best ?? pending?.average ?? pending?.weights ?? [:]) { _, new in new }
         return model
     }
 
@@ -375,6 +375,7 @@ struct FineTuning {
             let weights = await session.program.weights()
             let isFinite = weights.firstNotFinite == nil
             search.record(isFinite ? try await session.evaluate(weights, on: probe).logLoss : .infinity, after: rate)
+            report(.share(stage: "learning rate", min(1, Double(search.trials.count) / 12)))
         }
         await session.program.restore(start)
         let rate = search.rate(restarts: progress.restarts)

@@ -65,6 +65,7 @@ private var base: String { SmallModel.path }
         arguments: [
             "--unfreeze all", "--unfreeze stage3 --optimizer momentum --lr 0.02", "--unfreeze last --lr 1e-9",
             "--head mlp:8 --lr 0.2", "--head linear --lr 0.5", "--strategy fine-tune --optimizer adamw --lr 0.1",
+            "--strategy gradual --unfreeze stage2 --lr 0.02",
         ])
     func start(_ flags: String) throws {
         let workspace = try Workspace()
