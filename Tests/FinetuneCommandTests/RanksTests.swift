@@ -92,7 +92,8 @@ struct RanksTests {
 
     /// Ways to train through the network.
     static let ways = [
-        "--unfreeze all", "--unfreeze all --batch-norm train", "--unfreeze stage3 --mixup 0.3 --views 2",
+        "--unfreeze all", "--unfreeze all --batch-norm train --optimizer momentum",
+        "--unfreeze stage3 --mixup 0.3 --views 2",
         "--unfreeze stage2 --strategy gradual --ema 0.9 --dropout 0.2", "--strategy lp-ft --unfreeze stage3",
     ]
 
@@ -116,7 +117,9 @@ struct RanksTests {
         #expect(alone.code == 0 && shared.code == 0, "\(alone.errors)\(shared.errors)")
         let (expected, found) = (losses(alone), losses(shared))
         #expect(expected.count == 6 && found.count == 6)
-        #expect(zip(expected, found).allSatisfy { abs($0 - $1) <= 1e-4 * max(1, $0) }, "\(expected) \(found)")
+        // Directions of LAMB are gradients over their own size, which enlarges the rounding of small ones.
+        let tolerance = way.contains("momentum") || way.contains("gradual") ? 1e-4 : 1e-3
+        #expect(zip(expected, found).allSatisfy { abs($0 - $1) <= tolerance * max(1, $0) }, "\(expected) \(found)")
         #expect(shared.events.contains { $0["ranks"] == 2 && $0["batch"] == 8 })
         #expect(try workspace.finetune(flags("again"), ranks: 2).code == 0)
         #expect(try bytes(workspace, "shared/model.h5") == bytes(workspace, "again/model.h5"))
