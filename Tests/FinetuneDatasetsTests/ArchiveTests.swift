@@ -180,6 +180,18 @@ import Testing
             (0..<bytes.count - 4).last { bytes[$0..<$0 + 4].elementsEqual([0x50, 0x4B, 1, 2]) })
         for place in last + 42..<last + 46 { overlapping[place] = 0 }
         #expect(try refusal(overlapping).contains("overlap"))
+        // A wide size may be the largest number that there is.
+        var endless = bytes
+        let first = try #require(
+            (0..<bytes.count - 4).first { bytes[$0..<$0 + 4].elementsEqual([0x50, 0x4B, 1, 2]) })
+        for place in first + 20..<first + 24 { endless[place] = 0xFF }
+        endless[first + 30] = 12
+        let name = Int(endless[first + 28])
+        endless.insert(contentsOf: [1, 0, 8, 0] + Int.max.littleEndianBytes, at: first + 46 + name)
+        let end = endless.count - 22
+        let size = UInt32(end - first)
+        endless.replaceSubrange(end + 12..<end + 16, with: size.littleEndianBytes)
+        #expect(try refusal(endless).contains("overlap"))
         var coffee = Member("x/1.jpg", "one")
         coffee.name = [0x63, 0x61, 0x66, 0x82] + Array("/1.jpg".utf8)
         #expect(try dataset([coffee, Member("tea/2.jpg", "two")]).classes == ["caf\\x82", "tea"])
