@@ -299,18 +299,8 @@ struct Lowering {
         let beta = try tensor("\(node.name).bias", shape).values
         let mean = try tensor("\(node.name).running_mean", shape).values
         let variance = try tensor("\(node.name).running_var", shape).values
-        let factor = gamma.indices.map {
-            Double(gamma[$0]) / (Double(variance[$0]) + normalization.epsilon).squareRoot()
-        }
-        let offset = beta.indices.map { Double(beta[$0]) - Double(mean[$0]) * factor[$0] }
-        return ChannelScaling(factor: factor, offset: offset)
+        return ChannelScaling(gamma, beta, mean: mean, variance: variance, epsilon: normalization.epsilon)
     }
-}
-
-/// `y = x · factor + offset` for each channel.
-struct ChannelScaling {
-    var factor: [Double]
-    var offset: [Double]
 }
 
 extension FoldedConvolution {

@@ -149,8 +149,8 @@ struct OptimizerKernel {
         case .adamW(let beta1, let beta2, let epsilon):
             adam(w, operands.memories, penalties, beta1, beta2, epsilon, shrinking: Float(rate * rule.l2), count)
         case .lamb:
-            let length = Float(rate * trustRatio)
-            for index in 0..<count { w[index] -= length * direction(operands, index) }
+            let (length, direction) = (Float(rate * trustRatio), Direction(self, operands))
+            for index in 0..<count { w[index] -= length * direction[index] }
         }
     }
 
@@ -161,26 +161,44 @@ struct OptimizerKernel {
         guard case .lamb(let beta1, let beta2, _) = optimizer else { return (0, 0) }
         let (m, s) = (operands.memories[0], operands.memories[1])
         let (keep1, rest1, keep2, rest2) = (Float(beta1), Float(1 - beta1), Float(beta2), Float(1 - beta2))
-        let penalties = Penalties(self, operands)
+        let (penalties, direction) = (Penalties(self, operands), Direction(self, operands))
         var (value, length) = (SIMD8<Double>.zero, SIMD8<Double>.zero)
         for index in 0..<count {
             let slope = penalties.slope(index)
             m[index] = keep1 * m[index] + rest1 * slope
             s[index] = keep2 * s[index] + rest2 * slope * slope
-            let (w, u) = (SIMD8<Double>(operands.values[index]), SIMD8<Double>(direction(operands, index)))
+            let (w, u) = (SIMD8<Double>(operands.values[index]), SIMD8<Double>(direction[index]))
             value += w * w
             length += u * u
         }
         return (value.sum(), length.sum())
     }
 
-    /// LAMB's direction of some weights, from what it remembers.
-    @inline(__always) private func direction(_ operands: Operands, _ index: Int) -> Lanes {
-        guard case .lamb(let beta1, let beta2, let epsilon) = optimizer else { return .zero }
-        let scale = Float(1 / (1 - pow(beta1, Double(step))))
-        let correction = Float(1 / (1 - pow(beta2, Double(step))).squareRoot())
-        let root = finetune_square_roots(operands.memories[1][index]) * correction + Float(epsilon)
-        return scale * operands.memories[0][index] / root + Float(rule.l2) * operands.values[index]
+    /// LAMB's direction, from what it remembers.
+    private struct Direction {
+        let w: UnsafePointer<Lanes>
+        let m: UnsafePointer<Lanes>
+        let s: UnsafePointer<Lanes>
+        let scale: Float
+        let correction: Float
+        let epsilon: Float
+        let l2: Float
+
+        init(_ kernel: OptimizerKernel, _ operands: Operands) {
+            guard case .lamb(let beta1, let beta2, let epsilon) = kernel.optimizer else {
+                preconditionFailure("\(kernel.optimizer) has no direction of its own")
+            }
+            w = UnsafePointer(operands.values)
+            (m, s) = (UnsafePointer(operands.memories[0]), UnsafePointer(operands.memories[1]))
+            scale = Float(1 / (1 - pow(beta1, Double(kernel.step))))
+            correction = Float(1 / (1 - pow(beta2, Double(kernel.step))).squareRoot())
+            self.epsilon = Float(epsilon)
+            l2 = Float(kernel.rule.l2)
+        }
+
+        @inline(__always) subscript(index: Int) -> Lanes {
+            scale * m[index] / (finetune_square_roots(s[index]) * correction + epsilon) + l2 * w[index]
+        }
     }
 
     private func adam(

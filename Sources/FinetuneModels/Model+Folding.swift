@@ -15,12 +15,14 @@ extension Model {
                 let place = model.network.nodes.firstIndex(where: { $0.name == source }),
                 case .convolution(var convolution) = model.network.nodes[place].operation,
                 network.nodes.count(where: { $0.inputs.contains(source) }) == 1,
-                let (weight, bias) = folded(convolution, source, normalization, node.name)
+                let weight = weights["\(source).weight"], let gamma = weights["\(node.name).weight"],
+                let beta = weights["\(node.name).bias"], let mean = weights["\(node.name).running_mean"],
+                let variance = weights["\(node.name).running_var"]
             else { continue }
             convolution.hasBias = true
             model.network.nodes[place].operation = .convolution(convolution)
-            model.weights["\(source).weight"] = weight
-            model.weights["\(source).bias"] = bias
+            (model.weights["\(source).weight"], model.weights["\(source).bias"]) = normalization.folded(
+                into: weight, weights["\(source).bias"], gamma: gamma, beta: beta, mean: mean, variance: variance)
             for role in ["weight", "bias", "running_mean", "running_var"] {
                 model.weights["\(node.name).\(role)"] = nil
             }
@@ -37,25 +39,5 @@ extension Model {
         if count > 0 { model.quantization = nil }
         let left = model.network.nodes.count { if case .batchNormalization = $0.operation { true } else { false } }
         return (model, count, left)
-    }
-
-    /// Filters and biases; nil where a tensor is missing.
-    private func folded(
-        _ convolution: Convolution, _ source: String, _ normalization: BatchNormalization, _ name: String
-    ) -> (weight: Tensor, bias: Tensor)? {
-        guard let weight = weights["\(source).weight"], let gamma = weights["\(name).weight"]?.values,
-            let beta = weights["\(name).bias"]?.values, let mean = weights["\(name).running_mean"]?.values,
-            let variance = weights["\(name).running_var"]?.values
-        else { return nil }
-        let old = weights["\(source).bias"]?.values
-        let factors = gamma.indices.map {
-            Double(gamma[$0]) / (Double(variance[$0]) + normalization.epsilon).squareRoot()
-        }
-        let size = weight.count / convolution.filters
-        let filters = weight.values.enumerated().map { Float(Double($1) * factors[$0 / size]) }
-        let biases = factors.indices.map { filter in
-            Float((Double(old?[filter] ?? 0) - Double(mean[filter])) * factors[filter] + Double(beta[filter]))
-        }
-        return (Tensor(shape: weight.shape, values: filters), Tensor(shape: [convolution.filters], values: biases))
     }
 }
