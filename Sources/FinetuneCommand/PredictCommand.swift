@@ -160,7 +160,7 @@ struct PredictCommand: AsyncParsableCommand {
                 .missing,
                 paths.allSatisfy { $0 == "-" }
                     ? "cannot predict: standard input names no pictures."
-                    : "cannot predict: there are no pictures in \(paths.joined(separator: ", ")).")
+                    : "cannot predict: no pictures were found in \(paths.joined(separator: ", ")).")
         }
         return files
     }

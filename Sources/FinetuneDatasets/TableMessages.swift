@@ -82,7 +82,7 @@ enum TableMessages {
     ]
 
     static func ownLabels(_ classes: [String]) -> String {
-        "Each of the \(classes.count) images has a label of its own (\(listed(classes))). Labels that are measurements, dates or names are no classes: a class needs several images."
+        "Each of the \(classes.count) images has a label of its own (\(listed(classes))). A class needs several images. Measurements, dates and names cannot be used as classes."
     }
 
     static func repeated(_ name: String, _ rows: [(label: String?, line: Int)]) -> String {

@@ -4,10 +4,10 @@
 internal import FinetuneDatasets
 internal import FinetuneEngine
 internal import FinetuneEvaluation
-package import FinetuneFiles
+internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
-package import FinetuneRanks
+internal import FinetuneRanks
 internal import Glibc
 
 /// A training that goes through the network, from its start or from a checkpoint.
@@ -391,45 +391,4 @@ struct FineTuning {
 
     /// Images that a trial step is judged by.
     private static let probeImages = 32
-}
-
-extension FreezePlan {
-    func learningNodes(of network: Network) -> [Node] {
-        let learning = Set(rows.filter(\.learns).map(\.stage))
-        return network.nodes.filter { learning.contains($0.stage) }
-    }
-}
-
-/// What a training may use of the world around it.
-package struct TrainingContext: Sendable {
-    /// Where its checkpoint stands; nil for a training that keeps none.
-    package var checkpointPath: String?
-    /// Whether a checkpoint that is there is where to go on.
-    package var resumes = false
-    /// The path of `finetune-read-weights`.
-    package var helper: String
-    /// Those that share the work.
-    package var ranks: Ranks
-    /// Receives the content hashes of the images in order, after all were read; throws if the training that is continued
-    /// had other images.
-    package var settle: @Sendable ([ContentHash]) throws -> Void
-    /// Whether the program should end: a training that steps then writes a checkpoint and throws.
-    package var shouldStop: @Sendable () -> Bool
-    /// Receives true before the first step of a training, in which `shouldStop` is asked, and false after the last.
-    package var looksForStop: @Sendable (Bool) -> Void
-
-    package init(
-        checkpointPath: String?, resumes: Bool = false, helper: String, ranks: Ranks = .alone,
-        settle: @escaping @Sendable ([ContentHash]) throws -> Void = { _ in },
-        shouldStop: @escaping @Sendable () -> Bool = { false },
-        looksForStop: @escaping @Sendable (Bool) -> Void = { _ in }
-    ) {
-        self.ranks = ranks
-        self.checkpointPath = checkpointPath
-        self.resumes = resumes
-        self.helper = helper
-        self.settle = settle
-        self.shouldStop = shouldStop
-        self.looksForStop = looksForStop
-    }
 }

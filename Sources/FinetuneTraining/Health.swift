@@ -171,6 +171,14 @@ struct HealthMeter {
     }
 }
 
+extension FreezePlan {
+    /// The nodes of the stages that are trained.
+    func learningNodes(of network: Network) -> [Node] {
+        let learning = Set(rows.filter(\.learns).map(\.stage))
+        return network.nodes.filter { learning.contains($0.stage) }
+    }
+}
+
 // MARK: - As files
 
 extension Health {

@@ -76,7 +76,7 @@ struct RateSearch {
             harmful.map { "harm begins at \($0.rounded(toDigits: 2))" } ?? "none did harm"
         let anew = restarts > 0 ? " The next shorter step counts, because the training diverged." : ""
         return
-            "Learning rate \(shown): \(fraction == 1 ? "" : "\(fraction) of ")the longest step without harm, \(harmless.rounded(toDigits: 2)). Of rates \(range), in \(trials.count) trial steps, \(end).\(anew)"
+            "Learning rate \(shown): \(fraction) of the longest step without harm, \(harmless.rounded(toDigits: 2)). Of rates \(range), in \(trials.count) trial steps, \(end).\(anew)"
     }
 
     private static let coarse = 10.0

@@ -119,9 +119,9 @@ public struct StepSettings: Sendable {
 
     private let beginsRandom: Bool
 
-    /// A head that was fitted first bears steps that are a fraction of each tensor's length, and these suit every base,
-    /// whatever the scale of its layers. Steps on frozen features cost next to nothing and take more epochs. Random weights need statistics, time and a
-    /// restraint: the usual recipe of CIFAR's ResNets (He et al. 2015) in the length that small machines allow.
+    /// After a fitted head, steps are a fraction of each tensor's length, which suits layers of any scale. Steps on frozen
+    /// features cost next to nothing and take more epochs. Random weights need statistics, time and a restraint: the usual
+    /// recipe of CIFAR's ResNets (He et al. 2015) in the length that small machines allow.
     public init(_ strategy: Strategy = .fineTune) {
         beginsRandom = strategy == .scratch
         switch strategy {

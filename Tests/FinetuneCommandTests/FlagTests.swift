@@ -1,5 +1,6 @@
 // Wrong flags and wrong values, as users of Keras, PyTorch, timm and fastai type them: each message names the flag and the
 // value, says what is accepted, and gives the right value or an example.
+// Longer than other files, because its tables of command lines are read side by side.
 
 import ArgumentParser
 import FinetuneFiles

@@ -1,4 +1,5 @@
 // The parsers of checkpoints: containers that are read in process, and dialects over named arrays in memory.
+// Longer than other files: one table, with an entry for each parser.
 
 @testable internal import FinetuneCheckpoints
 @testable internal import FinetuneEngine

@@ -1,10 +1,9 @@
-// Words of a command line that are no flags and no paths here but were meant as such.
+// Arguments that are written in another form: a typographic dash for a hyphen, name=value, or a command in the wrong place.
 
 internal import FinetuneFiles
 
 extension ArgumentReader {
-    /// Dashes of text processors, which are no hyphens: from the hyphen of Unicode to the horizontal bar, the minus sign, and
-    /// the small and full-width hyphens.
+    /// Characters that text processors write for a hyphen: the hyphens and dashes of Unicode, and the minus sign.
     private static let dashes: Set<Character> = ["‐", "‑", "‒", "–", "—", "―", "−", "﹣", "－"]
 
     /// - Throws: `UsageError` for a flag with a dash that is no hyphen, as it is pasted from a document.
