@@ -171,7 +171,7 @@ struct CompareCommand: SharedCommand {
         return try names.map { name in
             guard let strategy = Strategy(rawValue: name) else {
                 return Entry(
-                    name: name, strategy: name == "head" ? .frozen : head.strategyOfUnfreezing,
+                    name: name, strategy: name == "head" ? .frozen : .headFirst,
                     unfreezing: name == "head" ? nil : Unfreezing(name))
             }
             if strategy == .scratch, steps.architecture == nil {

@@ -40,14 +40,6 @@ struct HeadOptions: ParsableArguments {
         return .layers(design)
     }
 
-    /// How more than the head is trained if no strategy is named: from a head that was fitted first, unless the flags ask
-    /// for one that begins with random weights.
-    var strategyOfUnfreezing: Strategy {
-        if initialization != nil { return .fineTune }
-        if case .layers(let design) = head, !design.hidden.isEmpty { return .fineTune }
-        return .headFirst
-    }
-
     /// The first flag that has no effect with a strategy, and why; nil if all have one.
     func unused(by strategy: Strategy) -> String? {
         switch kind(strategy) {

@@ -26,15 +26,12 @@ struct StrategyOptions: ParsableArguments {
     var unfreeze: String?
 
     /// The strategy that the flags amount to.
-    func chosen(_ head: HeadOptions) -> Strategy {
-        if let strategy { return strategy }
-        return unfreeze == nil || unfreeze == "head" ? .frozen : head.strategyOfUnfreezing
-    }
+    var chosen: Strategy { strategy ?? (unfreeze == nil || unfreeze == "head" ? .frozen : .headFirst) }
 
     var unfreezing: Unfreezing? { unfreeze.map { Unfreezing($0) } }
 
     func check(_ steps: StepOptions, _ head: HeadOptions, base: String?) throws {
-        let strategy = chosen(head)
+        let strategy = chosen
         if let (flag, reason) = steps.unused(by: strategy, head).first { throw ValidationError("\(flag) \(reason)") }
         if let unfreeze, (strategy == .frozen && unfreeze != "head") || (strategy == .scratch && unfreeze != "all") {
             let next =

@@ -42,7 +42,7 @@ struct TrainCommand: SharedCommand {
     @OptionGroup(title: "Output") var output: OutputOptions
 
     func validate() throws {
-        let chosen = strategy.chosen(head)
+        let chosen = strategy.chosen
         if let unused = head.unused(by: chosen) { throw ValidationError(unused) }
         try strategy.check(steps, head, base: job.base)
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
@@ -124,7 +124,7 @@ struct TrainCommand: SharedCommand {
     }
 
     private var settings: TrainingSettings {
-        let chosen = strategy.chosen(head)
+        let chosen = strategy.chosen
         var settings = TrainingSettings(chosen, job: job, data, head, compute)
         settings.steps = steps.settings(chosen, unfreezing: strategy.unfreezing)
         return settings
@@ -208,7 +208,8 @@ extension TrainingSettings {
             return "Training a new \(head.words) on frozen features (\(precision.rawValue))\(epochs)."
         case .fineTune: return "Fine-tuning \(part), with a new \(head.words)."
         case .headFirst:
-            return "Training a new logistic-regression classifier on frozen features, then fine-tuning \(part)."
+            let first = head == .layers(HeadDesign()) ? HeadKind.convex(.logistic) : head
+            return "Training a new \(first.words) on frozen features, then fine-tuning \(part)."
         case .gradual:
             return "Training a new \(head.words), then stage after stage from the end: \(part)."
         case .scratch: return "Training \(part), from random weights."

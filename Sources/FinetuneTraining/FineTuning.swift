@@ -110,11 +110,13 @@ struct FineTuning {
     private static let mostRestarts = 3
 
     /// The model after its best epoch, or after the last where nothing validates.
-    var result: Model {
+    ///
+    /// - Parameter scaling: What was done to features before the head, which the head then does itself.
+    func result(folding scaling: FittedScaling?) -> Model {
         var model = model
         // A later phase learns all that earlier ones did: what the best epoch had not learned is as in the base.
         model.weights.merge(best ?? pending?.average ?? pending?.weights ?? [:]) { _, new in new }
-        return model
+        return scaling.map { model.adapted(Head(of: model).folding($0), classes: dataset.classes) } ?? model
     }
 
     /// Scores the network before its first step: it is a candidate for the best epoch, so that no training ends with a

@@ -89,10 +89,6 @@ extension TrainingSettings {
                         "--init zero cannot be used with --head mlp: no hidden layer would ever learn. Try --init kaiming."
                 )
             }
-            if strategy == .headFirst, !design.hidden.isEmpty || design.initialization != nil {
-                throw unused(
-                    design.hidden.isEmpty ? "--init" : "--head mlp", ", which begins with a fitted logistic regression")
-            }
         }
     }
 

@@ -24,7 +24,6 @@ extension Trainer {
         let counts = survey.counts(skipped: looked.skipped.count)
         report(.note(counts.text, ["counts": counts.json]))
         let training = survey.items(.train)
-        let labels = training.map { dataset.items[$0].label ?? 0 }
         var model = start
         var scaling: FittedScaling?
         var headRecord: JSON?
@@ -40,44 +39,16 @@ extension Trainer {
         let extracted = ContinuousClock.now
         try reportRanks(batch: FineTuning.batch(steps, images: training.count), report)
 
-        var tuning = FineTuning(
-            model, dataset, training: training, validation: survey.items(.validation), settings, context,
-            identity: identity, from: checkpoint, thread: thread, report: report)
-        var plan = try self.plan()
-        var values = looked.values
-        var isUnderWay = true
         context.looksForStop(true)
-        while isUnderWay {
-            do {
-                for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
-                    values = try await self.values(before: phase.first, model, survey, known: values)
-                    let session = try await TrainingSession(
-                        model, learningFrom: phase.first, settings, shown(in: phase, values, survey), scored: values,
-                        scaling: scaling, labels: labels, batch: FineTuning.batch(steps, images: training.count),
-                        ranks: context.ranks, thread: thread)
-                    if !isFrozen { plan = session.plan }
-                    if let note = phase.sizeNote(of: phases) { report(.note(note, [:])) }
-                    try await tuning.run(phase, session)
-                    warnOfKeeping(values, report)
-                    if tuning.progress.isFinished { break }
-                }
-                isUnderWay = false
-            } catch let error as TrainingError where error.kind == .diverged {
-                let progress = tuning.progress
-                guard tuning.beginAnew() else { throw error }
-                report(
-                    .warning(
-                        "The training diverged in epoch \(progress.epoch + 1) with a learning rate of \(progress.rate ?? 0); it begins anew with a smaller one."
-                    ))
-            }
-        }
+        let tuned = try await tune(
+            model, phases, looked.values, survey, scaling: scaling, identity: identity, from: checkpoint, report)
         context.looksForStop(false)
         let trained = ContinuousClock.now
-        values = try await self.values(before: first, model, survey, known: values)
+        let tuning = tuned.tuning
+        let values = try await self.values(before: first, model, survey, known: tuned.values)
         guard context.ranks.isFirst else { return nil }
 
-        var result = tuning.result
-        if let scaling { result = result.adapted(Head(of: result).folding(scaling), classes: dataset.classes) }
+        var result = tuning.result(folding: scaling)
         result.precision = settings.precision
         let boundary = try result.network.boundary(before: first)
         if boundary != result.network.featureNode {
@@ -89,12 +60,56 @@ extension Trainer {
         result.trainingImages = survey.trainingHashes
         let scored = calibrated(result, scores, report)
         return TrainingResult(
-            model: scored.model, plan: plan, headRecord: headRecord, scalingRecord: scaling?.record,
+            model: scored.model, plan: try tuned.plan ?? plan(), headRecord: headRecord, scalingRecord: scaling?.record,
             epochs: tuning.progress.epochs, bestEpoch: tuning.progress.bestEpoch, start: tuning.progress.start,
             rate: tuning.progress.rate,
             scores: scored.scores, calibration: scored.calibration, parts: parts(survey), skipped: looked.skipped,
             findings: survey.findings, trainImages: training.count,
             featureSeconds: seconds(extracted - started), trainSeconds: seconds(trained - extracted))
+    }
+
+    /// Trains the phases of a strategy in turn; all of them anew with a smaller rate if the training diverges. Collective.
+    ///
+    /// - Parameters:
+    ///   - model: The base with the head that the first step begins with.
+    ///   - values: Those at the boundary before the first phase.
+    ///   - scaling: What is done to features before the head.
+    ///   - checkpoint: Where to go on; nil begins.
+    /// - Returns: The training after its last epoch, the last values, and what was trained; nil for a head on features.
+    func tune(
+        _ model: Model, _ phases: [TrainingPhase], _ values: BoundaryValues, _ survey: Survey, scaling: FittedScaling?,
+        identity: RunIdentity, from checkpoint: TrainingCheckpoint?, _ report: @escaping EventHandler
+    ) async throws -> (tuning: FineTuning, values: BoundaryValues, plan: FreezePlan?) {
+        let training = survey.items(.train)
+        let labels = training.map { dataset.items[$0].label ?? 0 }
+        let batch = FineTuning.batch(settings.steps, images: training.count)
+        var tuning = FineTuning(
+            model, dataset, training: training, validation: survey.items(.validation), settings, context,
+            identity: identity, from: checkpoint, thread: thread, report: report)
+        var (values, plan) = (values, FreezePlan?.none)
+        while true {
+            do {
+                for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
+                    values = try await self.values(before: phase.first, model, survey, known: values)
+                    let session = try await TrainingSession(
+                        model, learningFrom: phase.first, settings, shown(in: phase, values, survey), scored: values,
+                        scaling: scaling, labels: labels, batch: batch, ranks: context.ranks, thread: thread)
+                    if settings.strategy != .frozen { plan = session.plan }
+                    if let note = phase.sizeNote(of: phases) { report(.note(note, [:])) }
+                    try await tuning.run(phase, session)
+                    warnOfKeeping(values, report)
+                    if tuning.progress.isFinished { break }
+                }
+                return (tuning, values, plan)
+            } catch let error as TrainingError where error.kind == .diverged {
+                let progress = tuning.progress
+                guard tuning.beginAnew() else { throw error }
+                report(
+                    .warning(
+                        "The training diverged in epoch \(progress.epoch + 1) with a learning rate of \(progress.rate ?? 0); it begins anew with a smaller one."
+                    ))
+            }
+        }
     }
 
     /// Says how a batch is shared out.
@@ -154,20 +169,5 @@ extension Trainer {
                 reason: "--start-size \(start) is not smaller than the network's input of \(full) pixels.")
         }
         return start...full
-    }
-
-    /// The model with the head of `lp-ft`: logistic regression to its optimum on the base's features.
-    private func withHeadFirst(
-        _ values: BoundaryValues, _ survey: Survey, _ report: EventHandler
-    ) async throws -> (Model, JSON?) {
-        let training = survey.items(.train)
-        let labels = training.map { dataset.items[$0].label ?? 0 }
-        let features = try await values.rows(training) { done, total in
-            report(.progress(stage: "features", done: done, total: total))
-        }
-        let scaling = try fitScaling(features, report)
-        let head = try fit(.logistic, scaling.apply(features), labels, folds(survey), report)
-        let layers = Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling)
-        return (base.adapted(layers, classes: dataset.classes), head.record)
     }
 }

@@ -64,7 +64,8 @@ private var base: String { SmallModel.path }
         "begins where the head ends, and no model has a higher validation log-loss than its start",
         arguments: [
             "--unfreeze all", "--unfreeze stage3 --optimizer momentum --lr 0.02", "--unfreeze last --lr 1e-9",
-            "--head mlp:8 --lr 0.2", "--head linear --lr 0.5", "--strategy fine-tune --optimizer adamw --lr 0.1",
+            "--head mlp:8 --lr 0.2", "--unfreeze stage3 --head mlp:8", "--head linear --lr 0.5",
+            "--strategy fine-tune --optimizer adamw --lr 0.1",
             "--strategy gradual --unfreeze stage2 --lr 0.02",
         ])
     func start(_ flags: String) throws {
@@ -84,6 +85,26 @@ private var base: String { SmallModel.path }
             #expect(outcome.errors.contains("so nothing changes. Try a larger --lr."), "\(outcome.errors)")
         }
         #expect((0...3).contains(best))
+    }
+
+    @Test(
+        "begins with the head that the same flags train on frozen features",
+        arguments: ["linear --init xavier", "mlp:8 --dropout 0.2 --l2 0.01", "mlp:8,4 --feature-scaling pca:3"])
+    func headInEpochs(_ head: String) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let flags =
+            ["--base", base, "--data", "@images", "--json", "--precision", "fp32", "--batch", "8", "--head"]
+            + head.split(separator: " ").map(String.init)
+        let frozen = try workspace.finetune(flags + ["--out", "@frozen"])
+        let unfrozen = try workspace.finetune(
+            flags + ["--out", "@unfrozen", "--unfreeze", "stage3", "--train-precision", "fp32", "--epochs", "1"])
+        #expect(frozen.code == 0 && unfrozen.code == 0, "\(frozen.errors)\(unfrozen.errors)")
+        let expected = try #require(frozen.done["val"]?["log_loss"]?.doubleValue)
+        let start = try #require(unfrozen.done["start"]?["saved_log_loss"]?.doubleValue)
+        #expect(abs(start - expected) <= 1e-4 * (expected + 1), "\(start) \(expected)")
+        let record = try JSON(parsing: FileSystem.read(workspace.file("unfrozen/run.json")))["head_record"] ?? .null
+        #expect(record["epochs"] == 50 && record["learning_rate"]?.doubleValue != nil, "\(record)")
     }
 
     @Test("says that no epoch was better than the start, and what to try")
