@@ -20,7 +20,7 @@ struct CompareCommand: SharedCommand {
             EXAMPLES
               finetune compare --data ./imgs
               finetune compare --base resnet50.h5 --data ./imgs \\
-                  --strategies head,stage4,lp-ft,all --folds 5
+                  --strategies head,stage4,all,fine-tune --folds 5
               finetune compare --data ./imgs --seeds 3 --learning-curve --epochs 20
             """)
 
@@ -103,6 +103,7 @@ struct CompareCommand: SharedCommand {
             }
             return Contender(name: entry.name, base: base, settings: settings(entry))
         }
+        for text in repetitions(contenders) { console.report(.warning(text)) }
         var design = ComparisonSettings()
         design.seeds = seeds ?? 1
         design.folds = folds
@@ -152,6 +153,22 @@ struct CompareCommand: SharedCommand {
             own.contains(.test) ? job.warning(of: .validation, in: dataset, replacedBy: .validation) : nil,
             job.warning(of: .test, in: dataset, replacedBy: own.contains(.test) ? .test : .validation),
         ].compactMap(\.self)
+    }
+
+    /// What is said of strategies that are the same training under two names.
+    private func repetitions(_ contenders: [Contender]) -> [String] {
+        func key(_ contender: Contender) -> String {
+            let unfreezing = contender.settings.steps.unfreezing
+            let first =
+                contender.settings.strategy == .frozen ? nil : try? unfreezing.firstStage(of: contender.base.network)
+            return contender.settings.strategy.rawValue + " " + (first ?? "")
+        }
+        return contenders.indices.compactMap { index in
+            let first = contenders.firstIndex { key($0) == key(contenders[index]) } ?? index
+            guard first < index else { return nil }
+            return
+                "--strategies: '\(contenders[first].name)' and '\(contenders[index].name)' are the same training. Leave one of them out to save its time."
+        }
     }
 
     // MARK: Strategies

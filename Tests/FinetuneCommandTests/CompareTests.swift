@@ -54,6 +54,19 @@ import Testing
         #expect(written["strategies"] == done["strategies"] && written["base_hash"]?.stringValue?.count == 32)
     }
 
+    @Test(
+        "says that two strategies are the same training",
+        arguments: [("head,frozen", true), ("all,lp-ft", true), ("stage3,last", true), ("all,fine-tune", false)])
+    func repetitions(_ strategies: String, _ areEqual: Bool) throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let outcome = try compare(workspace, "--strategies", strategies, "--epochs", "1", "--out", "@run")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let names = strategies.split(separator: ",")
+        let text = "'\(names[0])' and '\(names[1])' are the same training."
+        #expect(outcome.errors.contains(text) == areEqual, "\(outcome.errors)")
+    }
+
     @Test("over folds scores every image once a strategy, copies and groups in one fold")
     func folds() throws {
         let workspace = try Workspace()

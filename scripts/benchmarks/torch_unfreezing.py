@@ -1,13 +1,13 @@
 """PyTorch's usual ways to unfreeze a pretrained ResNet, each on the same division as finetune's.
 
     python torch_unfreezing.py --weights BASE.safetensors --size 64 --data FOLDER --split split.csv --unfreeze last|all
-        [--fold] [--recipes sgd,adamw-4,adamw-5] [--epochs N] [--seed 0] [--threads 2]
+        [--fold] [--caffe] [--recipes sgd,adamw-4,adamw-5] [--epochs N] [--seed 0] [--precision fp32|bf16] [--threads 2]
 
 `sgd`: the transfer-learning tutorial: SGD at 0.001 with momentum 0.9, batches of 4, the rate a tenth after 7 of 25 epochs
 and again after 14, batch norms take the batches' statistics. `adamw-4`, `adamw-5`: AdamW at 1e-4 or 1e-5 for the head, each
 stage 0.75 of the next, weight decay 0.05, cosine after a tenth of warm-up, batches of 32. Random resized crops and
 mirroring. Prints a line of JSON for each recipe, with the accuracy on the test images of the epoch that was best on the
-validation images. `--fold` folds batch norms into the convolutions first.
+validation images. `--fold` folds batch norms into the convolutions first; `--caffe` feeds BGR from 0 to 255 less its mean.
 """
 import argparse
 import csv
@@ -31,9 +31,11 @@ parser.add_argument("--data", required=True)
 parser.add_argument("--split", required=True)
 parser.add_argument("--unfreeze", required=True, choices=["last", "all"])
 parser.add_argument("--fold", action="store_true")
+parser.add_argument("--caffe", action="store_true")
 parser.add_argument("--recipes", default="sgd,adamw-4,adamw-5")
 parser.add_argument("--epochs", type=int, default=25)
 parser.add_argument("--seed", type=int, default=0)
+parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
 parser.add_argument("--threads", type=int, default=2)
 options = parser.parse_args()
 torch.set_num_threads(options.threads)
@@ -128,6 +130,9 @@ def pictures():
 
 classes, splits = pictures()
 normalize = [transforms.ToTensor(), transforms.Normalize((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))]
+if options.caffe:
+    normalize = [
+        transforms.ToTensor(), lambda x: 255 * x.flip(0), transforms.Normalize((103.939, 116.779, 123.68), (1, 1, 1))]
 varied = transforms.Compose(
     [transforms.RandomResizedCrop(options.size), transforms.RandomHorizontalFlip()] + normalize)
 plain = transforms.Compose([transforms.Resize(options.size), transforms.CenterCrop(options.size)] + normalize)
@@ -193,7 +198,9 @@ def train(recipe):
             x = torch.stack([varied(splits["train"][place][0]) for place in places])
             y = torch.tensor([splits["train"][place][1] for place in places])
             optimizer.zero_grad()
-            F.cross_entropy(model(x.to(memory_format=torch.channels_last)), y).backward()
+            with torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16"):
+                logits = model(x.to(memory_format=torch.channels_last))
+            F.cross_entropy(logits.float(), y).backward()
             optimizer.step()
             schedule.step()
         validation = accuracy(model, "val")
