@@ -56,7 +56,7 @@ import Testing
 
     @Test(
         "says that two strategies are the same training",
-        arguments: [("head,frozen", true), ("all,lp-ft", true), ("stage3,last", true), ("all,fine-tune", false)])
+        arguments: [("all,lp-ft", true), ("stage3,last", true), ("all,fine-tune", false)])
     func repetitions(_ strategies: String, _ areEqual: Bool) throws {
         let workspace = try Workspace()
         try workspace.makeImages("images", perClass: 12)
