@@ -95,6 +95,7 @@ struct RanksTests {
         "--unfreeze all", "--unfreeze all --batch-norm train --optimizer momentum",
         "--unfreeze stage3 --mixup 0.3 --views 2",
         "--unfreeze stage2 --strategy gradual --ema 0.9 --dropout 0.2", "--strategy lp-ft --unfreeze stage3",
+        "--unfreeze stage3 --head mlp:8",
     ]
 
     @Test("take the steps of one, to rounding, and repeat bit for bit", arguments: ways)
