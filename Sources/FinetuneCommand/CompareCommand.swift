@@ -203,7 +203,7 @@ struct CompareCommand: SharedCommand {
     private func headOptions(for strategy: Strategy) -> HeadOptions {
         var options = head
         if case .convex = options.head, strategy != .frozen { options.head = nil }
-        if strategy != .frozen, strategy != .headFirst { options.featureScaling = nil }
+        if strategy != .frozen, !strategy.beginsWithFittedHead { options.featureScaling = nil }
         return options
     }
 
@@ -211,12 +211,15 @@ struct CompareCommand: SharedCommand {
         let options = headOptions(for: entry.strategy)
         var settings = TrainingSettings(entry.strategy, job: job, data, options, compute)
         settings.steps = steps.settings(entry.strategy, unfreezing: entry.unfreezing)
-        // Flags for those that step mean nothing to a head that is solved.
-        if case .convex = settings.head, strategies != entry.name {
-            var own = StepSettings(.frozen)
-            if let augment = steps.augment { (own.augmentation, own.views) = (augment, steps.views) }
-            settings.steps = own
+        guard entry.strategy == .frozen, strategies != entry.name else { return settings }
+        if case .layers = settings.head {
+            // The same head that the other strategies begin with.
+            return settings.ofHead
         }
+        // Flags for those that step mean nothing to a head that is solved.
+        var own = StepSettings(.frozen)
+        if let augment = steps.augment { (own.augmentation, own.views) = (augment, steps.views) }
+        settings.steps = own
         return settings
     }
 }

@@ -102,7 +102,7 @@ struct ComparisonRecord {
                     + standing.logLoss.value.rounded(toPlaces: 3).aligned(right: 10)
                     + standing.cost.seconds.rounded(toPlaces: 1).aligned(right: 9)
                     + "\(Int(standing.cost.peakMegabytes))".aligned(right: 7)
-                    + (standing.failure == nil ? "" : "  did not train"))
+                    + (standing.failure == nil ? "" : "  no gain"))
         }
         for point in result.curve {
             console.say(

@@ -72,7 +72,7 @@ struct ComparisonReport {
             rows: record.result.comparison.standings.map { standing in
                 let isBest = standing.name == record.result.comparison.recommended
                 return [
-                    .init(standing.name + (standing.failure == nil ? "" : " (did not train)"), emphasis: isBest),
+                    .init(standing.name + (standing.failure == nil ? "" : " (no gain)"), emphasis: isBest),
                     .init(Report.percent(standing.accuracy.value), bar: standing.accuracy.value, emphasis: isBest),
                     .init(
                         "\(Report.number(standing.accuracy.interval.lowerBound * 100, places: 1)) – \(Report.percent(standing.accuracy.interval.upperBound))"

@@ -64,7 +64,7 @@ final class Console: Sendable {
     private static func line(_ record: EpochRecord, of total: Int) -> String {
         var text = "epoch \(record.epoch)/\(total)  loss \(record.trainLoss.rounded(toPlaces: 4))"
         text += "  train \(record.trainAccuracy.percent)"
-        if let accuracy = record.accuracy, let logLoss = record.logLoss {
+        if let accuracy = record.accuracy, let logLoss = record.calibratedLogLoss {
             text += "  val \(accuracy.percent)  log-loss \(logLoss.rounded(toPlaces: 3))"
         }
         return text + "  \(record.seconds.rounded(toPlaces: 1)) s"

@@ -33,6 +33,8 @@ struct HeadOptions: ParsableArguments {
 
     /// The head that the flags amount to.
     func kind(_ strategy: Strategy) -> HeadKind {
+        // The head that those strategies begin with is fitted by logistic regression.
+        let head = strategy.beginsWithFittedHead && head == .convex(.logistic) ? nil : head
         let kind = TrainingSettings(strategy, head: head).head
         guard case .layers(var design) = kind else { return kind }
         design.activation = activation ?? design.activation
@@ -56,7 +58,7 @@ struct HeadOptions: ParsableArguments {
                 return "--activation has no effect with --head linear, which has no hidden layer. Try --head mlp:256."
             }
         }
-        if featureScaling != nil, strategy != .frozen, strategy != .headFirst {
+        if featureScaling != nil, strategy != .frozen, !strategy.beginsWithFittedHead {
             return
                 "--feature-scaling has no effect with --strategy \(strategy.rawValue): it scales frozen features. Leave it out, or use --strategy lp-ft."
         }

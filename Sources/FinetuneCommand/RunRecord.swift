@@ -106,13 +106,38 @@ struct RunRecord {
         return json.members ?? []
     }
 
-    func printSummary(_ times: RunTimes, _ console: Console) {
-        if let best = result.bestEpoch, best > 0 { console.say("Best epoch: \(best) of \(result.epochs.count).") }
-        if result.bestEpoch == 0 {
-            console.say(
-                "No epoch of \(result.epochs.count) was better than the start on the validation images, so the model is that of the start. Try fewer trained layers (--unfreeze last), another --lr, or --augment standard."
-            )
+    /// What may help a training of which no epoch was better than the start.
+    private var attempts: [String] {
+        let steps = settings.steps
+        let trained = result.plan.rows.filter { $0.learns && $0.parameters > 0 }.map(\.stage)
+        let isTooShort = result.epochs.contains { $0.health.findings.contains { $0.kind == .smallSteps } }
+        return [
+            "a \(isTooShort ? "larger" : "smaller") --lr\(result.rate.map { " than \($0.rounded(toDigits: 3))" } ?? "")",
+            trained.count > 2 ? "fewer trained layers (--unfreeze last)" : nil,
+            steps.augmentation == .none || trained == [Stage.head] ? nil : "--augment none",
+        ].compactMap(\.self)
+    }
+
+    /// How the best epoch compares with the start and with the number of epochs, in sentences.
+    private var verdict: String? {
+        guard let best = result.bestEpoch else { return nil }
+        let (count, limit) = (result.epochs.count, settings.steps.epochs)
+        let isEarly = count < limit && settings.steps.patience > 0 && count - best >= settings.steps.patience
+        let end = isEarly ? " Training ended early: no better epoch in \(settings.steps.patience)." : ""
+        guard best > 0 else {
+            return
+                "No epoch of \(count) was better than the start on the validation images, so the model is that of the start.\(end) Try \(attempts.alternatives)."
         }
+        guard let start = result.start, let saved = result.epochs.first(where: { $0.epoch == best }),
+            let accuracy = saved.accuracy, let logLoss = saved.calibratedLogLoss
+        else { return "Best epoch: \(best) of \(count).\(end)" }
+        let more = best == limit ? " The last epoch was the best: more --epochs may help." : end
+        return
+            "Best epoch: \(best) of \(count). From start to best epoch, validation accuracy \(start.accuracy.percent) → \(accuracy.percent), log-loss \(start.savedLogLoss.rounded(toPlaces: 3)) → \(logLoss.rounded(toPlaces: 3)).\(more)"
+    }
+
+    func printSummary(_ times: RunTimes, _ console: Console) {
+        if let verdict { console.say(verdict) }
         func line(_ words: [String]) {
             let columns = words.dropFirst().map { $0.aligned(right: 10) }
             console.say(

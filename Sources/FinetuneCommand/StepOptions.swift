@@ -16,7 +16,7 @@ enum ScheduleName: String, CaseIterable, ExpressibleByArgument {
 struct StrategyOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "frozen (a head on frozen features), fine-tune, lp-ft (first the head, then all stages), gradual (the head, then stage after stage from the end) or scratch (random weights). (default: frozen, or lp-ft with --unfreeze)"
+            "frozen (a head on frozen features), fine-tune, lp-ft (first the head, then all stages), gradual (first the head, then stage after stage from the end) or scratch (random weights). (default: frozen, or lp-ft with --unfreeze)"
         ))
     var strategy: Strategy?
     @Option(
@@ -82,7 +82,7 @@ struct StepOptions: ParsableArguments {
     var lr: String?
     @Option(
         help:
-            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam, adamw (whose L2 is decoupled) or lamb (Adam whose steps are a fraction of each tensor's length). (default: momentum; lamb with lp-ft)"
+            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam, adamw (whose L2 is decoupled) or lamb (Adam with each tensor's step scaled to the tensor's length). (default: momentum; lamb with lp-ft and gradual)"
     )
     var optimizer: String?
     @Option(
@@ -102,11 +102,13 @@ struct StepOptions: ParsableArguments {
     @Option(help: "For --schedule step: the factor of each reduction. (default: 0.1)") var stepFactor: Double?
     @Option(
         name: [.long, .customLong("layer-decay")],
-        help: "The learning rate of a stage as a multiple of the next stage's. (default: 1)")
+        help:
+            "Layer-wise decay: each stage's learning rate is this factor times that of the next stage. Common is 0.3 to 0.9. (default: 1)"
+    )
     var stageLrDecay: Double?
     @Option(
         help: ArgumentHelp(
-            "The longest that the gradient of all trained weights together may be; a longer one is shortened. (default: not clipped)",
+            "Clip the gradient of all trained weights together to this length (global norm). Common is 1. (default: not clipped)",
             valueName: "norm"))
     var clip: Double?
     @Option(help: "Strength of L1 on filters and dense weights. (default: 0)") var l1: Double?
@@ -150,7 +152,7 @@ struct StepOptions: ParsableArguments {
     @Option(
         name: [.long, .customLong("patience")],
         help: ArgumentHelp(
-            "Early stopping: end after this many epochs without a better one; 0 for never. The model is that of the best epoch. (default: 5; 0 for frozen features and scratch)",
+            "Early stopping: end after this many epochs without a better one; 0 for never. The model is that of the best epoch, or of the start if no epoch is better. (default: 5; 0 for frozen features and scratch)",
             valueName: "epochs"))
     var earlyStop: Int?
     @Option(

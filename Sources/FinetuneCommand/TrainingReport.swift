@@ -66,26 +66,33 @@ struct TrainingReport {
     private var learning: Report.Section {
         let epochs = record.result.epochs
         guard !epochs.isEmpty else { return strengths }
-        func points(_ value: (EpochRecord) -> Double?) -> [(x: Double, y: Double)] {
-            epochs.compactMap { epoch in value(epoch).map { (Double(epoch.epoch), $0) } }
+        /// The start, before the first step, is at 0.
+        func points(from start: Double? = nil, _ value: (EpochRecord) -> Double?) -> [(x: Double, y: Double)] {
+            (start.map { [(0, $0)] } ?? [])
+                + epochs.compactMap { epoch in value(epoch).map { (Double(epoch.epoch), $0) } }
         }
+        let (start, rate) = (record.result.start, record.result.rate)
         let marker = record.result.bestEpoch.map { Report.LineChart.Marker(x: Double($0), label: "best") }
         return Report.Section(
-            "Learning", note: "The model is that of the best epoch, chosen by the validation images.",
+            "Learning",
+            note:
+                "The model is that of the best epoch, chosen by the validation images; 0 is the start, before the first step.\(rate.map { " The learning rate began at \($0.rounded(toDigits: 3))." } ?? "")",
             [
                 .lines(
                     Report.LineChart(
                         title: "Loss", xLabel: "epoch", yLabel: "log-loss",
                         series: [
                             .init("training", points(\.trainLoss), marks: true),
-                            .init("validation", points(\.logLoss), marks: true),
+                            .init(
+                                "validation, calibrated", points(from: start?.savedLogLoss, \.calibratedLogLoss),
+                                marks: true),
                         ], marker: marker)),
                 .lines(
                     Report.LineChart(
                         title: "Accuracy", xLabel: "epoch", yLabel: "accuracy",
                         series: [
                             .init("training", points(\.trainAccuracy), marks: true),
-                            .init("validation", points(\.accuracy), marks: true),
+                            .init("validation", points(from: start?.accuracy, \.accuracy), marks: true),
                         ], yUnit: .percent, marker: marker)),
             ])
     }
@@ -137,22 +144,26 @@ struct TrainingReport {
         guard let last = record.result.epochs.last(where: { !$0.health.stages.isEmpty })?.health else {
             return Report.Section("Network health", [])
         }
-        let findings = Set(record.result.epochs.flatMap { $0.health.findings.map(\.text) }).sorted()
+        let steps = Dictionary(
+            record.result.epochs.flatMap { $0.health.stages.map { ($0.name, $0.updateRatio) } }, uniquingKeysWith: max)
+        let epochs = record.result.epochs
+        let findings = epochs.indices.flatMap { Array(epochs[...$0]).newFindings.map(\.text) }
         let dead = last.units > 0 ? " \(last.dead) of \(last.units) units never fired." : ""
         return Report.Section(
             "Network health",
-            note: "In the last epoch. A step usually changes the weights by about 0.001 of their length.\(dead)",
+            note:
+                "Gradient and weights in the last epoch; steps at their longest. A step usually changes the weights by about 0.001 of their length.\(dead)",
             [
                 .findings(findings.map { Report.Finding(kind: "health", severity: .warning, detail: $0) }),
                 .table(
                     Report.Table(
                         columns: [.init("Stage")]
-                            + ["Gradient", "Weights", "Step / weights"].map { .init($0, isNumber: true) },
+                            + ["Gradient", "Weights", "Longest step / weights"].map { .init($0, isNumber: true) },
                         rows: last.stages.map {
                             [
                                 .init($0.name), .init(Report.number($0.gradientNorm, places: 4)),
                                 .init(Report.number($0.weightNorm, places: 2)),
-                                .init(Report.number($0.updateRatio, places: 5)),
+                                .init(Report.number(steps[$0.name], places: 5)),
                             ]
                         })),
             ])

@@ -137,7 +137,7 @@ package struct Calibration: Sendable {
     /// Fits a temperature and tries it: every other image of each class chooses the one that the others are scored with,
     /// and the other way round.
     ///
-    /// - Returns: Nil with fewer than 20 images, where the log-loss does not fall, or where the best temperature lies
+    /// - Returns: Nil with fewer than 10 images, where the log-loss does not fall, or where the best temperature lies
     ///   outside the range: images on which nothing is wrong ask for boundless certainty.
     package init?(_ evaluation: Evaluation) {
         guard evaluation.count >= Self.fewest else { return nil }
@@ -163,7 +163,7 @@ package struct Calibration: Sendable {
         calibrationError = (evaluation.calibrationError, tried.calibrationError)
     }
 
-    private static let fewest = 20
+    private static let fewest = 10
 
     package var json: JSON {
         [

@@ -99,13 +99,18 @@ package struct Comparison: Sendable {
     package let recommended: String
     /// Of the best against the recommended one, or else against the next best; 1 where there is only one.
     package let pValue: Double
+    /// Strategies without scores because a training diverged, each with what was said.
+    package let diverged: [(name: String, reason: String)]
     /// What follows, in words.
     package let advice: String
 
     /// - Parameters:
     ///   - contestants: At least one.
     ///   - seed: Of the bootstrap.
-    package init(_ contestants: [Contestant], _ design: Design, seed: UInt64) {
+    ///   - diverged: Strategies without scores because a training diverged, each with what was said.
+    package init(
+        _ contestants: [Contestant], _ design: Design, seed: UInt64, diverged: [(name: String, reason: String)] = []
+    ) {
         precondition(!contestants.isEmpty, "nothing to compare")
         self.design = design
         let pairs = Self.pairs(contestants, design)
@@ -130,8 +135,11 @@ package struct Comparison: Sendable {
         let trained = ranked.filter { $0.failure == nil }
         let sorted = trained.isEmpty ? ranked : trained
         let best = sorted[0]
-        // What no test can tell apart is not shown to be worse.
-        let equals = sorted.filter { $0.name == best.name || !(p($0.name, best.name) < Self.level) }
+        // What no test can tell apart is not shown to be worse; but what another beats in both accuracy and time is.
+        func isBeaten(_ s: Standing) -> Bool {
+            sorted.contains { $0.accuracy.value > s.accuracy.value && $0.cost.seconds < s.cost.seconds }
+        }
+        let equals = sorted.filter { $0.name == best.name || !(p($0.name, best.name) < Self.level) && !isBeaten($0) }
         let recommended = equals.min { $0.cost.seconds < $1.cost.seconds } ?? best
         let rival = recommended.name != best.name ? recommended : sorted.dropFirst().first
         pValue = rival.map { p(best.name, $0.name) } ?? 1
@@ -139,11 +147,18 @@ package struct Comparison: Sendable {
         self.pairs = pairs
         self.best = best.name
         self.recommended = recommended.name
-        let failed = standings.filter { $0.failure != nil }.map { "\($0.name): \($0.failure ?? "")" }
-        let next = "Try fewer trained stages, another --lr, or --augment standard."
-        advice =
-            Self.advice(best, recommended, rival, sorted, pValue, design, contestants)
-            + (failed.isEmpty ? "" : " Left out of the advice: \(failed.joined(separator: "; ")). \(next)")
+        self.diverged = diverged
+        let failed = standings.compactMap { standing in standing.failure.map { (standing.name, $0) } } + diverged
+        let reasons = failed.map { "\($0.0): \($0.1)" }.joined(separator: "; ")
+        let next = "To gain more: fewer trained stages, another --lr, or another --augment."
+        if trained.isEmpty {
+            advice =
+                "Train the head alone (--strategies head): no strategy is better than its start. \(reasons). \(next)"
+        } else {
+            advice =
+                Self.advice(best, recommended, rival, sorted, pValue, design, contestants, hasFailed: !failed.isEmpty)
+                + (failed.isEmpty ? "" : " Left out of the advice: \(reasons). \(next)")
+        }
     }
 
     /// Differences of this probability under chance are taken for real.
@@ -155,20 +170,23 @@ package struct Comparison: Sendable {
         _ contestant: Contestant, _ design: Design, _ seed: UInt64, failure: String?
     ) -> Standing {
         let evaluations = contestant.evaluations
-        func over(_ limits: ClosedRange<Double>, _ score: (Evaluation) -> Double) -> Estimate {
+        func mean(_ score: (Evaluation) -> Double) -> Double {
+            evaluations.reduce(0) { $0 + score($1) } / Double(evaluations.count)
+        }
+        func over(_ limits: ClosedRange<Double>, least: Double = 0, _ score: (Evaluation) -> Double) -> Estimate {
             var share = 0.0
             if case .divisions(let testShare) = design { share = testShare }
-            let result = PairedTests.correctedResampled(evaluations.map(score), testShare: share)
+            let result = PairedTests.correctedResampled(evaluations.map(score), testShare: share, least: least)
             return Estimate(value: result.mean, interval: result.interval.clamped(to: limits))
         }
         guard case .oneSet = design else {
             return Standing(
-                name: contestant.name, accuracy: over(0...1, \.accuracy), macroF1: over(0...1, \.macroF1),
+                name: contestant.name,
+                accuracy: over(
+                    0...1, least: mean { $0.accuracy * (1 - $0.accuracy) / Double(max(1, $0.count)) }, \.accuracy),
+                macroF1: over(0...1, \.macroF1),
                 logLoss: over(0...Double.greatestFiniteMagnitude, \.logLoss),
                 calibrationError: over(0...1, \.calibrationError), cost: contestant.cost, failure: failure)
-        }
-        func mean(_ score: (Evaluation) -> Double) -> Double {
-            evaluations.reduce(0) { $0 + score($1) } / Double(evaluations.count)
         }
         let bootstrap = Bootstrap(evaluations, seed: seed)
         return Standing(
@@ -203,7 +221,8 @@ package struct Comparison: Sendable {
         switch design {
         case .divisions(let testShare):
             let result = PairedTests.correctedResampled(
-                zip(a, b).map { $1.accuracy - $0.accuracy }, testShare: testShare)
+                zip(a, b).map { $1.accuracy - $0.accuracy }, testShare: testShare,
+                least: zip(a, b).reduce(0) { $0 + sampling($1.0, $1.1) } / Double(max(1, a.count)))
             return (result.pValue, result.mean)
         case .oneSet where a.count == 1:
             let (first, second) = (a[0].isRight, b[0].isRight)
@@ -222,6 +241,14 @@ package struct Comparison: Sendable {
         }
     }
 
+    /// The variance that the difference of two accuracies has because the images of a division are a sample.
+    private static func sampling(_ a: Evaluation, _ b: Evaluation) -> Double {
+        let count = Double(max(1, a.count))
+        let apart = Double(zip(a.isRight, b.isRight).count { $0 != $1 }) / count
+        let difference = b.accuracy - a.accuracy
+        return (apart - difference * difference) / count
+    }
+
     private static func test(_ design: Design, runs: Int) -> String {
         switch design {
         case .divisions: "corrected resampled t"
@@ -233,7 +260,7 @@ package struct Comparison: Sendable {
 
     private static func advice(
         _ best: Standing, _ recommended: Standing, _ rival: Standing?, _ sorted: [Standing], _ p: Double,
-        _ design: Design, _ contestants: [Contestant]
+        _ design: Design, _ contestants: [Contestant], hasFailed: Bool
     ) -> String {
         func percent(_ standing: Standing) -> String { "\((standing.accuracy.value * 1000).rounded() / 10) %" }
         func times(_ a: Standing, _ b: Standing) -> String {
@@ -243,9 +270,10 @@ package struct Comparison: Sendable {
         /// The time of one strategy as a part of another's.
         func time(_ a: Standing, of b: Standing) -> String {
             let ratio = times(b, a)
-            return ratio == "1.0" ? "the same time" : "1/\(ratio) of the time"
+            return ratio == "1.0" ? "the same time" : "less time (\(ratio) times faster)"
         }
         guard let rival else {
+            if hasFailed { return "Use \(best.name) (\(percent(best))): no other strategy improved on it." }
             return "Only \(best.name) was trained (\(percent(best))), so there is nothing to compare it with."
         }
         let probability = p < 0.001 ? "p < 0.001" : "p = \((p * 1000).rounded() / 1000)"
@@ -309,6 +337,7 @@ package struct Comparison: Sendable {
                         "p_value": .number($0.pValue), "raw_p_value": .number($0.rawPValue), "test": .string($0.test),
                     ]
                 }),
+            "diverged": .array(diverged.map { ["name": .string($0.name), "reason": .string($0.reason)] }),
             "best": .string(best), "recommended": .string(recommended), "p_value": .number(pValue),
             "advice": .string(advice),
         ]

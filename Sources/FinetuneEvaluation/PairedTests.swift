@@ -26,8 +26,10 @@ package enum PairedTests {
     /// - Parameters:
     ///   - differences: One a division.
     ///   - testShare: Test images over training images.
-    package static func correctedResampled(_ differences: [Double], testShare: Double) -> Result {
-        test(differences, factor: 1 / Double(max(differences.count, 1)) + testShare)
+    ///   - least: A variance that the scores of a division have at least, as its images are a sample: few divisions may
+    ///     agree by chance.
+    package static func correctedResampled(_ differences: [Double], testShare: Double, least: Double = 0) -> Result {
+        test(differences, factor: 1 / Double(max(differences.count, 1)) + testShare, least: least)
     }
 
     /// Student's t-test on paired differences: SciPy's `ttest_rel`.
@@ -35,14 +37,16 @@ package enum PairedTests {
         test(differences, factor: 1 / Double(max(differences.count, 1)))
     }
 
-    /// - Parameter factor: Of the differences' variance, which makes it the mean's.
-    private static func test(_ differences: [Double], factor: Double) -> Result {
+    /// - Parameters:
+    ///   - factor: Of the differences' variance, which makes it the mean's.
+    ///   - least: Below this their variance is not believed.
+    private static func test(_ differences: [Double], factor: Double, least: Double = 0) -> Result {
         let count = differences.count
         let mean = count == 0 ? .nan : differences.reduce(0, +) / Double(count)
         guard count >= 2 else {
             return Result(mean: mean, statistic: .nan, pValue: .nan, interval: -Double.infinity...Double.infinity)
         }
-        let variance = differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count - 1)
+        let variance = max(least, differences.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(count - 1))
         let error = (variance * factor).squareRoot()
         guard error > 0 else {
             return Result(

@@ -69,6 +69,9 @@ public struct EpochRecord: Sendable, Equatable {
     public var accuracy: Double?
     /// Of the images that validate, in nats; nil where there are none.
     public var logLoss: Double?
+    /// Of the images that validate, in nats, with the temperature that the model would be saved with; nil where there are
+    /// none.
+    public var calibratedLogLoss: Double?
     /// Of the images that validate, 0…1; nil where there are none.
     public var macroF1: Double?
     /// Of the steps, by the clock.
@@ -83,15 +86,15 @@ public struct EpochRecord: Sendable, Equatable {
 
 extension EpochRecord {
     package static let columns = [
-        "epoch", "learns_from", "rate", "train_loss", "train_accuracy", "val_accuracy", "val_log_loss", "val_macro_f1",
-        "train_seconds", "val_seconds",
+        "epoch", "learns_from", "rate", "train_loss", "train_accuracy", "val_accuracy", "val_log_loss",
+        "val_calibrated_log_loss", "val_macro_f1", "train_seconds", "val_seconds",
     ]
 
     package var csvLine: String {
         func text(_ value: Double?) -> String { value.map { "\($0)" } ?? "" }
         return CSV.line([
             "\(epoch)", learnsFrom, "\(rate)", "\(trainLoss)", "\(trainAccuracy)", text(accuracy), text(logLoss),
-            text(macroF1), "\(trainSeconds)", "\(validationSeconds)",
+            text(calibratedLogLoss), text(macroF1), "\(trainSeconds)", "\(validationSeconds)",
         ])
     }
 
@@ -101,7 +104,8 @@ extension EpochRecord {
             "epoch": .integer(epoch), "learns_from": .string(learnsFrom), "rate": .number(rate),
             "train_loss": .number(trainLoss), "train_accuracy": .number(trainAccuracy),
             "val_accuracy": number(accuracy),
-            "val_log_loss": number(logLoss), "val_macro_f1": number(macroF1), "train_seconds": .number(trainSeconds),
+            "val_log_loss": number(logLoss), "val_calibrated_log_loss": number(calibratedLogLoss),
+            "val_macro_f1": number(macroF1), "train_seconds": .number(trainSeconds),
             "val_seconds": .number(validationSeconds), "health": health.json,
         ]
     }
@@ -114,16 +118,18 @@ extension EpochRecord {
         self.init(
             epoch: epoch, learnsFrom: learnsFrom, rate: rate, trainLoss: trainLoss, trainAccuracy: trainAccuracy,
             accuracy: json["val_accuracy"]?.doubleValue, logLoss: json["val_log_loss"]?.doubleValue,
-            macroF1: json["val_macro_f1"]?.doubleValue, trainSeconds: json["train_seconds"]?.doubleValue ?? 0,
+            calibratedLogLoss: json["val_calibrated_log_loss"]?.doubleValue, macroF1: json["val_macro_f1"]?.doubleValue,
+            trainSeconds: json["train_seconds"]?.doubleValue ?? 0,
             validationSeconds: json["val_seconds"]?.doubleValue ?? 0, health: Health(json: json["health"] ?? .null))
     }
 
 }
 
 extension [EpochRecord] {
-    /// What is wrong in the last epoch and was not in any before: a kind of finding is said once.
-    var newFindings: [Health.Finding] {
+    /// What is wrong in the last epoch and was not in any before: a kind of finding is said once. Short steps are those of
+    /// the first epoch; later ones are short because the schedule ends.
+    package var newFindings: [Health.Finding] {
         let known = Set(dropLast().flatMap { $0.health.findings.map(\.kind) })
-        return last?.health.findings.filter { !known.contains($0.kind) } ?? []
+        return last?.health.findings.filter { !known.contains($0.kind) && ($0.kind != .smallSteps || count == 1) } ?? []
     }
 }

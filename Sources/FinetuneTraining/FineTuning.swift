@@ -131,7 +131,7 @@ struct FineTuning {
         progress.bestScore = start.score(steps.monitor)
         report(
             .note(
-                "Before the first step: validation accuracy \(start.accuracy.percent), log-loss \(start.logLoss.rounded(toPlaces: 3)).",
+                "Before the first step: validation accuracy \(start.accuracy.percent), log-loss \(start.savedLogLoss.rounded(toPlaces: 3)).",
                 ["start": start.json]))
     }
 
@@ -206,18 +206,20 @@ struct FineTuning {
         }
         let evaluation =
             validation.isEmpty ? nil : try await session.evaluate(weights, on: validation)
+        let scores = evaluation.map { ValidationScores($0) }
         let sums = progress.sums
         let images = Double(max(sums.images, 1))
         let record = EpochRecord(
             epoch: progress.epoch + 1, learnsFrom: phase.first, rate: rate, trainLoss: sums.loss / images,
             trainAccuracy: Double(sums.hits) / images, accuracy: evaluation?.accuracy, logLoss: evaluation?.logLoss,
-            macroF1: evaluation?.macroF1, trainSeconds: sums.seconds, validationSeconds: seconds(.now - clock),
+            calibratedLogLoss: scores?.savedLogLoss, macroF1: evaluation?.macroF1, trainSeconds: sums.seconds,
+            validationSeconds: seconds(.now - clock),
             health: health)
         progress.epochs.append(record)
         progress.epoch += 1
         progress.step = 0
         progress.sums = EpochSums()
-        let score = evaluation.map { ValidationScores($0).score(steps.monitor) }
+        let score = scores?.score(steps.monitor)
         if let score, progress.bestEpoch == nil || score > progress.bestScore {
             progress.bestEpoch = record.epoch
             progress.bestScore = score
@@ -268,7 +270,7 @@ struct FineTuning {
     private func checkLoss(_ loss: Double) throws {
         let chance = log(Double(dataset.classes.count))
         guard loss.isFinite, loss < 20 * chance + 20 else {
-            throw diverged("the loss is \(loss.isNaN ? "not a number" : "\(loss)")")
+            throw diverged("the loss is \(loss.isNaN ? "not a number" : loss.rounded(toDigits: 3))")
         }
     }
 
@@ -282,10 +284,11 @@ struct FineTuning {
     }
 
     private func diverged(_ reason: String) -> TrainingError {
-        let rate = progress.rate.map { ", which was \($0)" } ?? ""
+        let rate = progress.rate.map { " than \($0.rounded(toDigits: 3))" } ?? ""
+        let auto = steps.learningRate == nil ? "" : ", or leave it out: it is then found by trial steps"
         return TrainingError(
             .diverged,
-            "the training diverged in epoch \(progress.epoch + 1), step \(progress.step + 1): \(reason). Try a smaller --lr\(rate), or --train-precision fp32."
+            "the training diverged in epoch \(progress.epoch + 1), step \(progress.step + 1): \(reason). Try a smaller --lr\(rate)\(auto)."
         )
     }
 
@@ -352,7 +355,7 @@ struct FineTuning {
     private mutating func findRate(_ session: TrainingSession) async throws -> Double {
         if let rate = steps.learningRate { return rate }
         let start = await session.program.state
-        let order = shuffled(steps.epochs)
+        let order = shuffled(Self.searchedOrder)
         let isLive = session.plan.rows.contains { $0.normalization == .train }
         let count = isLive ? session.batch : min(session.batch, max(1, order.count / 2))
         let (stepped, rest) = (Array(order.prefix(count)), Array(order.dropFirst(count)))
@@ -365,7 +368,8 @@ struct FineTuning {
             try await reader.read(stepped, session.view(epoch: 0)), dropoutKey: settings.seed)
         try checkBase(result.loss, stepped)
         var search = RateSearch(
-            for: steps.optimizer, start: try await session.evaluate(session.program.weights(), on: probe).logLoss)
+            for: steps.optimizer, start: try await session.evaluate(session.program.weights(), on: probe).logLoss,
+            classes: dataset.classes.count)
         while let rate = search.next {
             if context.shouldStop() {
                 // A rate is found by all the steps of the search, or anew.
@@ -391,6 +395,8 @@ struct FineTuning {
         return rate
     }
 
+    /// The number of an epoch that never comes, in whose order the images of the search are.
+    private static let searchedOrder = 1_000_000
     /// Images that a trial step is judged by.
     private static let probeImages = 32
 }

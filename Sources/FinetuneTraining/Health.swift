@@ -83,7 +83,7 @@ package struct Health: Sendable, Equatable {
             findings.append(
                 Finding(
                     .largeSteps,
-                    "steps move the weights of '\(stage.name)' by \((stage.updateRatio * 100).short) % of their length. Try a smaller --lr."
+                    "a step changes the weights of '\(stage.name)' by \((stage.updateRatio * 100).rounded(toDigits: 2)) % of their length. Try a smaller --lr."
                 ))
         }
         if let stage = stages.max(by: { $0.updateRatio < $1.updateRatio }), stage.updateRatio > 0,
@@ -92,7 +92,7 @@ package struct Health: Sendable, Equatable {
             findings.append(
                 Finding(
                     .smallSteps,
-                    "steps move the weights of no stage by more than \((stage.updateRatio * 100).short) % of their length ('\(stage.name)'), so nothing changes. Try a larger --lr."
+                    "the training changes almost nothing: the largest step is \((stage.updateRatio * 100).short) % of the weights ('\(stage.name)'). Try a larger --lr."
                 ))
         }
         return findings

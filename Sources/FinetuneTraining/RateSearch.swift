@@ -23,12 +23,17 @@ struct RateSearch {
     private(set) var trials: [Trial] = []
     private let range: ClosedRange<Double>
     private let fraction: Double
+    /// By so much the loss may rise.
+    private let allowance: Double
     private var harmless: Double?
     private var harmful: Double?
 
-    /// - Parameter start: The loss before any step, of the images that are looked at.
-    init(for optimizer: Optimizer, start: Double) {
+    /// - Parameters:
+    ///   - start: The loss before any step, of the images that are looked at.
+    ///   - classes: Their number, which says how large a loss is: that of chance is its logarithm.
+    init(for optimizer: Optimizer, start: Double, classes: Int) {
         self.start = start
+        allowance = Self.tolerance * max(start, log(Double(classes)))
         // Ten decades: steps of adaptive optimizers are as long as the rate says, those of others as the gradient is, too.
         range = optimizer.isAdaptive ? 1e-9...10 : 1e-8...100
         fraction = optimizer.fractionOfHarmlessStep
@@ -48,7 +53,7 @@ struct RateSearch {
     }
 
     /// The highest loss that is no sign of harm.
-    private var limit: Double { start + Self.tolerance * (start + 0.1) }
+    private var limit: Double { start + allowance }
 
     /// Whether even the shortest step did harm.
     var isInVain: Bool { harmless == nil }
@@ -66,22 +71,27 @@ struct RateSearch {
     /// What was seen, for people.
     func sentence(restarts: Int) -> String {
         let shown = rate(restarts: restarts).rounded(toDigits: 3)
-        let range =
-            "from \(range.lowerBound.rounded(toDigits: 1)) to \((trials.map(\.rate).max() ?? 0).rounded(toDigits: 1))"
+        let (first, rise) = (range.lowerBound.rounded(toDigits: 1), allowance.rounded(toDigits: 2))
         guard let harmless else {
             return
-                "No learning rate was found: \(trials.count) step\(trials.count == 1 ? "" : "s") \(range) all did harm. Training tries \(shown); it may change nothing. Try --unfreeze last, or --optimizer lamb."
+                "No learning rate was found: in \(trials.count.counted("trial step")), even with \(first) the loss of other images rose by more than \(rise). The training tries \(shown) and may change nothing. Try --unfreeze last, or --optimizer lamb."
         }
-        let end =
-            harmful.map { "harm begins at \($0.rounded(toDigits: 2))" } ?? "none did harm"
-        let anew = restarts > 0 ? " The next shorter step counts, because the training diverged." : ""
+        guard restarts == 0 else {
+            return
+                "Learning rate \(shown), from the next shorter trial step, because the training diverged (attempt \(restarts + 1))."
+        }
+        let found = "Learning rate \(shown), found in \(trials.count) trial steps from \(first) on"
+        guard let harmful else {
+            return
+                "\(found): no rate up to \(harmless.rounded(toDigits: 2)) raised the loss of other images by more than \(rise)."
+        }
         return
-            "Learning rate \(shown): \(fraction) of the longest step without harm, \(harmless.rounded(toDigits: 2)). Of rates \(range), in \(trials.count) trial steps, \(end).\(anew)"
+            "\(found): with \(harmless.rounded(toDigits: 2)) the loss of other images rose by no more than \(rise), with \(harmful.rounded(toDigits: 2)) by more."
     }
 
     private static let coarse = 10.0
     private static let fine = pow(10, 1.0 / 3)
-    /// By so much, as a fraction, the loss may rise.
+    /// By this fraction of the start's loss, or of chance's where that is larger, the loss may rise.
     private static let tolerance = 0.05
 }
 

@@ -31,7 +31,7 @@ extension TrainingSettings {
             try Self.check("--feature-scaling", count, "a number of components from 1 on") { $0 >= 1 }
         case .none, .standardize, .l2, .whiten(nil): break
         }
-        if scaling != .standardize, strategy != .frozen, strategy != .headFirst {
+        if scaling != .standardize, strategy != .frozen, !strategy.beginsWithFittedHead {
             throw unused("--feature-scaling \(scaling.text)")
         }
         if steps.mixing.cutmix > 0, strategy == .frozen || strategy == .gradual || steps.unfreezing == .head {

@@ -62,7 +62,7 @@ package struct StrategyComparison: Sendable {
         if ranks.count > 1 {
             let tasks = tasks(plan, look)
             try await Deal.run(tasks.count, among: ranks) { deal in
-                while let number = try await deal.next() { _ = try await part(of: tasks[number], report) }
+                while let number = try await deal.next() { _ = try await outcome(of: tasks[number], report) }
             }
             ranks.meet()
             guard ranks.isFirst else { return nil }
@@ -70,30 +70,41 @@ package struct StrategyComparison: Sendable {
 
         var contestants: [Comparison.Contestant] = []
         var scores: [ComparisonResult.Score] = []
-        var firstParts: [ComparisonPart] = []
-        for contender in contenders {
+        var firstParts: [(contender: Contender, part: ComparisonPart)] = []
+        var diverged: [(name: String, error: TrainingError)] = []
+        contenders: for contender in contenders {
             var parts: [ComparisonPart] = []
             for number in plan.divisions.indices {
-                let part = try await part(of: whole(contender, number, plan, look), report)
+                switch try await outcome(of: whole(contender, number, plan, look), report) {
+                case .success(let part): parts.append(part)
+                case .failure(let error):
+                    diverged.append((contender.name, error))
+                    continue contenders
+                }
+            }
+            for (number, part) in parts.enumerated() {
                 scores.append(
                     ComparisonResult.Score(
                         strategy: contender.name, division: number + 1, evaluation: part.evaluation(dataset.classes),
                         images: part.images, temperature: part.temperature))
-                parts.append(part)
             }
-            firstParts.append(parts[0])
+            firstParts.append((contender, parts[0]))
             contestants.append(
                 Comparison.Contestant(
                     name: contender.name, evaluations: parts.map { $0.evaluation(dataset.classes) },
                     cost: try cost(of: contender, parts, costs), isHead: contender.settings.strategy == .frozen,
                     failure: Self.failure(parts)))
         }
-        let comparison = Comparison(contestants, plan.design, seed: settings.seed)
+        if contestants.isEmpty, let first = diverged.first { throw first.error }
+        let comparison = Comparison(
+            contestants, plan.design, seed: settings.seed,
+            diverged: diverged.map { ($0.name, String($0.error.description.dropLast())) })
         let curve = settings.hasLearningCurve ? try await learningCurve(plan, look, firstParts, report) : []
         cache.remove()
         return ComparisonResult(
             comparison: comparison, design: plan.words, scores: scores, curve: curve, findings: survey.findings,
-            skipped: look.skipped, trainImages: firstParts[0].trainImages, scoredImages: firstParts[0].images.count,
+            skipped: look.skipped, trainImages: firstParts[0].part.trainImages,
+            scoredImages: firstParts[0].part.images.count,
             sharedSeconds: costs.load.seconds)
     }
 
@@ -298,6 +309,18 @@ package struct StrategyComparison: Sendable {
         return try Trainer(contender.base, dataset, chosen, context, on: division, thread: thread)
     }
 
+    /// What a training gave, or why it diverged: that must not cost the other strategies their results.
+    private func outcome(of task: PlannedTraining, _ report: @escaping EventHandler) async throws
+        -> Result<ComparisonPart, TrainingError>
+    {
+        do {
+            return .success(try await part(of: task, report))
+        } catch let error as TrainingError where error.kind == .diverged {
+            report(.warning("Strategy \(task.contender.name): \(error.description)"))
+            return .failure(error)
+        }
+    }
+
     /// What a training gave that is in the folder, or else is done now, by this process alone.
     private func part(of task: PlannedTraining, _ report: @escaping EventHandler) async throws -> ComparisonPart {
         let stem = folder.file(Path.join(Self.partsFolder, task.name))
@@ -333,12 +356,15 @@ package struct StrategyComparison: Sendable {
 
     /// Accuracy over training images, each with its interval; the whole set was trained on already.
     private func learningCurve(
-        _ plan: ComparisonDesign, _ look: FirstLook, _ whole: [ComparisonPart], _ report: @escaping EventHandler
+        _ plan: ComparisonDesign, _ look: FirstLook, _ whole: [(contender: Contender, part: ComparisonPart)],
+        _ report: @escaping EventHandler
     ) async throws -> [ComparisonResult.CurvePoint] {
         var points: [ComparisonResult.CurvePoint] = []
-        for (contender, whole) in zip(contenders, whole) {
+        for (contender, whole) in whole {
             for task in Self.shares.compactMap({ reduced(contender, $0, plan, look) }) {
-                points.append(point(contender, try await part(of: task, report)))
+                if case .success(let part) = try await outcome(of: task, report) {
+                    points.append(point(contender, part))
+                }
             }
             points.append(point(contender, whole))
         }
@@ -357,8 +383,10 @@ extension Trainer {
     /// The stages before which this training's frozen parts end that it begins with.
     func firstBoundaries() throws -> [String] {
         guard settings.strategy != .frozen else { return [Stage.head] }
-        let first = try settings.steps.unfreezing.firstStage(of: withNewHead().network)
-        let begins = settings.strategy == .gradual ? Stage.head : first
-        return settings.strategy == .headFirst ? [begins, Stage.head] : [begins]
+        let network = try withNewHead().network
+        let first = try settings.steps.unfreezing.firstStage(of: network)
+        let begins = TrainingPhase.plan(settings.strategy, from: first, of: network, epochs: settings.steps.epochs)[0]
+            .first
+        return settings.strategy.beginsWithFittedHead && begins != Stage.head ? [begins, Stage.head] : [begins]
     }
 }

@@ -1,4 +1,4 @@
-// The first part of `lp-ft`: a head on frozen features, from which the unfrozen stages begin.
+// The first part of `lp-ft` and `gradual`: a head on frozen features, from which the unfrozen stages begin.
 
 internal import FinetuneDatasets
 internal import FinetuneEngine
@@ -44,7 +44,7 @@ extension Trainer {
             switch event {
             case .epoch(let record, of: let count):
                 report(.progress(stage: "head", done: record.epoch, total: count))
-            case .warning: report(event)
+            case .warning(let text): report(.warning("The head on frozen features: \(text)"))
             default: break
             }
         }
@@ -59,7 +59,7 @@ extension Trainer {
 
 extension TrainingSettings {
     /// Those of the head alone, on frozen features: the head's own and its regularization; the others at their defaults.
-    fileprivate var ofHead: TrainingSettings {
+    package var ofHead: TrainingSettings {
         var settings = TrainingSettings(.frozen, head: head)
         settings.scaling = scaling
         settings.classWeights = classWeights

@@ -32,7 +32,7 @@ extension Trainer {
                 try await looked.values.rows(training) { _, _ in }, report)
             model = try withNewHead(inputs: fitted.outputs)
             scaling = fitted
-        } else if settings.strategy == .headFirst {
+        } else if settings.strategy.beginsWithFittedHead {
             let features = try await self.values(before: Stage.head, start, survey, known: looked.values)
             (model, headRecord) = try await withHeadFirst(features, survey, report)
         }
@@ -106,7 +106,7 @@ extension Trainer {
                 guard tuning.beginAnew() else { throw error }
                 report(
                     .warning(
-                        "The training diverged in epoch \(progress.epoch + 1) with a learning rate of \(progress.rate ?? 0); it begins anew with a smaller one."
+                        "The training diverged in epoch \(progress.epoch + 1) with a learning rate of \((progress.rate ?? 0).rounded(toDigits: 3)); it begins anew with a smaller one."
                     ))
             }
         }

@@ -21,8 +21,9 @@ struct TrainingPhase: Equatable {
         guard strategy == .gradual else { return [TrainingPhase(first: first, epochs: 0..<epochs)] }
         let learning = network.stages.map(\.name).filter { network.parameterCount(stage: $0) > 0 }
         let start = learning.firstIndex(of: first) ?? 0
-        // One epoch a stage where they are few; the rest is the last phase's.
-        let stages = Array(learning[start...].reversed())
+        // One epoch a stage where they are few; the rest is the last phase's. The head is fitted already.
+        let all = Array(learning[start...].reversed())
+        let stages = all.count > 1 ? Array(all.dropFirst()) : all
         let share = max(1, epochs / stages.count)
         return stages.enumerated().compactMap { index, stage in
             let begin = index * share

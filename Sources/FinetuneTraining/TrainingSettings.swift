@@ -14,10 +14,13 @@ public enum Strategy: String, Sendable, CaseIterable {
     case fineTune = "fine-tune"
     /// A head on frozen features to its optimum, then everything together from there (Kumar et al. 2022).
     case headFirst = "lp-ft"
-    /// The head, then stage after stage from the end (Howard and Ruder 2018).
+    /// The same head, then stage after stage from the end (Howard and Ruder 2018).
     case gradual
     /// Everything, from random weights.
     case scratch
+
+    /// Whether the steps begin with a head that was fitted to frozen features.
+    package var beginsWithFittedHead: Bool { self == .headFirst || self == .gradual }
 }
 
 /// What decides which epoch was the best.
@@ -127,8 +130,8 @@ public struct StepSettings: Sendable {
         switch strategy {
         case .frozen: (epochs, patience, augmentation) = (50, 0, .none)
         case .scratch: (normalization, epochs, batch, patience, l2) = (.train, 30, 128, 0, 5e-4)
-        case .headFirst: optimizer = .lamb()
-        case .fineTune, .gradual: break
+        case .headFirst, .gradual: optimizer = .lamb()
+        case .fineTune: break
         }
     }
 

@@ -85,7 +85,7 @@ private let base = Fixtures.path("resnet20-random.h5")
             ("--unfreeze all --strategy gradual --cutmix 1", "--cutmix", "--strategy gradual"),
             ("--head linear --stage-lr-decay 0.5", "--stage-lr-decay", "--strategy frozen"),
             ("--strategy fine-tune --feature-scaling none", "--feature-scaling", "--strategy fine-tune"),
-            ("--unfreeze all --head logistic", "--head logistic", "--strategy lp-ft"),
+            ("--unfreeze all --head ridge", "--head ridge", "--strategy lp-ft"),
             ("--strategy frozen --clip 1", "--clip", "--head logistic"),
             ("--head mlp:0", "--head", "mlp:0"), ("--head mlp:8, ", "--head", "mlp:8,"),
             ("--views 3", "--views", "--augment none"), ("--l1 0.1", "--l1", "--head logistic"),

@@ -9,6 +9,10 @@ import Testing
     let base = Path.join(Fixtures.package, "Tests/FinetuneCommandTests/Fixtures/resnet20-random.h5")
 
     private func compare(_ workspace: Workspace, _ arguments: String...) throws -> Outcome {
+        try compare(workspace, arguments)
+    }
+
+    private func compare(_ workspace: Workspace, _ arguments: [String]) throws -> Outcome {
         try workspace.finetune(["compare", "--base", base, "--data", "@images", "--json"] + arguments)
     }
 
@@ -52,6 +56,23 @@ import Testing
         #expect(FileSystem.kind(of: workspace.file("run/features")) == nil)
         let written = try JSON(parsing: FileSystem.read(workspace.file("run/comparison.json")))
         #expect(written["strategies"] == done["strategies"] && written["base_hash"]?.stringValue?.count == 32)
+    }
+
+    @Test("leaves out a strategy whose training diverged, and names it")
+    func divergence() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let flags = [
+            "--strategies", "head,stage3", "--epochs", "2", "--optimizer", "sgd", "--lr", "1000", "--batch", "4",
+        ]
+        let outcome = try compare(workspace, flags + ["--out", "@run"])
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.done["strategies"]?.arrayValue?.compactMap { $0["name"]?.stringValue } == ["head"])
+        #expect(outcome.done["diverged"]?.arrayValue?.first?["name"] == "stage3")
+        let advice = outcome.done["advice"]?.stringValue ?? ""
+        #expect(advice.hasPrefix("Use head (") && advice.contains("stage3: the training diverged"), "\(advice)")
+        let alone = try compare(workspace, ["--strategies", "stage3"] + flags.dropFirst(2) + ["--out", "@alone"])
+        #expect(alone.code == 70, "\(alone.errors)")
     }
 
     @Test(

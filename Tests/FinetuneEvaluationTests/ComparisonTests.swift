@@ -105,7 +105,7 @@ import Testing
         #expect(comparison.best == "last" && comparison.recommended == "head")
         #expect(comparison.pValue == 1)
         #expect(comparison.advice.contains("Use head") && comparison.advice.contains("No measurable difference (p = "))
-        #expect(comparison.advice.contains("1/10.0") || comparison.advice.contains("1/10 "))
+        #expect(comparison.advice.contains("it takes less time (10.0 times faster)."))
         #expect(comparison.advice.contains("With 153 test images only differences above "))
         #expect(comparison.pairs.count == 3 && comparison.pairs[0].rawPValue == 0.5)
     }
@@ -139,6 +139,34 @@ import Testing
         for words in ["last: no epoch was better", "all: its accuracy is significantly below that of head", "--lr"] {
             #expect(comparison.advice.contains(words), "\(comparison.advice)")
         }
+    }
+
+    @Test("of which none is better than its start give way to the head alone")
+    func noGain() {
+        let failed = ["last", "all"].map {
+            Comparison.Contestant(
+                name: $0, evaluations: [evaluation(wrong: 0..<20, of: 200)],
+                cost: .init(seconds: 1, processorSeconds: 1, peakMegabytes: 1, trainableParameters: 1), failure: "why")
+        }
+        let without = Comparison(failed, .oneSet, seed: 0)
+        #expect(without.advice.hasPrefix("Train the head alone") && without.advice.contains("last: why; all: why"))
+        let head = contestant("head", [evaluation(wrong: 0..<20, of: 200)], seconds: 1)
+        let with = Comparison([head] + failed, .oneSet, seed: 0, diverged: [("lp-ft", "the training diverged")])
+        #expect(with.advice.hasPrefix("Use head (90.0 %): no other strategy improved on it."))
+        #expect(with.advice.contains("lp-ft: the training diverged") && with.recommended == "head")
+    }
+
+    @Test("that agree on two divisions by chance are not told apart, and none that is worse and slower is advised")
+    func twoDivisions() {
+        func on(_ wrong: Int...) -> [Evaluation] { wrong.map { evaluation(wrong: 0..<$0, of: 80) } }
+        let comparison = Comparison(
+            [
+                contestant("head", on(45, 45), seconds: 1), contestant("all", on(44, 44), seconds: 9),
+                contestant("fine-tune", on(50, 60), seconds: 7),
+            ], .divisions(testShare: 0.25), seed: 0)
+        #expect(comparison.recommended == "head" && comparison.pValue > 0.2)
+        #expect(
+            comparison.standings.allSatisfy { $0.accuracy.interval.upperBound - $0.accuracy.interval.lowerBound > 0.1 })
     }
 
     @Test("over folds are told apart only where every fold agrees")

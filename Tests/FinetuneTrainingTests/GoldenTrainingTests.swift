@@ -3,6 +3,7 @@
 import FinetuneEngine
 import FinetuneFiles
 import FinetuneModels
+import FinetuneTraining
 import Glibc
 import TestSupport
 import Testing
@@ -121,9 +122,7 @@ struct GoldenTrainingTests {
             ParameterRule(learns: true, l2: golden.number("weight_decay"))
         }
         let live = isLive ? Set(network.nodes.filter(\.isNormalization).map(\.name)) : []
-        let momentum = golden.number("momentum")
-        let optimizer: FinetuneEngine.Optimizer =
-            golden.json["nesterov"] == true ? .nesterov(momentum) : .momentum(momentum)
+        let optimizer = try #require(Optimizer(name: golden.json["optimizer"]?.stringValue ?? ""))
         let program = try await TrainingProgram(
             network, start, rules: rules, optimizer: optimizer, live: live, batch: 8, height: 48, width: 48,
             precision: .fp32,
@@ -144,7 +143,7 @@ struct GoldenTrainingTests {
             #expect(
                 abs(result.loss - losses[step]) <= tolerance * losses[step],
                 "step \(step + 1): \(result.loss), PyTorch \(losses[step])")
-            await program.update(rate: golden.number("lr"))
+            await program.update(rate: golden.number("lr"), clip: golden.json["clip"]?.doubleValue)
             if step + 1 == learned { weights = await program.weights() }
         }
         let final = archive.members.filter { $0.name.hasPrefix("final.") }
@@ -152,16 +151,22 @@ struct GoldenTrainingTests {
         for member in final {
             let name = String(member.name.dropFirst(6).dropLast(4))
             let expected = try NumpyArray(parsing: archive.content(of: member), name: name).floats
-            try expectClose(#require(weights[name]).values, expected, 1e-3, name)
+            // Adam and LAMB divide a gradient by its own size, so that rounding decides the sign of the smallest.
+            try expectClose(
+                #require(weights[name]).values, expected, 1e-3, name, atLeast: 2 * golden.number("weight_spread"))
         }
     }
 
-    /// - Parameter tolerance: Relative to the largest expected value.
-    private func expectClose(_ found: [Float], _ expected: [Float], _ tolerance: Double, _ what: String) throws {
+    /// - Parameters:
+    ///   - tolerance: Relative to the largest expected value.
+    ///   - least: What PyTorch's own runs differ by if their numbers move by what 32 bits round.
+    private func expectClose(
+        _ found: [Float], _ expected: [Float], _ tolerance: Double, _ what: String, atLeast least: Double = 0
+    ) throws {
         try #require(found.count == expected.count, "\(what)")
         let largest = Double(expected.map(abs).max() ?? 0)
         let difference = zip(found, expected).map { abs(Double($0) - Double($1)) }.max() ?? 0
-        #expect(difference <= tolerance * largest, "\(what): differs by \(difference), largest \(largest)")
+        #expect(difference <= max(least, tolerance * largest), "\(what): differs by \(difference), largest \(largest)")
     }
 }
 
