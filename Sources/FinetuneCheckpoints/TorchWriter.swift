@@ -140,6 +140,8 @@ extension Node {
             return a.stride == b.stride && a.isSame(as: b) ? nil : "its pooling '\(name)' has another window"
         case (.averagePooling(let a, let c), .averagePooling(let b, let d)):
             return a.stride == b.stride && a.isSame(as: b) && c == d ? nil : "its pooling '\(name)' has another window"
+        case (_, .batchNormalization):
+            return "the batch norm '\(other.name)' is missing: it is folded into a convolution"
         default: return operation == other.operation ? nil : "its layer '\(name)' computes something else"
         }
     }

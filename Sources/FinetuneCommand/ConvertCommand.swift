@@ -80,6 +80,10 @@ struct ConvertCommand: AsyncParsableCommand {
         let console = Console(output, finishes: true)
         TemporaryFiles.removeLeftovers(in: Path.parent(of: out))
         guard let format = to ?? ModelFile.Format(fileName: out) else { return }
+        if let read = FileSystem.identity(of: input), read == FileSystem.identity(of: out) {
+            throw UsageError(
+                description: "cannot write '\(out)': it is the file that is read. Choose another name.")
+        }
         var model = try recipe.resolve(try Installation.loadFeatures(input, weightsKey: weights.weightsKey, console))
         if let classes {
             let names = try classNames(in: classes)

@@ -123,10 +123,10 @@ package struct Comparison: Sendable {
         let head = contestants.first { $0.isHead }
         let standings = contestants.map { contestant in
             var failure = contestant.failure
-            if failure == nil, let head, contestant.name != head.name, accuracy(contestant) < accuracy(head),
-                p(contestant.name, head.name) < Self.level
-            {
-                failure = "its accuracy is significantly below that of \(head.name)"
+            if failure == nil, let head, contestant.name != head.name {
+                failure = Self.failure(
+                    contestant, head,
+                    isWorse: accuracy(contestant) < accuracy(head) && p(contestant.name, head.name) < Self.level)
             }
             return Self.standing(contestant, design, seed, failure: failure)
         }
@@ -159,6 +159,18 @@ package struct Comparison: Sendable {
                 Self.advice(best, recommended, rival, sorted, pValue, design, contestants, hasFailed: !failed.isEmpty)
                 + (failed.isEmpty ? "" : " Left out of the advice: \(reasons). \(next)")
         }
+    }
+
+    /// Why a strategy is of no use beside the head alone, as a clause; nil if it may be.
+    private static func failure(_ contestant: Contestant, _ head: Contestant, isWorse: Bool) -> String? {
+        func logLoss(_ contestant: Contestant) -> Double {
+            contestant.evaluations.reduce(0) { $0 + $1.logLoss } / Double(contestant.evaluations.count)
+        }
+        let chance = 0.99 * log(Double(head.evaluations[0].classes.count))
+        if logLoss(contestant) > chance, logLoss(head) < chance {
+            return "its log-loss is no better than that of chance"
+        }
+        return isWorse ? "its accuracy is significantly below that of \(head.name)" : nil
     }
 
     /// Differences of this probability under chance are taken for real.
@@ -305,7 +317,7 @@ package struct Comparison: Sendable {
         let least = Double(needed) / Double(count)
         guard least > 0.01 else { return "" }
         return
-            " With \(count.counted("test image")) only differences above \((least * 1000).rounded() / 10) points can be detected. Use more images or --folds."
+            " With \(count.counted("test image")) no difference below \((least * 1000).rounded() / 10) points can be detected. Use more images or --folds."
     }
 
     // MARK: As data

@@ -163,7 +163,10 @@ struct FineTuning {
             async let next = read(step + 1)
             let number = UInt64(epoch * count + step)
             let result = try await session.evaluate(current, dropoutKey: settings.seed &+ number << 32)
-            if epoch == 0, step == 0 { try checkBase(result.loss, order) }
+            if epoch == 0, step == 0 {
+                try checkBase(result.loss, order)
+                progress.firstLoss = result.loss
+            }
             try checkLoss(result.loss)
             let done = Double(epoch * count + progress.step)
             // The first steps of a phase tell early whether their length is right.
@@ -268,8 +271,9 @@ struct FineTuning {
     }
 
     private func checkLoss(_ loss: Double) throws {
-        let chance = log(Double(dataset.classes.count))
-        guard loss.isFinite, loss < 20 * chance + 20 else {
+        // Augmented images may have a large loss from the beginning.
+        let usual = max(log(Double(dataset.classes.count)), progress.firstLoss ?? 0)
+        guard loss.isFinite, loss < 20 * usual + 20 else {
             throw diverged("the loss is \(loss.isNaN ? "not a number" : loss.rounded(toDigits: 3))")
         }
     }

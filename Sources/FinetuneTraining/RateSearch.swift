@@ -74,7 +74,7 @@ struct RateSearch {
         let (first, rise) = (range.lowerBound.rounded(toDigits: 1), allowance.rounded(toDigits: 2))
         guard let harmless else {
             return
-                "No learning rate was found: in \(trials.count.counted("trial step")), even with \(first) the loss of other images rose by more than \(rise). The training tries \(shown) and may change nothing. Try --unfreeze last, or --optimizer lamb."
+                "No learning rate was found: in \(trials.count.counted("trial step")), even with \(first) the loss of other images rose by more than \(rise). The training tries \(shown) and may change nothing. Try fewer trained layers or another --optimizer."
         }
         guard restarts == 0 else {
             return

@@ -75,7 +75,8 @@ extension Trainer {
     ///   - values: Those at the boundary before the first phase.
     ///   - scaling: What is done to features before the head.
     ///   - checkpoint: Where to go on; nil begins.
-    /// - Returns: The training after its last epoch, the last values, and what was trained; nil for a head on features.
+    /// - Returns: The training after its last epoch, the values before the stages of the last phase, and what was trained;
+    ///   nil for a head on features.
     func tune(
         _ model: Model, _ phases: [TrainingPhase], _ values: BoundaryValues, _ survey: Survey, scaling: FittedScaling?,
         identity: RunIdentity, from checkpoint: TrainingCheckpoint?, _ report: @escaping EventHandler
@@ -86,13 +87,23 @@ extension Trainer {
         var tuning = FineTuning(
             model, dataset, training: training, validation: survey.items(.validation), settings, context,
             identity: identity, from: checkpoint, thread: thread, report: report)
-        var (values, plan) = (values, FreezePlan?.none)
+        // A training that begins anew finds those of each phase again.
+        var all = [values]
+        func known(before first: String) async throws -> BoundaryValues {
+            let boundary = try model.network.boundary(before: first)
+            if let found = all.first(where: { $0.node == boundary }) { return found }
+            all.append(try await self.values(before: first, model, survey, known: values))
+            return all[all.count - 1]
+        }
+        // All phases are scored alike: what is trained in the last one is computed as the saved model computes it.
+        let scored = try await known(before: phases[phases.count - 1].first)
+        var plan: FreezePlan?
         while true {
             do {
                 for phase in phases where phase.epochs.upperBound > tuning.progress.epoch || phase == phases.last {
-                    values = try await self.values(before: phase.first, model, survey, known: values)
+                    let values = try await known(before: phase.first)
                     let session = try await TrainingSession(
-                        model, learningFrom: phase.first, settings, shown(in: phase, values, survey), scored: values,
+                        model, learningFrom: phase.first, settings, shown(in: phase, values, survey), scored: scored,
                         scaling: scaling, labels: labels, batch: batch, ranks: context.ranks, thread: thread)
                     if settings.strategy != .frozen { plan = session.plan }
                     if let note = phase.sizeNote(of: phases) { report(.note(note, [:])) }
@@ -100,7 +111,7 @@ extension Trainer {
                     warnOfKeeping(values, report)
                     if tuning.progress.isFinished { break }
                 }
-                return (tuning, values, plan)
+                return (tuning, scored, plan)
             } catch let error as TrainingError where error.kind == .diverged {
                 let progress = tuning.progress
                 guard tuning.beginAnew() else { throw error }

@@ -18,6 +18,8 @@ struct TrainingProgress: Sendable {
     var restarts = 0
     /// The scores before the first step; nil if they are not known yet, or if nothing validates.
     var start: ValidationScores?
+    /// The loss of the first batch, before any step; nil if it is not known yet.
+    var firstLoss: Double?
     /// The best epoch so far and its score, 0 for the start; nil if nothing was scored yet.
     var bestEpoch: Int?
     var bestScore = 0.0
@@ -92,6 +94,7 @@ extension TrainingProgress {
             "epoch": .integer(epoch), "step": .integer(step), "loss_sum": .number(sums.loss),
             "hits": .integer(sums.hits), "images": .integer(sums.images), "sum_seconds": .number(sums.seconds),
             "start": start?.json ?? .null, "rate": rate.map { .number($0) } ?? .null, "restarts": .integer(restarts),
+            "first_loss": firstLoss.map { .number($0) } ?? .null,
             "best_epoch": bestEpoch.map { .integer($0) } ?? .null,
             "best_score": .number(bestScore), "seconds": .number(seconds), "finished": .bool(isFinished),
             "epochs": .array(epochs.map(\.json)),
@@ -108,6 +111,7 @@ extension TrainingProgress {
         sums = EpochSums(loss: loss, hits: hits, images: images, seconds: json["sum_seconds"]?.doubleValue ?? 0)
         rate = json["rate"]?.doubleValue
         restarts = json["restarts"]?.intValue ?? 0
+        firstLoss = json["first_loss"]?.doubleValue
         start = json["start"].flatMap(ValidationScores.init)
         bestEpoch = json["best_epoch"]?.intValue
         bestScore = json["best_score"]?.doubleValue ?? 0

@@ -21,14 +21,13 @@ struct TrainingPhase: Equatable {
         guard strategy == .gradual else { return [TrainingPhase(first: first, epochs: 0..<epochs)] }
         let learning = network.stages.map(\.name).filter { network.parameterCount(stage: $0) > 0 }
         let start = learning.firstIndex(of: first) ?? 0
-        // One epoch a stage where they are few; the rest is the last phase's. The head is fitted already.
-        let all = Array(learning[start...].reversed())
-        let stages = all.count > 1 ? Array(all.dropFirst()) : all
-        let share = max(1, epochs / stages.count)
-        return stages.enumerated().compactMap { index, stage in
-            let begin = index * share
-            let end = index == stages.count - 1 ? max(epochs, begin + 1) : begin + share
-            return begin < epochs ? TrainingPhase(first: stage, epochs: begin..<min(end, epochs)) : nil
+        // The head is fitted already. Where epochs are fewer than stages, the last epoch trains all that is left.
+        let trained = learning[start...].reversed().filter { $0 != Stage.head || first == Stage.head }
+        let chosen = trained.count > epochs ? Array(trained.prefix(epochs - 1) + trained.suffix(1)) : Array(trained)
+        let length = max(1, epochs / chosen.count)
+        return chosen.enumerated().map { index, stage in
+            let end = index == chosen.count - 1 ? epochs : (index + 1) * length
+            return TrainingPhase(first: stage, epochs: index * length..<end)
         }
     }
 

@@ -19,6 +19,8 @@ struct TrainingSession {
     let batch: Int
     let ranks: Ranks
     private let part: Network
+    /// What is scored: more than `part` if other stages are trained later.
+    private let scoredPart: Network
     private let model: Model
     private let settings: TrainingSettings
     private let scaling: FittedScaling?
@@ -47,6 +49,9 @@ struct TrainingSession {
         let shape = values.imageShape(scaling)
         part = model.network.part(
             after: values.node, outputShape: scaling.map { [$0.outputs] } ?? values.extractor.outputShape)
+        scoredPart =
+            scored.node == values.node
+            ? part : model.network.part(after: scored.node, outputShape: scored.extractor.outputShape)
         let classes = values.dataset.classes.count
         program = try await TrainingProgram(
             part, model.weights, rules: plan.rules(for: model.network, l1: steps.l1, l2: steps.l2, pull: steps.pull),
@@ -103,7 +108,8 @@ struct TrainingSession {
     /// - Parameter weights: Tensors that take the place of the model's.
     func evaluate(_ weights: Weights, on items: [Int]) async throws -> Evaluation {
         try await BoundaryScorer(
-            part, model.weights.merging(weights) { _, new in new }, scored, scaling: scaling, batch: program.batch,
+            scoredPart, model.weights.merging(weights) { _, new in new }, scored, scaling: scaling,
+            batch: program.batch,
             precision: settings.steps.precision, ranks: ranks, thread: thread
         ).evaluate(on: items)
     }

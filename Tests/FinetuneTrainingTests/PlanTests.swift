@@ -115,6 +115,9 @@ import Testing
                 TrainingPhase(first: "stage3", epochs: 0..<5), TrainingPhase(first: "stage2", epochs: 5..<10),
             ])
         #expect(plan(2).map(\.epochs) == [0..<1, 1..<2])
+        #expect(plan(1) == [TrainingPhase(first: "stage2", epochs: 0..<1)])
+        let all = TrainingPhase.plan(.gradual, from: "stem", of: network, epochs: 3)
+        #expect(all.map(\.first) == ["stage3", "stage2", "stem"])
         #expect(TrainingPhase.plan(.fineTune, from: "stage2", of: network, epochs: 4).map(\.epochs) == [0..<4])
     }
 
