@@ -210,7 +210,7 @@ struct CompareCommand: SharedCommand {
     private func settings(_ entry: Entry) -> TrainingSettings {
         let options = headOptions(for: entry.strategy)
         var settings = TrainingSettings(entry.strategy, job: job, data, options, compute)
-        settings.steps = steps.settings(entry.strategy, unfreezing: entry.unfreezing)
+        settings.steps = steps.settings(entry.strategy, settings.head, unfreezing: entry.unfreezing)
         guard entry.strategy == .frozen, strategies != entry.name else { return settings }
         if case .layers = settings.head {
             // The same head that the other strategies begin with.

@@ -82,7 +82,7 @@ struct StepOptions: ParsableArguments {
     var lr: String?
     @Option(
         help:
-            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam, adamw (whose L2 is decoupled) or lamb (Adam with each tensor's step scaled to the tensor's length). (default: momentum; lamb with lp-ft and gradual)"
+            "sgd, momentum or nesterov (both with 0.9), rmsprop, adam, adamw (whose L2 is decoupled) or lamb (Adam with each tensor's step scaled to the tensor's length). (default: momentum; lamb with lp-ft and gradual, adamw for an mlp head on frozen features)"
     )
     var optimizer: String?
     @Option(
@@ -242,8 +242,8 @@ struct StepOptions: ParsableArguments {
     }
 
     /// The flags as a strategy takes them, each at its default where it is not given.
-    func settings(_ strategy: Strategy, unfreezing: Unfreezing?) -> StepSettings {
-        var steps = StepSettings(strategy)
+    func settings(_ strategy: Strategy, _ head: HeadKind, unfreezing: Unfreezing?) -> StepSettings {
+        var steps = StepSettings(strategy, head: head)
         steps.unfreezing = unfreezing ?? steps.unfreezing
         steps.normalization = batchNorm ?? steps.normalization
         steps.precision = trainPrecision ?? steps.precision

@@ -126,7 +126,7 @@ struct TrainCommand: SharedCommand {
     private var settings: TrainingSettings {
         let chosen = strategy.chosen
         var settings = TrainingSettings(chosen, job: job, data, head, compute)
-        settings.steps = steps.settings(chosen, unfreezing: strategy.unfreezing)
+        settings.steps = steps.settings(chosen, settings.head, unfreezing: strategy.unfreezing)
         return settings
     }
 

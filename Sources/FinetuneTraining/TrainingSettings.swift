@@ -60,7 +60,7 @@ public struct TrainingSettings: Sendable {
     public init(_ strategy: Strategy = .frozen, head: HeadKind? = nil) {
         self.strategy = strategy
         self.head = head ?? (strategy == .frozen ? .logistic : .linear)
-        steps = StepSettings(strategy)
+        steps = StepSettings(strategy, head: self.head)
     }
 
     /// Folds for choosing a head's strength.
@@ -123,12 +123,17 @@ public struct StepSettings: Sendable {
     private let beginsRandom: Bool
 
     /// After a fitted head, steps are a fraction of each tensor's length, which suits layers of any scale. Steps on frozen
-    /// features cost next to nothing and take more epochs. Random weights need statistics, time and a restraint: the usual
+    /// features cost next to nothing and take more epochs; hidden layers on them do better with AdamW than with momentum on
+    /// few images. Random weights need statistics, time and a restraint: the usual
     /// recipe of CIFAR's ResNets (He et al. 2015) in the length that small machines allow.
-    public init(_ strategy: Strategy = .fineTune) {
+    ///
+    /// - Parameter head: What takes the place of the base's head; nil for a linear one.
+    public init(_ strategy: Strategy = .fineTune, head: HeadKind? = nil) {
         beginsRandom = strategy == .scratch
         switch strategy {
-        case .frozen: (epochs, patience, augmentation) = (50, 0, .none)
+        case .frozen:
+            (epochs, patience, augmentation) = (50, 0, .none)
+            if case .layers(let design) = head, !design.hidden.isEmpty { optimizer = .adamW() }
         case .scratch: (normalization, epochs, batch, patience, l2) = (.train, 30, 128, 0, 5e-4)
         case .headFirst, .gradual: optimizer = .lamb()
         case .fineTune: break
