@@ -120,7 +120,7 @@ with tempfile.TemporaryDirectory() as scratch:
             for strategy in done["strategies"]:
                 low, high = strategy["accuracy_ci"]
                 line(f"finetune {strategy['name']}", each[strategy["name"]], f"{low * 100:.1f} to {high * 100:.1f}",
-                     strategy["seconds"], strategy["failure"] or "")
+                     strategy["seconds"], strategy.get("failure") or "")
             for unfreeze in ("last", "all") if recipes else ():
                 results = {recipe: [] for recipe in recipes}
                 for seed, table in enumerate(tables):
