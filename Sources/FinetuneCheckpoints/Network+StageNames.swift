@@ -5,14 +5,15 @@ internal import FinetuneModels
 
 extension Network {
     /// Tells the stages of a network that has no names for them: the stem ends at the first fork (or the first
-    /// activation if nothing forks), a new stage begins wherever the resolution falls, the last layer that turns images
-    /// into rows pools, and the head is what follows it.
+    /// activation if nothing forks), a new stage begins with the block in which the resolution falls, the last layer that
+    /// turns images into rows pools, and the head is what follows it.
     mutating func nameStages() {
         var readers: [String: Int] = [:]
         for node in nodes { for input in node.inputs { readers[input, default: 0] += 1 } }
         let fork =
             nodes.firstIndex { (readers[$0.name] ?? 0) > 1 }
             ?? nodes.firstIndex { if case .activation = $0.operation { true } else { false } } ?? 0
+        let cuts = cuts
         let pool = pooling ?? nodes.count
         // A plain average pooling right before the flattening belongs to the pooling.
         var pooled = pool
@@ -38,10 +39,27 @@ extension Network {
                 nodes[index].stage = Stage.stem
                 largest = before * step
             } else {
-                if stage == 0 || before * step > largest { stage += 1 }
+                let begins = stage == 0 || before * step > largest
+                if begins { stage += 1 }
                 largest = max(largest, before * step)
-                nodes[index].stage = "stage\(stage)"
+                // A bottleneck may have its stride in the second convolution; the first one belongs to the same stage.
+                let first = begins && stage > 1 ? (cuts.last(where: { $0 < index }) ?? index - 1) + 1 : index
+                for place in max(first, fork + 1)...index { nodes[place].stage = "stage\(stage)" }
             }
+        }
+    }
+
+    /// The indices of nodes that everything after them reads nothing before: a network can be cut behind them.
+    private var cuts: [Int] {
+        let index = Dictionary(nodes.enumerated().map { ($1.name, $0) }) { $1 }
+        var lastReader = [Int](repeating: 0, count: nodes.count)
+        for (reader, node) in nodes.enumerated() {
+            for source in node.inputs.compactMap({ index[$0] }) { lastReader[source] = max(lastReader[source], reader) }
+        }
+        var furthest = 0
+        return nodes.indices.filter { place in
+            defer { furthest = max(furthest, lastReader[place]) }
+            return furthest <= place
         }
     }
 

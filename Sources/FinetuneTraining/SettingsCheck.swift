@@ -121,7 +121,7 @@ extension StepSettings {
         try TrainingSettings.check("--start-size", startSize, "a number of pixels from 1 to 8192") {
             (1...8192).contains($0)
         }
-        try check("--lr", learningRate, "a number above 0 and up to 1000, or auto") { $0 >= 1e-30 && $0 <= 1000 }
+        try check("--lr", learningRate, "a number above 0 and up to 1000, or auto") { $0 > 0 && $0 <= 1000 }
         try check("--stage-lr-decay", stageRateDecay, "a number from 0.0001 to 10") { (1e-4...10).contains($0) }
         try check("--l1", l1, "a number from 0 to 1000") { (0...1000).contains($0) }
         try check("--l2", l2, "a number from 0 to 1000") { (0...1000).contains($0) }

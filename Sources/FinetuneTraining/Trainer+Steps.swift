@@ -44,8 +44,7 @@ extension Trainer {
             model, phases, looked.values, survey, scaling: scaling, identity: identity, from: checkpoint, report)
         context.looksForStop(false)
         let trained = ContinuousClock.now
-        let tuning = tuned.tuning
-        let values = try await self.values(before: first, model, survey, known: tuned.values)
+        let (tuning, values) = (tuned.tuning, tuned.values)
         guard context.ranks.isFirst else { return nil }
 
         var result = tuning.result(folding: scaling)

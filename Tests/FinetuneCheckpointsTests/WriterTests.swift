@@ -76,6 +76,20 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
         for (name, tensor) in model.weights { #expect(back.weights[name]?.values == tensor.values, "\(name)") }
     }
 
+    @Test("as a Keras whole model has the same stages, with batch norms and without", arguments: torchCases)
+    func stages(_ file: String) throws {
+        let folder = try Fixtures.temporaryFolder()
+        defer { Fixtures.remove(folder) }
+        let model = try load(Fixtures.path(file))
+        func parameters(_ network: Network) -> [String] {
+            network.stages.map { "\($0.name) \(network.parameterCount(stage: $0.name))" }.filter { !$0.hasSuffix(" 0") }
+        }
+        for (number, model) in [model, model.folded().model].enumerated() {
+            try ModelFile.write(model, to: "\(folder)/\(number).h5", as: .keras)
+            #expect(parameters(try load("\(folder)/\(number).h5").network) == parameters(model.network))
+        }
+    }
+
     @Test("as ONNX is the same bytes twice, whatever the network", arguments: torchCases + kerasCases)
     func onnx(_ file: String) throws {
         let folder = try Fixtures.temporaryFolder()

@@ -308,7 +308,7 @@ import Testing
             "--data x --stage-lr-decay 0.5",
             ["--stage-lr-decay has no effect with --strategy frozen", "--unfreeze last"]
         ),
-        ("--data x --unfreeze all --head logistic", ["--head logistic", "--strategy lp-ft", "--head linear"]),
+        ("--data x --unfreeze all --head ridge", ["--head ridge", "--strategy lp-ft", "--head linear"]),
         ("--data x --strategy scratch", ["--strategy scratch needs an --architecture", "resnet20"]),
         ("--data x --force --resume", ["--resume", "--force", "Leave one of them out"]),
         ("extract --data x --out features", ["--out features", ".npz, .npy, .h5 or .csv"]),

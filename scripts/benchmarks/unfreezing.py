@@ -53,9 +53,11 @@ def torch(*arguments):
 def forms(folder):
     """The base's forms: the file that finetune reads, the weights that PyTorch reads, and PyTorch's flags."""
     weights = os.path.join(folder, "plain.safetensors")
-    finetune("convert", options.base, weights)
     made = {"plain": (options.base, weights, [])}
     wanted = options.forms.split(",")
+    # A base that came folded has no such weights, and PyTorch no network for it.
+    if recipes or wanted != ["plain"]:
+        finetune("convert", options.base, weights)
     if "caffe" in wanted or "both" in wanted:
         rescaled, read = os.path.join(folder, "caffe.safetensors"), os.path.join(folder, "caffe.h5")
         scale_stem(weights, rescaled)
