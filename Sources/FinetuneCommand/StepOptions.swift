@@ -152,7 +152,7 @@ struct StepOptions: ParsableArguments {
     @Option(
         name: [.long, .customLong("patience")],
         help: ArgumentHelp(
-            "Early stopping: end after this many epochs without a better one; 0 for never. The model is that of the best epoch, or of the start if no epoch is better. (default: 5; 0 for frozen features and scratch)",
+            "Early stopping: end after this many epochs without a better one; 0 for never. The model is that of the best epoch, or of the start if no epoch is better. (default: 0; 5 with fine-tune)",
             valueName: "epochs"))
     var earlyStop: Int?
     @Option(

@@ -12,14 +12,14 @@ internal import Glibc
 
 /// A training that goes through the network, from its start or from a checkpoint.
 struct FineTuning {
-    private let settings: TrainingSettings
-    private let steps: StepSettings
-    private let dataset: ImageDataset
+    let settings: TrainingSettings
+    let steps: StepSettings
+    let dataset: ImageDataset
     private let training: [Int]
-    private let validation: [Int]
-    private let context: TrainingContext
+    let validation: [Int]
+    let context: TrainingContext
     private let identity: RunIdentity
-    private let report: EventHandler
+    let report: EventHandler
     private let thread: EngineThread
     private let started = ContinuousClock.now
     private var lastCheckpoint = ContinuousClock.now
@@ -243,7 +243,7 @@ struct FineTuning {
     }
 
     /// The training items in the order of an epoch.
-    private func shuffled(_ epoch: Int) -> [Int] {
+    func shuffled(_ epoch: Int) -> [Int] {
         var order = training
         var random = RandomNumbers(seed: settings.seed, stream: UInt64(epoch))
         order.shuffle(using: &random)
@@ -279,7 +279,7 @@ struct FineTuning {
     }
 
     /// A loss that is no number before the first step is the base's fault, or the images'.
-    private func checkBase(_ loss: Double, _ items: [Int]) throws {
+    func checkBase(_ loss: Double, _ items: [Int]) throws {
         guard !loss.isFinite, let first = items.first else { return }
         throw TrainingError(
             .unusableData,
@@ -329,7 +329,7 @@ struct FineTuning {
         lastCheckpoint = .now
     }
 
-    private mutating func stopIfAsked(_ session: TrainingSession) async throws {
+    mutating func stopIfAsked(_ session: TrainingSession) async throws {
         guard context.shouldStop(), let path = context.checkpointPath else { return }
         do {
             try await write(session)
@@ -353,54 +353,4 @@ struct FineTuning {
             identity: identity, progress: progress, state: await session.program.state, best: best)
         try checkpoint.write(to: path)
     }
-
-    // MARK: The learning rate
-
-    private mutating func findRate(_ session: TrainingSession) async throws -> Double {
-        if let rate = steps.learningRate { return rate }
-        let start = await session.program.state
-        let order = shuffled(Self.searchedOrder)
-        let isLive = session.plan.rows.contains { $0.normalization == .train }
-        let count = isLive ? session.batch : min(session.batch, max(1, order.count / 2))
-        let (stepped, rest) = (Array(order.prefix(count)), Array(order.dropFirst(count)))
-        let others = validation.isEmpty ? rest : validation
-        let stride = max(1, (others.count + Self.probeImages - 1) / Self.probeImages)
-        let spread = others.indices.filter { $0 % stride == 0 }.map { others[$0] }
-        let probe = spread.isEmpty ? stepped : spread
-        let reader = BatchReader(session, dataset, settings)
-        let result = try await session.evaluate(
-            try await reader.read(stepped, session.view(epoch: 0)), dropoutKey: settings.seed)
-        try checkBase(result.loss, stepped)
-        var search = RateSearch(
-            for: steps.optimizer, start: try await session.evaluate(session.program.weights(), on: probe).logLoss,
-            classes: dataset.classes.count)
-        while let rate = search.next {
-            if context.shouldStop() {
-                // A rate is found by all the steps of the search, or anew.
-                await session.program.restore(start)
-                try await stopIfAsked(session)
-            }
-            await session.program.restore(start)
-            await session.program.update(rate: rate, clip: steps.clip)
-            let weights = await session.program.weights()
-            let isFinite = weights.firstNotFinite == nil
-            search.record(isFinite ? try await session.evaluate(weights, on: probe).logLoss : .infinity, after: rate)
-            report(.share(stage: "learning rate", min(1, Double(search.trials.count) / 12)))
-        }
-        await session.program.restore(start)
-        let rate = search.rate(restarts: progress.restarts)
-        let text = search.sentence(restarts: progress.restarts)
-        let details: [JSON.Member] = [
-            .init("rate", .number(rate)), .init("start_loss", .number(search.start)),
-            .init("rates", JSON(search.trials.map(\.rate))),
-            .init("losses", .array(search.trials.map { $0.loss.isFinite ? .number($0.loss) : .null })),
-        ]
-        report(search.isInVain ? .warning(text) : .note(text, .object(details)))
-        return rate
-    }
-
-    /// The number of an epoch that never comes, in whose order the images of the search are.
-    private static let searchedOrder = 1_000_000
-    /// Images that a trial step is judged by.
-    private static let probeImages = 32
 }

@@ -97,6 +97,11 @@ struct RateSearch {
 
 extension Optimizer {
     /// The rate of a training, as a fraction of the longest single step that does no harm: steps add up, those of momentum
-    /// to ten times their length.
-    fileprivate var fractionOfHarmlessStep: Double { isAdaptive ? 0.3 : 0.1 }
+    /// to ten times their length. The first step of LAMB is the worst, as each weight moves by the sign of one gradient.
+    fileprivate var fractionOfHarmlessStep: Double {
+        switch self {
+        case .lamb: 1
+        default: isAdaptive ? 0.3 : 0.1
+        }
+    }
 }

@@ -135,7 +135,7 @@ public struct StepSettings: Sendable {
             (epochs, patience, augmentation) = (50, 0, .none)
             if case .layers(let design) = head, !design.hidden.isEmpty { optimizer = .adamW() }
         case .scratch: (normalization, epochs, batch, patience, l2) = (.train, 30, 128, 0, 5e-4)
-        case .headFirst, .gradual: optimizer = .lamb()
+        case .headFirst, .gradual: (optimizer, patience) = (.lamb(), 0)
         case .fineTune: break
         }
     }

@@ -153,7 +153,7 @@ import Testing
             let lowest = optimizer.isAdaptive ? 1e-9 : 1e-8
             let highest = optimizer.isAdaptive ? 10.0 : 100
             guard harm > lowest, harm < highest else { continue }
-            let (rate, fraction) = (found.rate(restarts: 0), optimizer.isAdaptive ? 0.3 : 0.1)
+            let (rate, fraction) = (found.rate(restarts: 0), optimizer.isAdaptive ? 1.0 : 0.1)
             #expect(rate <= fraction * harm * 1.01 && rate > fraction * harm / 4, "\(rate) \(harm)")
             #expect(found.trials.count <= 15 && found.trials.filter { $0.loss > 1.05 }.count <= 3)
             // After a divergence the next shorter step counts.
@@ -174,7 +174,7 @@ import Testing
         // A loss near zero is measured by that of chance.
         var small = RateSearch(for: .lamb(), start: 0.01, classes: 2)
         while let rate = small.next { small.record(0.01 + rate, after: rate) }
-        #expect((0.005...0.0105).contains(small.rate(restarts: 0)))
+        #expect((0.015...0.035).contains(small.rate(restarts: 0)))
         // What is no number is harm.
         var broken = RateSearch(for: .adamW(), start: 0.7, classes: 2)
         while let rate = broken.next { broken.record(rate < 1e-4 ? 0.7 : .nan, after: rate) }
