@@ -49,7 +49,7 @@ extension Network {
         }
     }
 
-    /// The indices of nodes that everything after them reads nothing before: a network can be cut behind them.
+    /// The indices of nodes behind which the network can be cut: no later node reads an earlier one.
     private var cuts: [Int] {
         let index = Dictionary(nodes.enumerated().map { ($1.name, $0) }) { $1 }
         var lastReader = [Int](repeating: 0, count: nodes.count)

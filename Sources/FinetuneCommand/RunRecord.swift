@@ -113,7 +113,7 @@ struct RunRecord {
         let isTooShort = result.epochs.contains { $0.health.findings.contains { $0.kind == .smallSteps } }
         return [
             "a \(isTooShort ? "larger" : "smaller") --lr\(result.rate.map { " than \($0.rounded(toDigits: 3))" } ?? "")",
-            trained.count > 2 ? "fewer trained layers (--unfreeze last)" : nil,
+            trained.count > 2 && settings.strategy != .scratch ? "fewer trained layers (--unfreeze last)" : nil,
             steps.augmentation == .none || trained == [Stage.head] ? nil : "--augment none",
         ].compactMap(\.self)
     }
