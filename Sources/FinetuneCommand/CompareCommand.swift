@@ -59,7 +59,9 @@ struct CompareCommand: SharedCommand {
         }
         let entries = try entries()
         // A flag must mean something to at least one of the strategies.
-        let unused = entries.map { steps.unused(by: $0.strategy, head) }
+        let unused = entries.map {
+            steps.unused(by: $0.strategy, head, $0.unfreezing) + compute.unused(by: $0.strategy, $0.unfreezing)
+        }
         if let (flag, reason) = unused[0].first(where: { flag in
             unused.allSatisfy { $0.contains { $0.flag == flag.flag } }
         }) {
@@ -103,7 +105,7 @@ struct CompareCommand: SharedCommand {
             }
             return Contender(name: entry.name, base: base, settings: settings(entry))
         }
-        for text in repetitions(contenders) { console.report(.warning(text)) }
+        for text in repetitions(contenders) + otherHeads(contenders) { console.report(.warning(text)) }
         var design = ComparisonSettings()
         design.seeds = seeds ?? 1
         design.folds = folds
@@ -127,7 +129,9 @@ struct CompareCommand: SharedCommand {
             .note(
                 "\(dataset.summary). Comparing \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath)).",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
-        guard let result = try await comparison.run(log.report) else { return }
+        guard let result = try await folder.recordingDivergence({ try await comparison.run(log.report) }) else {
+            return
+        }
         let record = ComparisonRecord(
             result: result, classes: dataset.classes, baseFile: baseFile, seconds: seconds(.now - started))
         try folder.prepareForResults()
@@ -169,6 +173,16 @@ struct CompareCommand: SharedCommand {
             return
                 "--strategies: '\(contenders[first].name)' and '\(contenders[index].name)' are the same training. Leave one of them out to save its time."
         }
+    }
+
+    /// What is said of a head that only some of the strategies have.
+    private func otherHeads(_ contenders: [Contender]) -> [String] {
+        guard case .convex(let convex) = head.head, convex != .logistic else { return [] }
+        let others = contenders.filter { $0.settings.strategy != .frozen }.map { "'\($0.name)'" }
+        guard !others.isEmpty else { return [] }
+        return [
+            "--head \(convex.rawValue) is fitted to frozen features and cannot be trained further: \(others.joined(separator: " and ")) \(others.count == 1 ? "begins" : "begin") with a linear head instead."
+        ]
     }
 
     // MARK: Strategies

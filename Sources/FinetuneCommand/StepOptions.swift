@@ -30,9 +30,10 @@ struct StrategyOptions: ParsableArguments {
 
     var unfreezing: Unfreezing? { unfreeze.map { Unfreezing($0) } }
 
-    func check(_ steps: StepOptions, _ head: HeadOptions, base: String?) throws {
+    func check(_ steps: StepOptions, _ head: HeadOptions, _ compute: ComputeOptions, base: String?) throws {
         let strategy = chosen
-        if let (flag, reason) = steps.unused(by: strategy, head).first { throw ValidationError("\(flag) \(reason)") }
+        let unused = steps.unused(by: strategy, head, unfreezing) + compute.unused(by: strategy, unfreezing)
+        if let (flag, reason) = unused.first { throw ValidationError("\(flag) \(reason)") }
         if let unfreeze, (strategy == .frozen && unfreeze != "head") || (strategy == .scratch && unfreeze != "all") {
             let next =
                 strategy == .frozen
@@ -52,6 +53,30 @@ struct StrategyOptions: ParsableArguments {
                 )
             }
         }
+    }
+}
+
+extension Strategy {
+    /// Whether no layer is frozen while the network learns. A gradual training begins with frozen ones.
+    ///
+    /// - Parameter unfreezing: As `--unfreeze` has it; nil is all, if not the head alone.
+    fileprivate func trainsAll(_ unfreezing: Unfreezing?) -> Bool {
+        self != .frozen && self != .gradual && (unfreezing ?? .all) == .all
+    }
+}
+
+extension ComputeOptions {
+    /// The flags that have no effect with a strategy, each with what to do.
+    func unused(by strategy: Strategy, _ unfreezing: Unfreezing?) -> [(flag: String, reason: String)] {
+        guard precision != nil, strategy.trainsAll(unfreezing), !strategy.beginsWithFittedHead else {
+            return []
+        }
+        return [
+            (
+                "--precision",
+                "has no effect with --strategy \(strategy.rawValue), which freezes no layer. For the layers that learn: --train-precision."
+            )
+        ]
     }
 }
 
@@ -178,7 +203,9 @@ struct StepOptions: ParsableArguments {
     }
 
     /// The flags that have no effect with a strategy and a head, each with what to do.
-    func unused(by strategy: Strategy, _ head: HeadOptions) -> [(flag: String, reason: String)] {
+    func unused(by strategy: Strategy, _ head: HeadOptions, _ unfreezing: Unfreezing?) -> [(
+        flag: String, reason: String
+    )] {
         var unused: [(String, String)] = []
         if strategy == .frozen {
             unused += trunkFlags.map {
@@ -190,6 +217,13 @@ struct StepOptions: ParsableArguments {
             if case .convex(let convex) = head.kind(strategy) {
                 unused += stepFlags.map { ($0, head.reason(convex)) }
             }
+        }
+        if views != nil, strategy.trainsAll(unfreezing) {
+            unused.append(
+                (
+                    "--views",
+                    "has an effect only where layers are frozen: here every epoch sees other views. Leave it out."
+                ))
         }
         if architecture != nil, strategy != .scratch {
             unused.append(

@@ -44,7 +44,7 @@ struct TrainCommand: SharedCommand {
     func validate() throws {
         let chosen = strategy.chosen
         if let unused = head.unused(by: chosen) { throw ValidationError(unused) }
-        try strategy.check(steps, head, base: job.base)
+        try strategy.check(steps, head, compute, base: job.base)
         do { try settings.check() } catch let error as SettingsError { throw ValidationError(error.reason) }
     }
 
@@ -91,7 +91,7 @@ struct TrainCommand: SharedCommand {
         try folder.begin(
             trainer.identity(), command: "train", arguments: FileSystem.arguments)
         let log = try EventLog(folder, console, continuing: job.resume, draws: true)
-        guard let result = try await trainer.run(log.report) else { return }
+        guard let result = try await folder.recordingDivergence({ try await trainer.run(log.report) }) else { return }
         shared?.remove()
         let record = RunRecord(
             result: result, settings: settings, base: model, baseFile: baseFile,

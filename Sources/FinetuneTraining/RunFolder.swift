@@ -141,6 +141,16 @@ package final class RunFolder: Sendable {
     /// - Parameter members: The results.
     package func finish(_ members: [JSON.Member] = []) throws { try writeRecord("finished", members) }
 
+    /// Does what a run does, and records that it diverged if it does: a record that says `running` is that of a run which can
+    /// go on.
+    package func recordingDivergence<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch let error as TrainingError where error.kind == .diverged {
+            // The run's own error counts, not that its folder is gone.
+            try? writeRecord("diverged", [.init("error", .string(error.description))])
+            throw error
+        }
+    }
+
     private func writeRecord(_ state: String, _ members: [JSON.Member] = []) throws {
         let (about, contents) = record.withLock { ($0.about, $0.contents) }
         try write(

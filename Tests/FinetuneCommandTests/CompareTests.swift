@@ -88,6 +88,30 @@ import Testing
         #expect(outcome.errors.contains(text) == areEqual, "\(outcome.errors)")
     }
 
+    @Test("says which strategies do not begin with the head of --head ridge")
+    func otherHeads() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 12)
+        let outcome = try compare(
+            workspace, "--strategies", "head,stage3", "--head", "ridge", "--epochs", "1", "--out", "@run")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        #expect(outcome.errors.contains("cannot be trained further: 'stage3' begins with a linear head"))
+    }
+
+    @Test("refuses flags that mean nothing to any of the strategies")
+    func flagsForNone() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 4)
+        for (flags, isRefused) in [
+            ("--strategies fine-tune,all --views 2", true), ("--strategies stage3,all --views 2", false),
+            ("--strategies fine-tune --precision fp32", true), ("--strategies fine-tune,head --precision fp32", false),
+        ] {
+            let outcome = try compare(
+                workspace, flags.split(separator: " ").map(String.init) + ["--epochs", "1", "--out", "@run", "--force"])
+            #expect(outcome.code == (isRefused ? 64 : 0), "\(flags): \(outcome.errors)")
+        }
+    }
+
     @Test("over folds scores every image once a strategy, copies and groups in one fold")
     func folds() throws {
         let workspace = try Workspace()

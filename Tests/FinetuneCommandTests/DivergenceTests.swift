@@ -44,5 +44,10 @@ private let base = Fixtures.path("resnet20-random.h5")
             found.code == 70 && warnings(found) == 3 && found.errors.contains("Try a smaller --lr"), "\(found.errors)")
         let given = try workspace.finetune(strong + ["--out", "@given", "--lr", "0.1"])
         #expect(given.code == 70 && warnings(given) == 0)
+        let record = try JSON(parsing: FileSystem.read(workspace.file("given/run.json")))
+        #expect(
+            record["state"] == "diverged" && record["error"]?.stringValue?.contains("the training diverged") == true)
+        let again = try workspace.finetune(strong + ["--out", "@given", "--lr", "0.1", "--resume"])
+        #expect(again.code == 70 && again.errors == given.errors, "\(again.errors)")
     }
 }

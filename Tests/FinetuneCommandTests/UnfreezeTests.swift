@@ -24,7 +24,7 @@ private var base: String { SmallModel.path }
             flags: "--unfreeze stage2 --precision fp32 --train-precision fp32 --ema 0.9 --dropout 0.1 --l2-sp 0.01",
             frozenTensors: 59, learnsFrom: ["stage2"]),
         Way(flags: "--unfreeze all --l2 0.001 --optimizer nesterov --clip 1", frozenTensors: 38, learnsFrom: ["stem"]),
-        Way(flags: "--strategy lp-ft --stage-lr-decay 0.5 --views 2", frozenTensors: 38, learnsFrom: ["stem"]),
+        Way(flags: "--strategy lp-ft --stage-lr-decay 0.5", frozenTensors: 38, learnsFrom: ["stem"]),
         Way(
             flags: "--strategy gradual --unfreeze stage2", frozenTensors: 59, learnsFrom: ["stage3", "stage2"]),
         Way(flags: "--strategy fine-tune --unfreeze head --lr 0.1", frozenTensors: 95, learnsFrom: ["head"]),
@@ -268,7 +268,7 @@ private var base: String { SmallModel.path }
             ("--unfreeze stage2 --head ridge", "--head ridge"), ("--strategy scratch", "--architecture"),
             ("--strategy scratch --architecture resnet19", "resnet19"),
             ("--architecture resnet18 --unfreeze all", "--strategy scratch"),
-            ("--unfreeze all --augment none --views 3", "--views"), ("--unfreeze all --ema 1", "--ema"),
+            ("--unfreeze stage3 --augment none --views 3", "--views"), ("--unfreeze all --ema 1", "--ema"),
             ("--unfreeze all --time-budget soon", "--time-budget"), ("--unfreeze all --lr fast", "--lr"),
             ("--unfreeze all --optimizer adagrad", "--optimizer"), ("--resume --force", "--force"),
             ("--unfreeze stage2 --start-size 16", "--start-size"),
