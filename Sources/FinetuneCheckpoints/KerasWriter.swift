@@ -259,15 +259,10 @@ private struct KerasLayers {
         guard let node = model.network.nodes.first(where: { $0.name == name }) else {
             return model.network.inputChannels
         }
-        switch node.operation {
-        case .convolution(let convolution): return convolution.filters
-        case .batchNormalization(let normalization): return normalization.channels
-        case .dense(_, let outputs, _): return outputs
-        case .channelPadding(let before, let after):
-            return before + (try channels(of: node.inputs[0], reader)) + after
-        case .flatten: throw refuse(reader, "reads a flattened image")
-        default: return try channels(of: node.inputs[0], reader)
+        guard let channels = try node.operation.channels(of: channels(of: node.inputs[0], reader)) else {
+            throw refuse(reader, "reads a flattened image")
         }
+        return channels
     }
 
     // MARK: The configuration

@@ -10,9 +10,10 @@ extension Model {
         let rows = network.rowNodes
         for node in network.nodes where rows.contains(node.name) {
             guard case .batchNormalization(let normalization) = node.operation, let input = node.inputs.first,
-                let scale = weights["\(node.name).weight"]?.values, let offset = weights["\(node.name).bias"]?.values,
-                let mean = weights["\(node.name).running_mean"]?.values,
-                let variance = weights["\(node.name).running_var"]?.values
+                let scale = weights[node.tensorName(.weight)]?.values,
+                let offset = weights[node.tensorName(.bias)]?.values,
+                let mean = weights[node.tensorName(.runningMean)]?.values,
+                let variance = weights[node.tensorName(.runningVariance)]?.values
             else { continue }
             let factor = zip(scale, variance).map { Double($0) / (Double($1) + normalization.epsilon).squareRoot() }
             let move = zip(zip(offset, mean), factor).map { Double($0.0) - Double($0.1) * $1 }
@@ -29,7 +30,7 @@ extension Model {
             for index in network.nodes.indices {
                 network.nodes[index].inputs = network.nodes[index].inputs.map { $0 == node.name ? input : $0 }
             }
-            for role in ["weight", "bias", "running_mean", "running_var"] { weights["\(node.name).\(role)"] = nil }
+            for (name, _) in node.tensors { weights[name] = nil }
         }
     }
 

@@ -23,13 +23,7 @@ extension Network {
         var largest = 0
         for index in nodes.indices {
             let before = nodes[index].inputs.map { scale[$0] ?? 1 }.max() ?? 1
-            let step: Int =
-                switch nodes[index].operation {
-                case .convolution(let convolution): convolution.window.stride
-                case .maxPooling(let window), .averagePooling(let window, _): window.stride
-                case .subsampling(let step): step
-                default: 1
-                }
+            let step = nodes[index].operation.stride
             scale[nodes[index].name] = min(before * step, 1 << 20)  // Nobody vouches for the strides.
             if index > pool {
                 nodes[index].stage = Stage.head
@@ -78,12 +72,7 @@ extension Network {
     var rowNodes: Set<String> {
         var rows: Set<String> = []
         for node in nodes {
-            switch node.operation {
-            case .globalAveragePooling, .flatten, .rowNormalization, .dense: rows.insert(node.name)
-            case .activation, .batchNormalization, .addition:
-                if node.inputs.first.map(rows.contains) == true { rows.insert(node.name) }
-            default: break
-            }
+            if node.operation.givesRows ?? (node.inputs.first.map(rows.contains) == true) { rows.insert(node.name) }
         }
         return rows
     }

@@ -111,24 +111,20 @@ private struct ONNXGraph {
         // The graph's own inputs and outputs keep their names.
         let isTaken = [Node.image, "logits", "probabilities", "features"].contains(node.name)
         let name = isTaken ? "\(node.name):own" : node.name
-        func tensors(_ roles: [String]) -> [String] {
-            roles.compactMap { role in
-                guard let tensor = weights["\(node.name).\(role)"] else { return nil }
-                addFloats("\(node.name).\(role)", tensor)
-                return "\(node.name).\(role)"
-            }
+        let tensors = node.tensors.compactMap { name, _ -> String? in
+            guard let tensor = weights[name] else { return nil }
+            addFloats(name, tensor)
+            return name
         }
         switch node.operation {
         case .convolution(let convolution):
-            let roles = ["weight"] + (convolution.hasBias ? ["bias"] : [])
-            return emit("Conv", inputs + tensors(roles), name) {
+            return emit("Conv", inputs + tensors, name) {
                 $0.window(convolution.window)
                 $0.integers("dilations", [convolution.window.dilation, convolution.window.dilation])
                 $0.integer("group", convolution.groups)
             }
         case .batchNormalization(let normalization):
-            let roles = ["weight", "bias", "running_mean", "running_var"]
-            return emit("BatchNormalization", inputs + tensors(roles), name) {
+            return emit("BatchNormalization", inputs + tensors, name) {
                 $0.float("epsilon", Float(normalization.epsilon))
             }
         case .activation(let function): return add(function, inputs, name)
@@ -164,8 +160,8 @@ private struct ONNXGraph {
                 $0.integer("axis", 1)
                 $0.integer("p", 2)
             }
-        case .dense(_, _, let hasBias):
-            return emit("Gemm", inputs + tensors(["weight"] + (hasBias ? ["bias"] : [])), name) {
+        case .dense:
+            return emit("Gemm", inputs + tensors, name) {
                 $0.integer("transB", 1)
             }
         }

@@ -46,11 +46,11 @@ struct TensorTable {
     func weights(for network: Network, path: String, areVerified: Bool = false) throws -> Weights {
         var weights: Weights = [:]
         var faults: [(name: String, fault: String)] = []
-        let expected = network.tensorShapes
+        let expected = network.tensors
         let known = Set(expected.map(\.name))
         let extra = entries.filter { !known.contains($0.key) }
         let unexpected = extra.values.map(\.fileName) + strangers
-        for (name, shape) in expected {
+        for (name, spec) in expected {
             guard let entry = entries[name] else {
                 let wanted = fileName(name)
                 faults.append((wanted, "is missing\(nearest(wanted, among: unexpected))"))
@@ -60,12 +60,12 @@ struct TensorTable {
                 faults.append((entry.fileName, entry.problem ?? "cannot be read"))
                 continue
             }
-            guard tensor.shape == shape else {
+            guard tensor.shape == spec.shape else {
                 faults.append(
-                    (entry.fileName, "has the shape \(tensor.shape), \(shape) was expected in a \(network.name)"))
+                    (entry.fileName, "has the shape \(tensor.shape), \(spec.shape) was expected in a \(network.name)"))
                 continue
             }
-            if !areVerified, let fault = Self.fault(in: tensor, isVariance: name.hasSuffix(".running_var")) {
+            if !areVerified, let fault = Self.fault(in: tensor, isVariance: spec.role == .runningVariance) {
                 faults.append((entry.fileName, fault))
             }
             weights[name] = tensor
@@ -124,25 +124,5 @@ struct TensorTable {
         guard isVariance else { return nil }
         let least = tensor.withUnsafeBufferPointer { $0.reduce(.infinity, Float.minimum) }
         return least < 0 ? "holds the negative variance \(least)" : nil
-    }
-}
-
-extension Network {
-    /// Every tensor that the network needs, in the order of its nodes.
-    package var tensorShapes: [(name: String, shape: [Int])] {
-        nodes.flatMap { node -> [(name: String, shape: [Int])] in
-            switch node.operation {
-            case .convolution(let c):
-                [("\(node.name).weight", [c.filters, c.channels / c.groups, c.window.height, c.window.width])]
-                    + (c.hasBias ? [("\(node.name).bias", [c.filters])] : [])
-            case .batchNormalization(let normalization):
-                ["weight", "bias", "running_mean", "running_var"].map {
-                    ("\(node.name).\($0)", [normalization.channels])
-                }
-            case .dense(let inputs, let outputs, let hasBias):
-                [("\(node.name).weight", [outputs, inputs])] + (hasBias ? [("\(node.name).bias", [outputs])] : [])
-            default: []
-            }
-        }
     }
 }

@@ -51,7 +51,7 @@ enum TorchWriter {
         }
         if let extra = head.complete(&resNet, &table) { throw refuse("its head has several layers (\(extra.layers))") }
         if let difference = NetworkComparison(model.network, resNet.network()).mostTelling { throw refuse(difference) }
-        return model.network.tensorShapes.compactMap { name, _ in
+        return model.network.tensors.compactMap { name, _ in
             model.weights[name].map { tensor in
                 // A squeeze-and-excitation's dense layers are 1×1 convolutions in PyTorch.
                 let isConvolution = name.contains(".se.fc") && tensor.shape.count == 2
@@ -106,11 +106,9 @@ private struct NetworkComparison {
     private func anchor(_ name: String, _ nodes: [String: Node]) -> String? {
         var name = name
         while let node = nodes[name] {
-            switch node.operation {
-            case .convolution, .batchNormalization, .dense: return name
-            case .addition: return nil
-            default: name = node.inputs.first ?? Node.image
-            }
+            if node.operation == .addition { return nil }
+            if !node.operation.tensors.isEmpty { return name }
+            name = node.inputs.first ?? Node.image
         }
         return name
     }

@@ -67,32 +67,25 @@ package struct Architecture: Sendable, Equatable {
         let network = resNet.network()
         var weights: Weights = [:]
         for (index, node) in network.nodes.enumerated() {
-            func fill(_ role: String, _ shape: [Int], _ value: Float) {
-                weights["\(node.name).\(role)"] = Tensor(shape: shape, repeating: value)
-            }
-            switch node.operation {
-            case .convolution(let convolution):
-                let window = convolution.window
-                let shape = [
-                    convolution.filters, convolution.channels / convolution.groups, window.height, window.width,
-                ]
-                var random = RandomNumbers(seed: seed, stream: UInt64(index))
-                weights["\(node.name).weight"] = Initialization.kaiming.tensor(shape, fan: .outputs, &random)
-            case .batchNormalization(let normalization):
-                fill("weight", [normalization.channels], 1)
-                fill("bias", [normalization.channels], 0)
-                fill("running_mean", [normalization.channels], 0)
-                fill("running_var", [normalization.channels], 1)
-            case .dense(let inputs, let outputs, _):
-                fill("weight", [outputs, inputs], 0)
-                fill("bias", [outputs], 0)
-            default: break
-            }
+            var random = RandomNumbers(seed: seed, stream: UInt64(index))
+            for (name, tensor) in node.tensors { weights[name] = tensor.beginning(in: node, &random) }
         }
         let recipe = InputRecipe(height: imageSize, width: imageSize, pixels: .torch)
         return Model(
             network: network, weights: weights, recipe: recipe, recipeSource: "the convention of torchvision",
             dialect: "random weights")
+    }
+}
+
+extension TensorSpec {
+    /// The tensor of a network that nobody has trained.
+    fileprivate func beginning(in node: Node, _ random: inout RandomNumbers) -> Tensor {
+        switch kind {
+        case .kernel where node.stage != Stage.head: Initialization.kaiming.tensor(shape, fan: .outputs, &random)
+        case .kernel, .bias: Tensor(shape: shape, repeating: 0)
+        case .scale: Tensor(shape: shape, repeating: 1)
+        case .statistic: Tensor(shape: shape, repeating: role == .runningVariance ? 1 : 0)
+        }
     }
 }
 

@@ -121,11 +121,12 @@ package struct FreezePlan: Sendable, Equatable {
         let rowOfStage = Dictionary(rows.map { ($0.stage, $0) }) { first, _ in first }
         for node in network.nodes {
             guard let row = rowOfStage[node.stage], row.learns else { continue }
-            let isKernel = if case .batchNormalization = node.operation { false } else { true }
-            rules["\(node.name).weight"] = ParameterRule(
-                learns: true, rateFactor: row.rateFactor, l1: isKernel ? l1 : 0, l2: isKernel ? l2 : 0,
-                pull: isKernel && node.stage != Stage.head ? pull : 0)
-            rules["\(node.name).bias"] = ParameterRule(learns: true, rateFactor: row.rateFactor)
+            for (name, tensor) in node.tensors where tensor.learns {
+                let isPenalized = tensor.isPenalized
+                rules[name] = ParameterRule(
+                    learns: true, rateFactor: row.rateFactor, l1: isPenalized ? l1 : 0, l2: isPenalized ? l2 : 0,
+                    pull: isPenalized && node.stage != Stage.head ? pull : 0)
+            }
         }
         return rules
     }

@@ -15,17 +15,15 @@ extension Model {
                 let place = model.network.nodes.firstIndex(where: { $0.name == source }),
                 case .convolution(var convolution) = model.network.nodes[place].operation,
                 network.nodes.count(where: { $0.inputs.contains(source) }) == 1,
-                let weight = weights["\(source).weight"], let gamma = weights["\(node.name).weight"],
-                let beta = weights["\(node.name).bias"], let mean = weights["\(node.name).running_mean"],
-                let variance = weights["\(node.name).running_var"]
+                let weight = weights["\(source).weight"], let gamma = weights[node.tensorName(.weight)],
+                let beta = weights[node.tensorName(.bias)], let mean = weights[node.tensorName(.runningMean)],
+                let variance = weights[node.tensorName(.runningVariance)]
             else { continue }
             convolution.hasBias = true
             model.network.nodes[place].operation = .convolution(convolution)
             (model.weights["\(source).weight"], model.weights["\(source).bias"]) = normalization.folded(
                 into: weight, weights["\(source).bias"], gamma: gamma, beta: beta, mean: mean, variance: variance)
-            for role in ["weight", "bias", "running_mean", "running_var"] {
-                model.weights["\(node.name).\(role)"] = nil
-            }
+            for (name, _) in node.tensors { model.weights[name] = nil }
             model.network.nodes.removeAll { $0.name == node.name }
             for index in model.network.nodes.indices {
                 model.network.nodes[index].inputs = model.network.nodes[index].inputs.map {

@@ -219,9 +219,9 @@ extension Model {
     package var withoutTemperature: Model {
         guard temperature != 1, let last = network.nodes.last, case .dense = last.operation else { return self }
         var model = self
-        for role in ["weight", "bias"] {
-            guard let tensor = weights["\(last.name).\(role)"] else { continue }
-            model.weights["\(last.name).\(role)"] = Tensor(
+        for (name, _) in last.tensors {
+            guard let tensor = weights[name] else { continue }
+            model.weights[name] = Tensor(
                 shape: tensor.shape, values: tensor.values.map { Float(Double($0) / temperature) })
         }
         model.temperature = 1
@@ -275,19 +275,6 @@ extension Network {
     }
 
     package var parameterCount: Int { nodes.reduce(0) { $0 + $1.operation.parameterCount } }
-}
-
-extension FinetuneEngine.Operation {
-    /// Learnable values; a batch norm's statistics are not among them.
-    package var parameterCount: Int {
-        switch self {
-        case .convolution(let c):
-            c.filters * (c.channels / c.groups) * c.window.height * c.window.width + (c.hasBias ? c.filters : 0)
-        case .batchNormalization(let normalization): 2 * normalization.channels
-        case .dense(let inputs, let outputs, let hasBias): inputs * outputs + (hasBias ? outputs : 0)
-        default: 0
-        }
-    }
 }
 
 /// Why a model cannot do what is asked of it.

@@ -89,8 +89,8 @@ package enum FeatureKeeping: Sendable {
         if precision == .int8, let quantization = model.quantization { parts.append(quantization.rangesJSON.text) }
         if let trained { parts.append("\(trained.boundary) \(trained.precision.rawValue)") }
         for node in network.nodes {
-            for role in ["weight", "bias", "running_mean", "running_var"] {
-                guard let tensor = model.weights["\(node.name).\(role)"] else { continue }
+            for (name, _) in node.tensors {
+                guard let tensor = model.weights[name] else { continue }
                 parts.append(tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text })
             }
         }

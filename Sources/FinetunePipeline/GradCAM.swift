@@ -25,8 +25,7 @@ package struct HeatMap: Sendable {
 /// of values. For a linear head that is its weight, and the map is that of Zhou et al. 2016.
 package struct GradCAM: Sendable {
     private let extractor: FeatureExtractor
-    private let head: [Node]
-    private let weights: Weights
+    private let head: [RowLayer]
 
     /// - Parameters:
     ///   - inputShape: As `FeatureExtractor` wants it.
@@ -39,11 +38,9 @@ package struct GradCAM: Sendable {
         guard let pooling = network.nodes.first(where: { $0.name == network.featureNode }),
             pooling.operation == .globalAveragePooling, let stage = pooling.inputs.first, stage != Node.image
         else { return nil }
-        head = network.nodes.filter { $0.stage == Stage.head }
-        guard !head.isEmpty, head.allSatisfy(\.isUnderstood) else { return nil }
-        weights = model.weights.filter { name, _ in
-            model.network.nodes.contains { $0.stage == Stage.head && name.hasPrefix($0.name + ".") }
-        }
+        let nodes = network.nodes.filter { $0.stage == Stage.head }
+        head = nodes.compactMap { RowLayer($0, model.weights) }
+        guard !head.isEmpty, head.count == nodes.count else { return nil }
         extractor = try await FeatureExtractor(
             model, node: stage, inputShape: inputShape, precision: precision, imageCount: imageCount, thread: thread)
         guard extractor.outputShape.count == 3 else { return nil }
@@ -85,56 +82,62 @@ package struct GradCAM: Sendable {
     private func gradient(at features: [Float], _ label: Int) -> [Float] {
         var inputs: [[Float]] = []
         var x = features
-        for node in head {
+        for layer in head {
             inputs.append(x)
-            x = node.forward(x, weights)
+            x = layer.forward(x)
         }
         var dy = x.indices.map { $0 == label ? Float(1) : 0 }
-        for (node, x) in zip(head, inputs).reversed() { dy = node.backward(x, dy, weights) }
+        for (layer, x) in zip(head, inputs).reversed() { dy = layer.backward(x, dy) }
         return dy
     }
 }
 
-extension Node {
-    /// Whether `forward` and `backward` know the operation.
-    fileprivate var isUnderstood: Bool {
-        switch operation {
-        case .dense, .activation, .rowNormalization: true
-        default: false
+/// A layer of a head, which makes a row of a row.
+private enum RowLayer: Sendable {
+    case dense(weight: [Float], bias: [Float])
+    case activation(Activation)
+    case normalization
+
+    /// - Returns: Nil for an operation that no head on means has.
+    init?(_ node: Node, _ weights: Weights) {
+        switch node.operation {
+        case .dense(_, let outputs, _):
+            guard let weight = weights[node.tensorName(.weight)]?.values else { return nil }
+            let bias = weights[node.tensorName(.bias)]?.values
+            self = .dense(weight: weight, bias: bias ?? [Float](repeating: 0, count: outputs))
+        case .activation(let activation): self = .activation(activation)
+        case .rowNormalization: self = .normalization
+        case .convolution, .batchNormalization, .addition, .channelScaling, .maxPooling, .averagePooling,
+            .globalAveragePooling, .zeroPadding, .subsampling, .channelPadding, .flatten:
+            return nil
         }
     }
 
-    /// What the node makes of one row.
-    fileprivate func forward(_ x: [Float], _ weights: Weights) -> [Float] {
-        switch operation {
-        case .dense(_, let outputs, _):
-            let bias = weights["\(name).bias"]?.values ?? [Float](repeating: 0, count: outputs)
-            guard let weight = weights["\(name).weight"]?.values else { return bias }
+    func forward(_ x: [Float]) -> [Float] {
+        switch self {
+        case .dense(let weight, let bias):
             return bias.indices.map { row in
                 x.indices.reduce(bias[row]) { $0 + weight[row * x.count + $1] * x[$1] }
             }
         case .activation(let activation): return activation.gradient(x, [Float](repeating: 1, count: x.count)).y
-        case .rowNormalization:
+        case .normalization:
             let length = x.reduce(0) { $0 + $1 * $1 }.squareRoot()
             return x.map { $0 / max(length, 1e-12) }
-        default: return x
         }
     }
 
     /// The gradient by the row that it read.
-    fileprivate func backward(_ x: [Float], _ dy: [Float], _ weights: Weights) -> [Float] {
-        switch operation {
-        case .dense:
-            guard let weight = weights["\(name).weight"]?.values else { return x.map { _ in 0 } }
+    func backward(_ x: [Float], _ dy: [Float]) -> [Float] {
+        switch self {
+        case .dense(let weight, _):
             return x.indices.map { column in
                 dy.indices.reduce(Float(0)) { $0 + weight[$1 * x.count + column] * dy[$1] }
             }
         case .activation(let activation): return activation.gradient(x, dy).dx
-        case .rowNormalization:
+        case .normalization:
             let length = max(x.reduce(0) { $0 + $1 * $1 }.squareRoot(), 1e-12)
             let along = zip(x, dy).reduce(0) { $0 + $1.0 * $1.1 } / (length * length)
             return zip(x, dy).map { ($1 - $0 * along) / length }
-        default: return dy
         }
     }
 }

@@ -60,8 +60,8 @@ package struct RecipeTest: Sendable {
                 if case .batchNormalization = $0.operation { true } else { false }
             }),
             case .batchNormalization(let normalization) = node.operation, let source = node.inputs.first,
-            let mean = model.weights["\(node.name).running_mean"]?.values,
-            let variance = model.weights["\(node.name).running_var"]?.values
+            let mean = model.weights[node.tensorName(.runningMean)]?.values,
+            let variance = model.weights[node.tensorName(.runningVariance)]?.values
         else { return nil }
         let most = model.recipe == nil ? Self.maximumImages : Self.maximumCheckedImages
         let count = min(most, dataset.items.count)

@@ -18,10 +18,9 @@ package enum FrozenCheck {
         let live = plan.liveNormalizations(of: written.network)
         var count = 0
         for node in written.network.nodes where node.stage != Stage.head {
-            for role in ["weight", "bias", "running_mean", "running_var"] {
-                let name = "\(node.name).\(role)"
+            for (name, spec) in node.tensors {
                 guard let tensor = written.weights[name], learns[name]?.learns != true else { continue }
-                if role.hasPrefix("running"), live.contains(node.name) { continue }
+                if spec.kind == .statistic, live.contains(node.name) { continue }
                 guard base.weights[name]?.hasSameBits(as: tensor) == true else {
                     throw TrainingError(
                         .contradiction, "'\(name)' of '\(path)' was frozen and is not what it was in the base.")

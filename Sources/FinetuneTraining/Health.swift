@@ -132,7 +132,7 @@ struct HealthMeter {
         var stageOfTensor: [String: String] = [:]
         for node in nodes {
             if !order.contains(node.stage) { order.append(node.stage) }
-            for role in ["weight", "bias"] { stageOfTensor["\(node.name).\(role)"] = node.stage }
+            for (name, tensor) in node.tensors where tensor.learns { stageOfTensor[name] = node.stage }
         }
         self.stageOfTensor = stageOfTensor
         stages = order

@@ -136,7 +136,7 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
             head: ("linear", 3, true)
         ).network()
         var weights: Weights = [:]
-        for (index, (name, shape)) in network.tensorShapes.enumerated() {
+        for (index, (name, shape)) in network.tensors.map { ($0.name, $0.spec.shape) }.enumerated() {
             weights[name] = Tensor(
                 shape: shape, values: (0..<shape.reduce(1, *)).map { Float(($0 + index) % 7 + 1) / 8 })
         }

@@ -123,8 +123,8 @@ extension FuzzTarget {
     ) { input in
         let tree = try JSON(parsing: input)
         let model = try Dialect.model(in: NamedArrays(tree: tree), path: "tree")
-        for (name, shape) in model.network.tensorShapes {
-            try require(model.weights[name]?.shape == shape, "'\(name)' is not as the network wants it")
+        for (name, spec) in model.network.tensors {
+            try require(model.weights[name]?.shape == spec.shape, "'\(name)' is not as the network wants it")
         }
     }
 
@@ -194,7 +194,7 @@ extension FuzzTarget {
             ]
             return Array(tree.text.utf8)
         }
-        let torch = network(.pooled(kernel: 7)).tensorShapes
+        let torch = network(.pooled(kernel: 7)).tensors.map { (name: $0.name, shape: $0.spec.shape) }
         let layers = ["conv1_conv", "conv2_block1_1_conv", "conv2_block1_1_bn", "predictions"]
         let listed = layers.map { JSON.Member($0, ["weight_names": JSON(["\($0)/kernel:0", "\($0)/bias:0"])]) }
         let config: JSON = [
@@ -328,7 +328,7 @@ extension FuzzTarget {
                     ("layers/dense/vars/0", [24, 2]),
                 ], documents: ["config.json": sequence], in: "a Keras archive"),
             tree(torch.map { ($0.name, $0.shape) }),
-            tree(network(.small, bias: true).tensorShapes.map { ("module.\($0.name)", $0.shape) }, in: "safetensors"),
+            tree(network(.small, bias: true).tensors.map { ("module.\($0.name)", $0.spec.shape) }, in: "safetensors"),
             tree(
                 torch.map { ($0.name, $0.shape) },
                 documents: [

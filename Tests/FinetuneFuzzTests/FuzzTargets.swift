@@ -186,7 +186,7 @@ extension FuzzTarget {
     ) { input in
         let network = try Network(json: JSON(parsing: input))
         try require(Network(json: JSON(parsing: network.json.text)) == network, "a written network is read differently")
-        try require(network.tensorShapes.allSatisfy { !$0.shape.contains { $0 < 1 } }, "a tensor without numbers")
+        try require(network.tensors.allSatisfy { !$0.spec.shape.contains { $0 < 1 } }, "a tensor without numbers")
     }
 
     /// Networks that came through their reader, given weights of ones and one image.
@@ -197,10 +197,10 @@ extension FuzzTarget {
     ) { input in
         let network = try Network(json: JSON(parsing: input))
         var weights: Weights = [:]
-        for (name, shape) in network.tensorShapes {
+        for (name, spec) in network.tensors {
             // A file of this size would have to hold them.
-            guard shape.reduce(1.0, { $0 * Double($1) }) < 4096 else { return }
-            weights[name] = Tensor(shape: shape, repeating: 1)
+            guard spec.shape.reduce(1.0, { $0 * Double($1) }) < 4096 else { return }
+            weights[name] = Tensor(shape: spec.shape, repeating: 1)
         }
         // What takes more is refused by the machine's memory, of which a run has less.
         guard network.nodes.allSatisfy({ $0.operation.padding < 100 }), network.inputChannels < 1000 else { return }

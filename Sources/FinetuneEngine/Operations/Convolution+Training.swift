@@ -5,7 +5,7 @@ internal import CFinetuneDNNL
 extension CompiledTraining {
     /// `y = activation(conv(x, w') + b' + residual)`.
     func compile(_ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step) throws
-        -> Value
+        -> CompiledValue
     {
         let (_, channels, height, width) = try image(step.input, step)
         let size = try step.outputSize(convolution.window, height, width)
@@ -59,7 +59,7 @@ extension CompiledTraining {
             if needsInput { try contribute(try addInputGradient(pass), sourceLayout, to: step.input, step) }
             if let residual { try contribute(dy.operand, layout, isShared: dy.isShared, to: residual, step) }
         }
-        return Value(
+        return CompiledValue(
             form: .image(layout, channels: filters, height: size.height, width: size.width), operand: y,
             needsGradient: needsInput || needsResidual || filterSet.learns)
     }
@@ -164,9 +164,7 @@ extension CompiledTraining {
     }
 
     private func learns(_ convolution: FoldedConvolution) -> Bool {
-        convolution.sourceNodes.contains { node in
-            ["weight", "bias"].contains { parameters["\(node).\($0)"]?.learns == true }
-        }
+        convolution.sourceNodes.contains { !parameters.learning(of: $0).isEmpty }
     }
 
     private func parameters(of convolution: FoldedConvolution) -> ConvolutionParameters? {

@@ -36,6 +36,45 @@ extension Network {
 }
 
 extension Operation {
+    /// By how much the operation shrinks an image's sides.
+    package var stride: Int {
+        switch self {
+        case .convolution(let convolution): convolution.window.stride
+        case .maxPooling(let window), .averagePooling(let window, _): window.stride
+        case .subsampling(let step): step
+        case .batchNormalization, .activation, .addition, .channelScaling, .globalAveragePooling, .zeroPadding,
+            .channelPadding, .flatten, .rowNormalization, .dense:
+            1
+        }
+    }
+
+    /// Whether the result is a row of features for each image; nil where it is what the first input is.
+    package var givesRows: Bool? {
+        switch self {
+        case .globalAveragePooling, .flatten, .rowNormalization, .dense: true
+        case .activation, .batchNormalization, .addition: nil
+        case .convolution, .channelScaling, .maxPooling, .averagePooling, .zeroPadding, .subsampling, .channelPadding:
+            false
+        }
+    }
+
+    /// The channels, or features, of the result.
+    ///
+    /// - Parameter input: Those of the first input.
+    /// - Returns: Nil for a flattened image, whose pixels decide.
+    package func channels(of input: @autoclosure () throws -> Int) rethrows -> Int? {
+        switch self {
+        case .convolution(let convolution): convolution.filters
+        case .dense(_, let outputs, _): outputs
+        case .batchNormalization(let normalization): normalization.channels
+        case .channelPadding(let before, let after): before + (try input()) + after
+        case .flatten: nil
+        case .activation, .addition, .channelScaling, .maxPooling, .averagePooling, .globalAveragePooling, .zeroPadding,
+            .subsampling, .rowNormalization:
+            try input()
+        }
+    }
+
     /// The shape of the result for a first input of some shape; nil where it does not fit.
     fileprivate func outputShape(of input: [Int]) -> [Int]? {
         func windowed(_ window: Window, _ channels: Int) -> [Int]? {

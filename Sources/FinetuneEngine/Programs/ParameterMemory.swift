@@ -8,6 +8,8 @@ final class ParameterMemory {
     /// A tensor's place.
     struct Entry {
         let name: String
+        /// The name of the node that it belongs to.
+        let node: String
         let shape: [Int]
         /// Of the first float, a multiple of 16.
         let offset: Int
@@ -49,25 +51,31 @@ final class ParameterMemory {
     /// Every tensor begins at a multiple of so many floats.
     static let alignment = 16
 
-    /// - Parameter tensors: Names, initial values, and whether each learns.
-    init(_ tensors: [(name: String, tensor: Tensor, learns: Bool)]) {
+    /// A tensor, the node that it belongs to, its initial value, and whether it learns.
+    typealias Initial = (name: String, node: String, tensor: Tensor, learns: Bool)
+
+    init(_ tensors: [Initial]) {
         var offset = 0
-        entries = tensors.map { name, tensor, learns in
+        entries = tensors.map { name, node, tensor, learns in
             defer { offset += (tensor.count + Self.alignment - 1) / Self.alignment * Self.alignment }
-            return Entry(name: name, shape: tensor.shape, offset: offset, count: tensor.count, learns: learns)
+            return Entry(
+                name: name, node: node, shape: tensor.shape, offset: offset, count: tensor.count, learns: learns)
         }
         count = offset
         places = Dictionary(entries.enumerated().map { ($0.element.name, $0.offset) }) { first, _ in first }
         storage = AlignedBytes(byteCount: count * 4)
         values = storage.address.floats
         values.update(repeating: 0, count: count)
-        for (name, tensor, _) in tensors { set(name, to: tensor) }
+        for (name, _, tensor, _) in tensors { set(name, to: tensor) }
     }
 
     /// Another block of the same shape, filled with zeros.
     func block() -> ParameterBlock { ParameterBlock(count: count) }
 
     subscript(name: String) -> Entry? { places[name].map { entries[$0] } }
+
+    /// What learns of a node's tensors, in their order.
+    func learning(of node: String) -> [Entry] { entries.filter { $0.node == node && $0.learns } }
 
     /// The address of a tensor's values; nil where there is no such tensor.
     func address(_ name: String) -> UnsafeMutablePointer<Float>? { self[name].map { values + $0.offset } }

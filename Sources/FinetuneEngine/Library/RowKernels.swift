@@ -4,37 +4,6 @@ internal import CFinetuneBLAS
 internal import Glibc
 
 enum RowKernels {
-    /// The mean of each channel over an image's pixels, channels last.
-    ///
-    /// oneDNN's average pooling rounds its result to the program's precision; a mean of bfloat16 deserves better.
-    static func means(
-        _ x: UnsafePointer<Float>, images: Int, pixels: Int, channels: Int, into y: UnsafeMutablePointer<Float>
-    ) {
-        let factor = 1 / Float(pixels)
-        for image in 0..<images {
-            let y = y + image * channels
-            y.update(repeating: 0, count: channels)
-            for pixel in 0..<pixels {
-                let row = x + (image * pixels + pixel) * channels
-                for channel in 0..<channels { y[channel] += row[channel] }
-            }
-            for channel in 0..<channels { y[channel] *= factor }
-        }
-    }
-
-    /// The gradient of `means`: every pixel gets its share.
-    static func meansBackward(
-        _ dy: UnsafePointer<Float>, images: Int, pixels: Int, channels: Int, into dx: UnsafeMutablePointer<Float>
-    ) {
-        let factor = 1 / Float(pixels)
-        for image in 0..<images {
-            let dy = dy + image * channels
-            for pixel in 0..<pixels {
-                let row = dx + (image * pixels + pixel) * channels
-                for channel in 0..<channels { row[channel] = dy[channel] * factor }
-            }
-        }
-    }
 
     static func scale(
         _ x: UnsafePointer<Float>, by factor: Float, _ count: Int, into y: UnsafeMutablePointer<Float>
@@ -112,21 +81,6 @@ enum RowKernels {
     ) {
         y.update(repeating: 0, count: columns)
         for row in 0..<rows { for column in 0..<columns { y[column] += x[row * columns + column] } }
-    }
-
-    /// For each image the sum over pixels of `a·b`, channels last.
-    static func productSums(
-        _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, images: Int, pixels: Int, channels: Int,
-        into y: UnsafeMutablePointer<Float>
-    ) {
-        for image in 0..<images {
-            let y = y + image * channels
-            y.update(repeating: 0, count: channels)
-            for pixel in 0..<pixels {
-                let start = (image * pixels + pixel) * channels
-                for channel in 0..<channels { y[channel] += a[start + channel] * b[start + channel] }
-            }
-        }
     }
 }
 

@@ -1,64 +1,29 @@
-// Operations that end in rows: pooling over the whole image, flattening, dense layers with dropout.
+// Dense layers, with dropout of what they read: forward and backward.
 
-internal import CFinetuneDNNL
+extension CompiledProgram {
+    func compileDense(weight: Tensor, bias: Tensor?, _ step: Step) throws -> CompiledValue {
+        let count = try rows(step.input, step)
+        guard count == weight.shape[1] else {
+            throw EngineError.unsupported(step.name, "it reads \(weight.shape[1]) features and is given \(count)")
+        }
+        let outputs = weight.shape[0]
+        let target = builder.newBuffer(batch * outputs * 4)
+        builder.addLoop([values[step.input].operand, target]) { [batch] addresses in
+            for image in 0..<batch {
+                DenseLayer.forward(
+                    addresses[0].floats + image * count, weight: weight, bias: bias,
+                    into: addresses[1].floats + image * outputs)
+            }
+        }
+        return CompiledValue(form: .rows(outputs), operand: target)
+    }
+}
 
 extension CompiledTraining {
-    func compileGlobalAverage(_ step: Step) throws -> Value {
-        let (layout, channels, height, width) = try image(step.input, step)
-        let (plain, pixels) = (try channelsLast(step.input, step), height * width)
-        let x = try builder.copied(step.name, values[step.input].operand, layout, to: plain)
-        let y = builder.newBuffer(batch * channels * 4)
-        builder.addLoop([x, y]) { [batch] addresses in
-            RowKernels.means(
-                addresses[0].floats, images: batch, pixels: pixels, channels: channels, into: addresses[1].floats)
-        }
-        tape.append { [self] in
-            guard values[step.input].needsGradient, let dy = gradient(step.output) else { return }
-            let dx = builder.newBuffer(plain.byteCount)
-            builder.addLoop([dy.operand, dx]) { [batch] addresses in
-                RowKernels.meansBackward(
-                    addresses[0].floats, images: batch, pixels: pixels, channels: channels, into: addresses[1].floats)
-            }
-            try contribute(dx, plain, to: step.input, step)
-        }
-        return Value(form: .rows(channels), operand: y, needsGradient: values[step.input].needsGradient)
-    }
-
-    func compileFlatten(_ step: Step) throws -> Value {
-        let (layout, channels, height, width) = try image(step.input, step)
-        let plain = try channelsLast(step.input, step)
-        let y = try builder.copied(step.name, values[step.input].operand, layout, to: plain)
-        tape.append { [self] in
-            guard values[step.input].needsGradient, let dy = gradient(step.output) else { return }
-            try contribute(dy.operand, plain, isShared: dy.isShared, to: step.input, step)
-        }
-        return Value(
-            form: .rows(channels * height * width), operand: y, needsGradient: values[step.input].needsGradient)
-    }
-
-    func compileRowNormalization(_ step: Step) throws -> Value {
-        let (x, columns) = (values[step.input].operand, try rows(step.input, step))
-        let y = builder.newBuffer(batch * columns * 4)
-        builder.addLoop([x, y]) { [batch] addresses in
-            RowKernels.normalize(addresses[0].floats, rows: batch, columns: columns, into: addresses[1].floats)
-        }
-        tape.append { [self] in
-            guard values[step.input].needsGradient, let dy = gradient(step.output) else { return }
-            let dx = builder.newBuffer(batch * columns * 4)
-            builder.addLoop([x, y, dy.operand, dx]) { [batch] addresses in
-                RowKernels.normalizeBackward(
-                    addresses[0].floats, addresses[1].floats, addresses[2].floats, rows: batch, columns: columns,
-                    into: addresses[3].floats)
-            }
-            try contribute(dx, nil, to: step.input, step)
-        }
-        return Value(form: .rows(columns), operand: y, needsGradient: values[step.input].needsGradient)
-    }
-
     /// `y = x·Wᵀ + b`, `dW = dyᵀ·x`, `db = Σ dy`, `dx = dy·W`
     ///
     /// Dropout, where there is some, is applied to `x` first.
-    func compileDense(_ step: Step) throws -> Value {
+    func compileDense(_ step: Step) throws -> CompiledValue {
         guard let weight = parameters["\(step.name).weight"] else {
             throw EngineError.missingTensor("\(step.name).weight")
         }
@@ -113,7 +78,7 @@ extension CompiledTraining {
             }
             try contribute(dx, nil, to: step.input, step)
         }
-        return Value(
+        return CompiledValue(
             form: .rows(outputs), operand: y,
             needsGradient: values[step.input].needsGradient || weight.learns || bias?.learns == true)
     }

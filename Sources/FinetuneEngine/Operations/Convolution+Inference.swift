@@ -5,8 +5,8 @@ internal import CFinetuneDNNL
 extension CompiledProgram {
     /// A convolution on floats.
     func compile(
-        _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step, _ index: Int
-    ) throws -> Made {
+        _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step
+    ) throws -> CompiledValue {
         for value in step.inputs { try makeFloats(value, step) }
         let (_, channels, height, width) = try image(step.input, step)
         let window = convolution.window
@@ -46,7 +46,7 @@ extension CompiledProgram {
         }
         let bias = try pack(bias: convolution, shapes, step)
         let target =
-            try residual.map { try accumulator($0, destination, step, index) }
+            try residual.map { try accumulator($0, destination, step) }
             ?? builder.newBuffer(destination.byteCount)
         try builder.add(
             step.name, compiled,
@@ -54,7 +54,8 @@ extension CompiledProgram {
                 (DNNL_ARG_SRC, source, sourceLayout), (DNNL_ARG_WEIGHTS, weights, weightLayout),
                 (DNNL_ARG_BIAS, bias, try shapes.bias()), (DNNL_ARG_DST, target, destination),
             ])
-        return (.image(destination, channels: filters, height: size.height, width: size.width), target, nil)
+        return CompiledValue(
+            form: .image(destination, channels: filters, height: size.height, width: size.width), operand: target)
     }
 
     private func pack(bias convolution: FoldedConvolution, _ shapes: FoldedConvolution.Shapes, _ step: Step) throws
@@ -67,7 +68,7 @@ extension CompiledProgram {
     /// as wide as there are tiles: oneDNN has its fastest kernel for that.
     private func compileByTransforms(
         _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step
-    ) throws -> Made {
+    ) throws -> CompiledValue {
         let (_, channels, height, width) = try image(step.input, step)
         let (window, filters) = (convolution.window, convolution.filters)
         let size = try step.outputSize(window, height, width)
@@ -120,7 +121,8 @@ extension CompiledProgram {
                 residual: addresses.count > 3 ? UnsafePointer(addresses[3].floats) : nil, slope: slope,
                 into: addresses[2].floats)
         }
-        return (.image(destination, channels: filters, height: size.height, width: size.width), target, nil)
+        return CompiledValue(
+            form: .image(destination, channels: filters, height: size.height, width: size.width), operand: target)
     }
 
     // MARK: Integers
@@ -130,8 +132,8 @@ extension CompiledProgram {
     /// With source, filter f and result at the scales s, s_f and t, the integers are `y = (Σ + b/(s·s_f))·s·s_f/t`, to
     /// which a residual is added at its own scale, by t.
     func compileOnIntegers(
-        _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step, _ index: Int
-    ) throws -> Made? {
+        _ convolution: FoldedConvolution, residual: Int?, _ activation: Activation?, _ step: Step
+    ) throws -> CompiledValue? {
         guard let read = plan.source(of: step) else { return nil }
         let made = plan[step.output]
         // Integers are added to integers, floats to floats.
@@ -177,7 +179,7 @@ extension CompiledProgram {
         if let residual {
             if let added { try makeIntegers(residual, added, step) } else { try makeFloats(residual, step) }
             let type = added?.dataType ?? precision.dataType
-            target = try accumulator(residual, try Layout(resultShape, type, .channelsLast), step, index)
+            target = try accumulator(residual, try Layout(resultShape, type, .channelsLast), step)
         } else {
             target = builder.newBuffer(destination.byteCount)
         }
@@ -187,17 +189,16 @@ extension CompiledProgram {
                 (DNNL_ARG_SRC, values[step.input].operand, source), (DNNL_ARG_WEIGHTS, weights, weightLayout),
                 (DNNL_ARG_BIAS, bias, try shapes.bias()), (DNNL_ARG_DST, target, destination),
             ])
-        let form = Value.Form.image(destination, channels: filters, height: size.height, width: size.width)
-        return (form, target, made)
+        return CompiledValue(
+            form: .image(destination, channels: filters, height: size.height, width: size.width), operand: target,
+            quantization: made)
     }
 
     /// The buffer that a convolution adds its result to: the residual's own where nobody reads it afterwards.
-    private func accumulator(_ residual: Int, _ layout: Layout, _ step: Step, _ index: Int) throws
-        -> ProgramBuilder.Operand
-    {
+    private func accumulator(_ residual: Int, _ layout: Layout, _ step: Step) throws -> ProgramBuilder.Operand {
         let (found, _, _, _) = try image(residual, step)
         let value = values[residual]
-        if found.equals(layout), value.lastStep == index, residual != step.input, case .buffer = value.operand {
+        if found.equals(layout), isLast(step, toRead: residual), residual != step.input, case .buffer = value.operand {
             return value.operand
         }
         return try builder.copied(step.name, value.operand, found, to: layout)

@@ -99,16 +99,16 @@ package actor TrainingProgram {
         self.optimizer = optimizer
         self.live = live
         inputShape = order.shape(batch: batch, channels: network.inputChannels, height: height, width: width)
-        var tensors: [(name: String, tensor: Tensor, learns: Bool)] = []
-        var moments: [(name: String, tensor: Tensor, learns: Bool)] = []
+        var tensors: [ParameterMemory.Initial] = []
+        var moments: [ParameterMemory.Initial] = []
         for node in network.nodes {
-            for role in ["weight", "bias"] {
-                let name = "\(node.name).\(role)"
-                if let tensor = weights[name] { tensors.append((name, tensor, rules[name]?.learns ?? false)) }
-            }
-            for role in ["running_mean", "running_var"] {
-                let name = "\(node.name).\(role)"
-                if let tensor = weights[name] { moments.append((name, tensor, live.contains(node.name))) }
+            for (name, spec) in node.tensors {
+                guard let tensor = weights[name] else { continue }
+                if spec.learns {
+                    tensors.append((name, node.name, tensor, rules[name]?.learns ?? false))
+                } else {
+                    moments.append((name, node.name, tensor, live.contains(node.name)))
+                }
             }
         }
         parameters = ParameterMemory(tensors)
