@@ -2,7 +2,7 @@
 import PackageDescription
 
 // The rooms of the program, bottom up. Arrows point down only: a room names every room it may use.
-// A C library is imported by one room, through a system-library target named CFinetune….
+// A C library is imported by one room, through a system-library target named CFinetune…, under Sources/C.
 
 let strict: [SwiftSetting] = [
     .swiftLanguageMode(.v6),
@@ -20,7 +20,7 @@ func room(_ name: String, _ dependencies: [Target.Dependency] = [], resources: [
 }
 
 func library(_ name: String, pkgConfig: String? = nil, apt packages: String...) -> Target {
-    .systemLibrary(name: name, pkgConfig: pkgConfig, providers: [.apt(packages)])
+    .systemLibrary(name: name, path: "Sources/C/\(name)", pkgConfig: pkgConfig, providers: [.apt(packages)])
 }
 
 func tests(_ name: String, fixtures: Bool = true, _ dependencies: [Target.Dependency]) -> Target {
@@ -58,11 +58,11 @@ let package = Package(
     ],
     targets: [
         library("CFinetuneZlib", pkgConfig: "zlib", apt: "zlib1g-dev"),
-        .systemLibrary(name: "CFinetuneMalloc"),
-        .systemLibrary(name: "CFinetuneSignals"),
+        .systemLibrary(name: "CFinetuneMalloc", path: "Sources/C/CFinetuneMalloc"),
+        .systemLibrary(name: "CFinetuneSignals", path: "Sources/C/CFinetuneSignals"),
         library("CFinetuneXXHash", pkgConfig: "libxxhash", apt: "libxxhash-dev"),
         library("CFinetuneDNNL", apt: "libdnnl-dev"),
-        .systemLibrary(name: "CFinetuneMath"),
+        .systemLibrary(name: "CFinetuneMath", path: "Sources/C/CFinetuneMath"),
         library("CFinetuneBLAS", pkgConfig: "openblas", apt: "libopenblas-dev"),
         library("CFinetuneHDF5", pkgConfig: "hdf5", apt: "libhdf5-dev"),
         library("CFinetuneSeccomp", apt: "linux-libc-dev"),
@@ -73,7 +73,7 @@ let package = Package(
         library("CFinetuneHEIF", pkgConfig: "libheif", apt: "libheif-dev"),
         library("CFinetuneAVIF", apt: "libavif-dev"),
         library("CFinetuneJXL", apt: "libjxl-dev"),
-        .systemLibrary(name: "CFinetuneProcess"),
+        .systemLibrary(name: "CFinetuneProcess", path: "Sources/C/CFinetuneProcess"),
         library("CFinetuneMPI", pkgConfig: "ompi-c", apt: "libopenmpi-dev"),
 
         room("FinetuneFiles", ["CFinetuneZlib", "CFinetuneXXHash", "CFinetuneMalloc"]),
@@ -111,7 +111,7 @@ let package = Package(
             "Finetune",
             [
                 "FinetuneTraining", "FinetunePipeline", "FinetuneEvaluation", "FinetuneCheckpoints",
-                "FinetuneDatasets", "FinetuneModels", "FinetuneEngine",
+                "FinetuneDatasets", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
             ]),
         .executableTarget(
             name: "FinetuneCommand",
@@ -145,7 +145,8 @@ let package = Package(
         tests(
             "FinetuneCommandTests",
             [
-                "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand", "FinetuneReadWeights",
+                "FinetuneTraining", "FinetuneEngine", "FinetuneFiles", "TestSupport", "FinetuneCommand",
+                "FinetuneReadWeights",
                 "FinetuneReadPictures", .product(name: "ArgumentParser", package: "swift-argument-parser"),
             ]),
         tests(
@@ -160,8 +161,8 @@ let package = Package(
         tests(
             "FinetuneTrainingTests",
             [
-                "FinetuneTraining", "FinetunePipeline", "FinetuneDatasets", "FinetuneModels", "FinetuneEngine",
-                "FinetuneFiles", "TestSupport",
+                "FinetuneTraining", "FinetunePipeline", "FinetuneModels", "FinetuneEngine", "FinetuneFiles",
+                "TestSupport",
             ]),
         // As other packages see it.
         .testTarget(
@@ -169,7 +170,7 @@ let package = Package(
             dependencies: ["Finetune", "FinetuneReadWeights", "FinetuneReadPictures", "FinetuneCommand"],
             packageAccess: false, swiftSettings: strict),
         tests("FinetuneEvaluationTests", ["FinetuneEvaluation", "FinetuneFiles", "TestSupport"]),
-        tests("FinetuneReportTests", fixtures: false, ["FinetuneReport", "FinetuneFiles"]),
+        tests("FinetuneReportTests", fixtures: false, ["FinetuneReport"]),
         fuzzing,
     ]
 )

@@ -1,6 +1,7 @@
 // Networks by name, for training from nothing: torchvision's ResNets, and those of small images (He et al. 2015).
 
 internal import FinetuneEngine
+internal import FinetuneFiles
 internal import Glibc
 
 /// A ResNet as `--architecture` says it: `resnet18`, or with changes `resnet18,width=32,stem=3x3`.

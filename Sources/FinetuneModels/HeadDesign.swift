@@ -1,6 +1,7 @@
 // The layers that take the place of a base's head.
 
 public import FinetuneEngine
+internal import FinetuneFiles
 
 /// Dense layers with an activation between them; without hidden layers a linear head.
 public struct HeadDesign: Sendable, Equatable {

@@ -1,6 +1,7 @@
 // Random weights to begin with, so that signals and gradients keep their size from layer to layer.
 
 public import FinetuneEngine
+package import FinetuneFiles
 
 /// The variance of a layer's initial weights. Biases begin at zero.
 public enum Initialization: String, Sendable, CaseIterable {
@@ -25,8 +26,8 @@ public enum Initialization: String, Sendable, CaseIterable {
     /// What suits a layer that an activation follows.
     public static func suited(to activation: Activation) -> Initialization {
         switch activation {
-        case .relu, .leakyReLU, .elu, .gelu: .kaiming
-        case .tanh, .sigmoid: .xavier
+        case .relu, .relu6, .leakyReLU, .elu, .gelu, .geluTanh, .quickGELU, .silu, .hardSwish: .kaiming
+        case .tanh, .sigmoid, .hardSigmoid: .xavier
         case .selu: .lecun
         }
     }

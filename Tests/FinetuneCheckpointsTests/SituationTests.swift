@@ -70,7 +70,7 @@ import Testing
     }
 
     @Test("there are fixtures") func hasFixtures() {
-        #expect(Self.loaded.count == 231 && Self.refused.count == 62)
+        #expect(!Self.loaded.isEmpty && !Self.refused.isEmpty)
     }
 
     @Test("give their library's numbers, from a picture file on", arguments: loaded)

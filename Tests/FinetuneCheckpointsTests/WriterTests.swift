@@ -136,9 +136,9 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
             head: ("linear", 3, true)
         ).network()
         var weights: Weights = [:]
-        for (index, (name, shape)) in network.tensors.map { ($0.name, $0.spec.shape) }.enumerated() {
+        for (index, (name, spec)) in network.tensors.enumerated() {
             weights[name] = Tensor(
-                shape: shape, values: (0..<shape.reduce(1, *)).map { Float(($0 + index) % 7 + 1) / 8 })
+                shape: spec.shape, values: (0..<spec.count).map { Float(($0 + index) % 7 + 1) / 8 })
         }
         let model = Model(network: network, weights: weights, recipe: nil, dialect: "test")
         try ModelFile.write(model, to: folder + "/k.h5", as: .keras)

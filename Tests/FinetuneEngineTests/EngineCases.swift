@@ -41,22 +41,12 @@ struct Case: CustomTestStringConvertible, Sendable {
         func random(_ shape: [Int], scale: Float = 1, offset: Float = 0) -> Tensor {
             Tensor(shape: shape, values: (0..<shape.reduce(1, *)).map { _ in numbers.next() * scale + offset })
         }
-        for node in nodes {
-            switch node.operation {
-            case .convolution(let c):
-                let shape = [c.filters, c.channels / c.groups, c.window.height, c.window.width]
-                weights["\(node.name).weight"] = random(
-                    shape, scale: 1 / Float(shape.dropFirst().reduce(1, *)).squareRoot())
-                if c.hasBias { weights["\(node.name).bias"] = random([c.filters]) }
-            case .batchNormalization(let b):
-                weights["\(node.name).weight"] = random([b.channels])
-                weights["\(node.name).bias"] = random([b.channels])
-                weights["\(node.name).running_mean"] = random([b.channels])
-                weights["\(node.name).running_var"] = random([b.channels], scale: 0.5, offset: 0.6)
-            case .dense(let inputs, let outputs, let hasBias):
-                weights["\(node.name).weight"] = random([outputs, inputs], scale: 1 / Float(inputs).squareRoot())
-                if hasBias { weights["\(node.name).bias"] = random([outputs]) }
-            default: break
+        for (name, spec) in network.tensors {
+            switch (spec.kind, spec.role) {
+            case (.kernel, _):
+                weights[name] = random(spec.shape, scale: 1 / Float(spec.shape.dropFirst().reduce(1, *)).squareRoot())
+            case (.statistic, .runningVariance): weights[name] = random(spec.shape, scale: 0.5, offset: 0.6)
+            case (.scale, _), (.bias, _), (.statistic, _): weights[name] = random(spec.shape)
             }
         }
         return weights
@@ -219,6 +209,14 @@ let cases: [Case] =
                 ("fc2", .dense(inputs: 9, outputs: 4, hasBias: true), ["relu"]),
             ]),
         Case(
+            "activations in a row", channels: 3, size: (64, 64),
+            [
+                ("a", convolution(3, 3, .square(1), hasBias: true), [image]), ("gelu", .activation(.gelu), ["a"]),
+                ("silu", .activation(.silu), ["gelu"]), ("relu6", .activation(.relu6), ["silu"]),
+                ("b", convolution(3, 3, .square(3, padding: 1), hasBias: true), ["relu6"]),
+                ("gate", .activation(.silu), ["b"]), ("end", .activation(.relu6), ["gate"]),
+            ]),
+        Case(
             "a row brought to length 1", channels: 8, size: (4, 3),
             [("pool", .globalAveragePooling, [image]), ("unit", .rowNormalization, ["pool"])]),
     ]
@@ -230,5 +228,17 @@ let cases: [Case] =
                 ("over", .activation(activation), ["conv"]), ("pool", .globalAveragePooling, ["over"]),
                 ("fc", .dense(inputs: 5, outputs: 6, hasBias: true), ["pool"]),
                 ("row", .activation(activation), ["fc"]),
+            ])
+    }
+    + Activation.allCases.map { activation in
+        Case(
+            "\(activation) after a sum and after a pooling", channels: 4, size: (6, 6),
+            [
+                ("a", convolution(4, 16, .square(1)), [image]),
+                ("b", convolution(4, 16, .square(3, padding: 1)), [image]),
+                ("bn", normalization(16), ["b"]), ("sum", .addition, ["bn", "a"]),
+                ("first", .activation(activation), ["sum"]),
+                ("pool", .averagePooling(.square(2, stride: 2), countsPadding: true), ["first"]),
+                ("second", .activation(activation), ["pool"]),
             ])
     }

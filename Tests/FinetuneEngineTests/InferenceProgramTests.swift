@@ -24,6 +24,8 @@ import Testing
             let expected = evaluateReference(
                 example.network, weights, output: output, on: images.reference(image: image))
             #expect(expected.values.count == size)
+            let shape = example.network.outputShape(of: output, height: example.height, width: example.width)
+            #expect(shape == Array(result.shape.dropFirst()))
             // Values are of order 1; Winograd's transforms cost a few more roundings than a direct sum.
             for (index, value) in expected.values.enumerated() {
                 #expect(abs(Double(found[image * size + index]) - value) < 3e-5, "image \(image), element \(index)")

@@ -126,10 +126,18 @@ extension Activation {
         case .elu: x > 0 ? x : expm1(x)
         case .selu: 1.0507009873554805 * (x > 0 ? x : 1.6732632423543772 * expm1(x))
         case .gelu: x * 0.5 * (1 + erf(x / 2.squareRoot()))
+        case .geluTanh: x * 0.5 * (1 + Glibc.tanh(Self.bent(x)))
+        case .quickGELU: x / (1 + exp(-1.702 * x))
+        case .silu: x / (1 + exp(-x))
+        case .relu6: min(max(x, 0), 6)
+        case .hardSwish: x * min(max(x + 3, 0), 6) / 6
+        case .hardSigmoid: min(max(x + 3, 0), 6) / 6
         case .tanh: Glibc.tanh(x)
         case .sigmoid: 1 / (1 + exp(-x))
         }
     }
+
+    private static func bent(_ x: Double) -> Double { (2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x) }
 
     /// Its derivative.
     func referenceSlope(_ x: Double) -> Double {
@@ -139,6 +147,15 @@ extension Activation {
         case .elu: x > 0 ? 1 : exp(x)
         case .selu: 1.0507009873554805 * (x > 0 ? 1 : 1.6732632423543772 * exp(x))
         case .gelu: 0.5 * (1 + erf(x / 2.squareRoot())) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+        case .geluTanh:
+            0.5 * (1 + Glibc.tanh(Self.bent(x)))
+                + 0.5 * x / (Glibc.cosh(Self.bent(x)) * Glibc.cosh(Self.bent(x)))
+                * (2 / Double.pi).squareRoot() * (1 + 3 * 0.044715 * x * x)
+        case .quickGELU: reference(x) * 1.702 + (1 - 1.702 * reference(x)) / (1 + exp(-1.702 * x))
+        case .silu: reference(x) + (1 - reference(x)) / (1 + exp(-x))
+        case .relu6: x > 0 && x < 6 ? 1 : 0
+        case .hardSwish: x <= -3 ? 0 : x >= 3 ? 1 : (2 * x + 3) / 6
+        case .hardSigmoid: abs(x) < 3 ? 1.0 / 6 : 0
         case .tanh: 1 - Glibc.tanh(x) * Glibc.tanh(x)
         case .sigmoid: reference(x) * (1 - reference(x))
         }

@@ -1,5 +1,6 @@
 // Every gradient of the training program against plain loops in double precision, and those against differences.
 
+import FinetuneFiles
 import TestSupport
 import Testing
 

@@ -10,7 +10,7 @@ extension FuzzTarget {
     static let lzf = FuzzTarget(
         name: "lzf", maximumCount: 512,
         seeds: [[12, 0, 4, 1, 2, 3, 4, 5, 0x60, 4], [40, 1, 0, 7, 0xE0, 31, 0], [3, 0, 2, 9, 8, 7]],
-        sources: ["FinetuneFiles/LZF.swift"], errors: []
+        sources: ["FinetuneFiles/Archives/LZF.swift"], errors: []
     ) { input in
         // Two bytes say how long the result is to be.
         var reader = ByteReader(input)
@@ -32,7 +32,7 @@ extension FuzzTarget {
         ],
         words: keys(["dtype", "shape", "data_offsets", "__metadata__"] + Safetensors.types.map(\.name)) + [
             "9223372036854775807", "-1",
-        ], sources: ["FinetuneCheckpoints/Safetensors.swift"], errors: [CheckpointError.self]
+        ], sources: ["FinetuneCheckpoints/Containers/Safetensors.swift"], errors: [CheckpointError.self]
     ) { input in
         let arrays = try Safetensors.read(.bytes(input), path: "file.safetensors")
         try require(arrays.arrays.values.allSatisfy { $0.tensor.count > 0 }, "a tensor without numbers")
@@ -41,9 +41,10 @@ extension FuzzTarget {
     static let pickle = FuzzTarget(
         name: "pickle", maximumCount: 2048, seeds: [statePickle(), objectPickle], words: pickleWords,
         sources: [
-            "FinetuneCheckpoints/Pickle.swift", "FinetuneCheckpoints/PickleReader.swift",
-            "FinetuneCheckpoints/PickleReader+Calls.swift", "FinetuneCheckpoints/PickleNames.swift",
-            "FinetuneCheckpoints/PickleDocument.swift",
+            "FinetuneCheckpoints/Containers/Pickle.swift", "FinetuneCheckpoints/Containers/PickleReader.swift",
+            "FinetuneCheckpoints/Containers/PickleReader+Calls.swift",
+            "FinetuneCheckpoints/Containers/PickleNames.swift",
+            "FinetuneCheckpoints/Containers/PickleDocument.swift",
         ], errors: [PickleError.self]
     ) { input in
         guard let text = try PickleReader.read(input).document()?.text else { return }
@@ -55,8 +56,8 @@ extension FuzzTarget {
     static let archive = FuzzTarget(
         name: "archive", maximumCount: 2048, seeds: [statePickle(), objectPickle], words: pickleWords,
         sources: [
-            "FinetuneCheckpoints/TorchArchive.swift", "FinetuneCheckpoints/TorchTensors.swift",
-            "FinetuneCheckpoints/ElementType.swift",
+            "FinetuneCheckpoints/Containers/TorchArchive.swift", "FinetuneCheckpoints/Containers/TorchTensors.swift",
+            "FinetuneCheckpoints/Containers/ElementType.swift",
         ],
         errors: [CheckpointError.self]
     ) { input in
@@ -79,8 +80,8 @@ extension FuzzTarget {
     static let legacy = FuzzTarget(
         name: "legacy", maximumCount: 2048, seeds: [legacyFile], words: pickleWords,
         sources: [
-            "FinetuneCheckpoints/TorchLegacyFile.swift", "FinetuneCheckpoints/TorchTensors.swift",
-            "FinetuneCheckpoints/PickleBytes.swift",
+            "FinetuneCheckpoints/Containers/TorchLegacyFile.swift", "FinetuneCheckpoints/Containers/TorchTensors.swift",
+            "FinetuneCheckpoints/Containers/PickleBytes.swift",
         ], errors: [CheckpointError.self]
     ) { input in
         _ = TorchTarFile.matches(input)
@@ -107,18 +108,20 @@ extension FuzzTarget {
             "keras_history", "batch_shape", "padding", "same", "se.fc1", "res2a_branch2a", "finetune_format", "model",
         ]),
         sources: [
-            "FinetuneCheckpoints/Dialect.swift", "FinetuneCheckpoints/TorchDialect.swift",
-            "FinetuneCheckpoints/TorchNames.swift", "FinetuneCheckpoints/Sidecar.swift",
-            "FinetuneCheckpoints/ResNetInference.swift", "FinetuneCheckpoints/TensorTable.swift",
-            "FinetuneCheckpoints/KerasWeights.swift", "FinetuneCheckpoints/KerasWeightsDialect.swift",
-            "FinetuneCheckpoints/KerasStore.swift", "FinetuneCheckpoints/KerasModelDialect.swift",
-            "FinetuneCheckpoints/KerasGraph.swift", "FinetuneCheckpoints/KerasGraph+Layers.swift",
-            "FinetuneCheckpoints/KerasGraph+Preprocessing.swift", "FinetuneCheckpoints/Network+StageNames.swift",
-            "FinetuneCheckpoints/KerasCall.swift", "FinetuneCheckpoints/KerasGeometry.swift",
-            "FinetuneCheckpoints/KerasGraph+Options.swift", "FinetuneCheckpoints/ListedHead.swift",
-            "FinetuneCheckpoints/StateDictNetworks.swift", "FinetuneCheckpoints/PublishedConfiguration.swift",
-            "FinetuneCheckpoints/PublishedGraph.swift", "FinetuneCheckpoints/ImageProcessor.swift",
-            "FinetuneCheckpoints/ConfigurationReader.swift",
+            "FinetuneCheckpoints/Dialect.swift", "FinetuneCheckpoints/Torch/TorchDialect.swift",
+            "FinetuneCheckpoints/Torch/TorchNames.swift", "FinetuneCheckpoints/Torch/Sidecar.swift",
+            "FinetuneCheckpoints/Torch/ResNetInference.swift", "FinetuneCheckpoints/TensorTable.swift",
+            "FinetuneCheckpoints/Keras/KerasWeights.swift", "FinetuneCheckpoints/Keras/KerasWeightsDialect.swift",
+            "FinetuneCheckpoints/Keras/KerasStore.swift", "FinetuneCheckpoints/Keras/KerasModelDialect.swift",
+            "FinetuneCheckpoints/Keras/KerasGraph.swift", "FinetuneCheckpoints/Keras/KerasGraph+Layers.swift",
+            "FinetuneCheckpoints/Keras/KerasGraph+Preprocessing.swift",
+            "FinetuneCheckpoints/Keras/Network+StageNames.swift",
+            "FinetuneCheckpoints/Keras/KerasCall.swift", "FinetuneCheckpoints/Keras/KerasGeometry.swift",
+            "FinetuneCheckpoints/Keras/KerasGraph+Options.swift", "FinetuneCheckpoints/Torch/ListedHead.swift",
+            "FinetuneCheckpoints/Torch/StateDictNetworks.swift",
+            "FinetuneCheckpoints/Torch/PublishedConfiguration.swift",
+            "FinetuneCheckpoints/Torch/PublishedGraph.swift", "FinetuneCheckpoints/Torch/ImageProcessor.swift",
+            "FinetuneCheckpoints/Torch/ConfigurationReader.swift",
         ], errors: [CheckpointError.self, JSON.SyntaxError.self]
     ) { input in
         let tree = try JSON(parsing: input)

@@ -22,7 +22,7 @@ extension FuzzTarget {
             ]
         ],
         words: ["GIF87a", "GIF89a", "\u{21}", "\u{2C}", "\u{3B}"],
-        sources: ["FinetuneDatasets/GIFDecoder.swift"], errors: [PictureError.self]
+        sources: ["FinetuneDatasets/Pictures/GIFDecoder.swift"], errors: [PictureError.self]
     ) { input in try decode(input, as: .gif) }
 
     private static let netpbm = FuzzTarget(
@@ -32,13 +32,13 @@ extension FuzzTarget {
             Array("P4 9 1 ab".utf8), Array("P5 2 1 65535\nabcd".utf8), Array("P6 1 1 1000\nabcdef".utf8),
         ],
         words: ["P1", "P2", "P3", "P4", "P5", "P6", "65535", "255", "#"],
-        sources: ["FinetuneDatasets/NetpbmDecoder.swift"], errors: [PictureError.self]
+        sources: ["FinetuneDatasets/Pictures/NetpbmDecoder.swift"], errors: [PictureError.self]
     ) { input in try decode(input, as: .netpbm) }
 
     private static let xmp = FuzzTarget(
         name: "xmp", maximumCount: 512,
         seeds: [Array("<x tiff:Orientation=\"6\"/>".utf8), Array("<tiff:Orientation>8</tiff:Orientation>".utf8)],
-        words: ["tiff:Orientation", "=\"", ">"], sources: ["FinetuneDatasets/Orientation.swift"],
+        words: ["tiff:Orientation", "=\"", ">"], sources: ["FinetuneDatasets/Pictures/Orientation.swift"],
         errors: [PictureError.self]
     ) { input in
         input.withUnsafeBytes { bytes in

@@ -20,7 +20,8 @@ extension FuzzTarget {
             #"{"a": [1, -2.5e-3, {"b": "\u00e9\ud83d\ude00\n"}], "c": null, "d": [true, false]}"#,
             "[NaN, -Infinity, 1e400, 9223372036854775808, -0]", "[[[[[[[[]]]]]]]]", "\"\\ud800\""),
         words: ["NaN", "Infinity", "-Infinity", "true", "false", "null", "\\u", "\\ud83d", "\\ude00", "\":", "1e308"],
-        sources: ["FinetuneFiles/JSON+Reading.swift", "FinetuneFiles/JSON.swift"], errors: [JSON.SyntaxError.self]
+        sources: ["FinetuneFiles/Text/JSON+Reading.swift", "FinetuneFiles/Text/JSON.swift"],
+        errors: [JSON.SyntaxError.self]
     ) { input in
         let text = try JSON(parsing: input).text
         try require(JSON(parsing: text).text == text, "written JSON is read differently")
@@ -34,7 +35,7 @@ extension FuzzTarget {
             "\u{FEFF}path,label\r\nx,\"two\nlines\"",
             "label,path,path\n,,\n"),
         words: ["path", "label", "split", "group", "train", "val", "test", "\"\"", "\r\n", "\u{FEFF}"],
-        sources: ["FinetuneFiles/CSV.swift", "FinetuneDatasets/TableSource.swift"],
+        sources: ["FinetuneFiles/Text/CSV.swift", "FinetuneDatasets/Sources/TableSource.swift"],
         errors: [FileError.self, DatasetError.self]
     ) { input in
         let table = try CSV(parsing: input, name: "table.csv")
@@ -63,7 +64,10 @@ extension FuzzTarget {
         name: "zip", maximumCount: 2048, fixtures: [".npz"],
         seeds: [zipped(["set/cat/a.pgm": greyPixel, "set/dog/b.pgm": greyPixel, "__MACOSX/._a": [1]])],
         words: archiveWords,
-        sources: ["FinetuneFiles/ZipArchive.swift", "FinetuneFiles/Zlib.swift", "FinetuneFiles/ArchiveTree.swift"],
+        sources: [
+            "FinetuneFiles/Archives/ZipArchive.swift", "FinetuneFiles/Archives/Zlib.swift",
+            "FinetuneFiles/Archives/ArchiveTree.swift",
+        ],
         errors: [FileError.self, DatasetError.self, PictureError.self]
     ) { input in
         let archive = try ZipArchive(input, name: "archive.zip")
@@ -87,7 +91,7 @@ extension FuzzTarget {
             ]),
         ],
         words: ["ustar", "././@LongLink", "path=", "linkpath=", "size=", "GNU.sparse", "../", "cat/", ".pgm"],
-        sources: ["FinetuneFiles/TarArchive.swift", "FinetuneFiles/ArchiveTree.swift"],
+        sources: ["FinetuneFiles/Archives/TarArchive.swift", "FinetuneFiles/Archives/ArchiveTree.swift"],
         errors: [FileError.self, DatasetError.self, PictureError.self]
     ) { input in
         let path = Path.join(scratchFolder, "archive.tar")
@@ -107,7 +111,8 @@ extension FuzzTarget {
         ],
         words: archiveWords + ["images.npy", "labels.npy", "inputs.npy", "train_", "val_", "test_", "'|u1'"],
         sources: [
-            "FinetuneFiles/ZipArchive.swift", "FinetuneFiles/NumpyArray.swift", "FinetuneDatasets/ArraySources.swift",
+            "FinetuneFiles/Archives/ZipArchive.swift", "FinetuneFiles/NumpyArray.swift",
+            "FinetuneDatasets/Sources/ArraySources.swift",
         ],
         errors: [FileError.self, DatasetError.self]
     ) { input in
@@ -130,7 +135,7 @@ extension FuzzTarget {
                 0x67, 0x00, 0x00, 0x6B, 0x60, 0xF7, 0xAE, 0x1A, 0, 0, 0,
             ]
         ],
-        sources: ["FinetuneFiles/Zlib.swift"], errors: [FileError.self]
+        sources: ["FinetuneFiles/Archives/Zlib.swift"], errors: [FileError.self]
     ) { input in
         let content = try Gzip.inflated(input, name: "file.gz") { _ in 1 << 20 }
         try require(content.count <= 1 << 20, "the limit was passed")
@@ -143,7 +148,7 @@ extension FuzzTarget {
             [20, 0, 0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 1, 2, 3, 4] + [0, 0, 8, 1, 0, 0, 0, 2, 1, 0],
             [16, 0, 0, 0, 8, 3, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255] + [0, 0, 8, 1, 0, 0, 0, 0],
         ],
-        sources: ["FinetuneDatasets/ArraySources.swift"], errors: [FileError.self, DatasetError.self]
+        sources: ["FinetuneDatasets/Sources/ArraySources.swift"], errors: [FileError.self, DatasetError.self]
     ) { input in
         var reader = ByteReader(input)
         let count = min(Int(reader.number(UInt16.self) ?? 0), input.count - reader.position)
@@ -192,7 +197,7 @@ extension FuzzTarget {
     /// Networks that came through their reader, given weights of ones and one image.
     private static let engine = FuzzTarget(
         name: "engine", maximumCount: 2048, seeds: networks, words: networkWords,
-        sources: ["FinetuneEngine/Lowering.swift", "FinetuneEngine/CompiledProgram.swift"],
+        sources: ["FinetuneEngine/Graph/Lowering.swift", "FinetuneEngine/Programs/CompiledProgram.swift"],
         errors: [JSON.SyntaxError.self, JSONDecodingError.self, EngineError.self]
     ) { input in
         let network = try Network(json: JSON(parsing: input))

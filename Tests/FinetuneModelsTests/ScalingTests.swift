@@ -159,9 +159,14 @@ private struct Sample: Sendable, CustomTestStringConvertible {
 
     @Test("that suit each activation")
     func suited() {
-        #expect(
-            Activation.allCases.map { Initialization.suited(to: $0) } == [
-                .kaiming, .kaiming, .kaiming, .lecun, .kaiming, .xavier, .xavier,
-            ])
+        // Those of torch.nn.init.calculate_gain with a gain above 1, and their smooth relatives.
+        let rectifying: [Activation] = [
+            .relu, .relu6, .leakyReLU, .elu, .gelu, .geluTanh, .quickGELU, .silu, .hardSwish,
+        ]
+        for activation in Activation.allCases {
+            let expected: Initialization =
+                rectifying.contains(activation) ? .kaiming : activation == .selu ? .lecun : .xavier
+            #expect(Initialization.suited(to: activation) == expected)
+        }
     }
 }

@@ -40,7 +40,9 @@ struct Step {
         switch kind {
         case .convolution(_, let residual?, _): [input, residual]
         case .addition(let other, _), .channelScaling(let other): [input, other]
-        default: [input]
+        case .convolution, .batchNormalization, .maxPooling, .averagePooling, .activation, .globalAverage, .flatten,
+            .rowNormalization, .dense:
+            [input]
         }
     }
 }

@@ -180,6 +180,8 @@ package struct Edges: Sendable, Equatable {
 public enum Activation: String, Sendable, Equatable, CaseIterable {
     /// `max(x, 0)`
     case relu
+    /// `min(max(x, 0), 6)`
+    case relu6
     /// `x` above 0, `0.01·x` below: the slope of `torch.nn.LeakyReLU`.
     case leakyReLU = "leaky-relu"
     /// `x` above 0, `exp(x) − 1` below (Clevert et al. 2015, α = 1).
@@ -188,6 +190,16 @@ public enum Activation: String, Sendable, Equatable, CaseIterable {
     case selu
     /// `x·Φ(x)` with the normal distribution's Φ (Hendrycks and Gimpel 2016), not its approximation by tanh.
     case gelu
+    /// `½x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))`: `torch.nn.GELU(approximate="tanh")`.
+    case geluTanh = "gelu-tanh"
+    /// `x·sigmoid(1.702·x)`, another approximation of GELU.
+    case quickGELU = "quick-gelu"
+    /// `x·sigmoid(x)`, also called Swish.
+    case silu
+    /// `x·min(max(x + 3, 0), 6)/6` (Howard et al. 2019).
+    case hardSwish = "hard-swish"
+    /// `min(max(x + 3, 0), 6)/6`: that of PyTorch and Keras 3. Keras 2 has `0.2·x + 0.5` between 0 and 1.
+    case hardSigmoid = "hard-sigmoid"
     /// `(exp(x) − exp(−x)) / (exp(x) + exp(−x))`
     case tanh
     /// `1 / (1 + exp(−x))`
@@ -198,4 +210,14 @@ public enum Activation: String, Sendable, Equatable, CaseIterable {
     /// The fixed point of SELU: mean 0 and variance 1 go on to the next layer.
     package static let seluScale = 1.0507009873554804934193349852946
     package static let seluAlpha = 1.6732632423543772848170429916717
+    /// What a quick GELU multiplies its argument with.
+    package static let quickFactor: Float = 1.702
+
+    /// Whether no result is below 0.
+    package var isNonnegative: Bool {
+        switch self {
+        case .relu, .relu6, .sigmoid, .hardSigmoid: true
+        case .leakyReLU, .elu, .selu, .gelu, .geluTanh, .quickGELU, .silu, .hardSwish, .tanh: false
+        }
+    }
 }

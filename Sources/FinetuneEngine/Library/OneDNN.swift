@@ -148,16 +148,20 @@ extension PostOperations {
     fileprivate func withDescription<Result>(_ body: (UnsafePointer<finetune_post_t>) throws -> Result) rethrows
         -> Result
     {
-        let function = activation?.algorithm ?? (kind: dnnl_alg_kind_undef, alpha: 0)
+        let functions = (activation?.functions ?? []).map {
+            finetune_function_t(kind: $0.kind, alpha: $0.alpha, beta: $0.beta)
+        }
         let known = factors.map { $0.values ?? [finetune_later_factor()] } ?? []
         return try known.withUnsafeBufferPointer { values in
-            var description = finetune_post_t(
-                adds_destination: addsDestination ? 1 : 0, destination_factor: destinationFactor,
-                destination_type: destinationType, added: added?.handle, function: function.kind,
-                alpha: function.alpha, count: Int32(values.count), factors: values.baseAddress,
-                factors_argument: factors?.argument ?? 0, factors_mask: factors?.mask ?? 0,
-                result_mask: factors?.resultMask ?? 0)
-            return try body(&description)
+            try functions.withUnsafeBufferPointer { functions in
+                var description = finetune_post_t(
+                    adds_destination: addsDestination ? 1 : 0, destination_factor: destinationFactor,
+                    destination_type: destinationType, added: added?.handle, function_count: Int32(functions.count),
+                    functions: functions.baseAddress, count: Int32(values.count), factors: values.baseAddress,
+                    factors_argument: factors?.argument ?? 0, factors_mask: factors?.mask ?? 0,
+                    result_mask: factors?.resultMask ?? 0)
+                return try body(&description)
+            }
         }
     }
 }
@@ -248,16 +252,15 @@ final class Primitive {
         }
     }
 
-    static func activation(
-        _ library: OneDNN, for purpose: dnnl_prop_kind_t = dnnl_forward_inference, _ activation: Activation,
+    /// One of the functions that an activation is made of.
+    static func elementwise(
+        _ library: OneDNN, for purpose: dnnl_prop_kind_t = dnnl_forward_inference, _ function: ElementwiseFunction,
         layout: Layout
     ) throws -> Primitive {
-        guard let function = activation.algorithm else {
-            throw EngineError.library("compile \(activation)", status: -1)
-        }
-        return try Primitive("compile an activation", library) { description, attributes in
+        try Primitive("compile an activation", library) { description, attributes in
             finetune_elementwise(
-                &description, library.engine, attributes, purpose, function.kind, layout.handle, function.alpha)
+                &description, library.engine, attributes, purpose, function.kind, layout.handle, function.alpha,
+                function.beta)
         }
     }
 
@@ -302,20 +305,6 @@ extension Window {
     var strides: [dnnl_dim_t] { [dnnl_dim_t(stride), dnnl_dim_t(stride)] }
     var dilates: [dnnl_dim_t] { [dnnl_dim_t(dilation - 1), dnnl_dim_t(dilation - 1)] }
     var kernel: [dnnl_dim_t] { [dnnl_dim_t(height), dnnl_dim_t(width)] }
-}
-
-extension Activation {
-    /// Nil where oneDNN has no such function, or none whose gradient can be told from its result.
-    var algorithm: (kind: dnnl_alg_kind_t, alpha: Float)? {
-        switch self {
-        case .relu: (dnnl_eltwise_relu, 0)
-        case .leakyReLU: (dnnl_eltwise_relu, Self.leakySlope)
-        case .elu: (dnnl_eltwise_elu, 1)
-        case .tanh: (dnnl_eltwise_tanh, 0)
-        case .sigmoid: (dnnl_eltwise_logistic, 0)
-        case .selu, .gelu: nil
-        }
-    }
 }
 
 extension Quantization {

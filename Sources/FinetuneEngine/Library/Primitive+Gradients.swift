@@ -39,16 +39,15 @@ extension Primitive {
         }
     }
 
-    /// The gradient of an activation, from the activation's result.
-    static func activationBackward(_ library: OneDNN, _ activation: Activation, layout: Layout) throws -> Primitive {
-        let forward = try Primitive.activation(library, for: dnnl_forward_training, activation, layout: layout)
-        guard let function = activation.gradientAlgorithm else {
-            throw EngineError.library("compile the gradient of \(activation)", status: -1)
-        }
+    /// The gradient of a function, from its argument or, where `kind` is one of those, from its result.
+    static func elementwiseBackward(
+        _ library: OneDNN, _ function: ElementwiseFunction, by kind: dnnl_alg_kind_t, layout: Layout
+    ) throws -> Primitive {
+        let forward = try Primitive.elementwise(library, for: dnnl_forward_training, function, layout: layout)
         return try Primitive("compile an activation's gradient", library) { description, attributes in
             finetune_elementwise_backward(
-                &description, library.engine, attributes, forward.description, function.kind, layout.handle,
-                function.alpha)
+                &description, library.engine, attributes, forward.description, kind, layout.handle, function.alpha,
+                function.beta)
         }
     }
 
@@ -81,21 +80,6 @@ extension Primitive {
             finetune_normalization_backward(
                 &description, library.engine, attributes, forward.description, layout.handle, Float(epsilon),
                 mode.flags)
-        }
-    }
-}
-
-extension Activation {
-    /// The gradient that is computed from the result rather than from the argument, which a fused activation never
-    /// stores.
-    fileprivate var gradientAlgorithm: (kind: dnnl_alg_kind_t, alpha: Float)? {
-        switch self {
-        case .relu: (dnnl_eltwise_relu_use_dst_for_bwd, 0)
-        case .leakyReLU: (dnnl_eltwise_relu_use_dst_for_bwd, Self.leakySlope)
-        case .elu: (dnnl_eltwise_elu_use_dst_for_bwd, 1)
-        case .tanh: (dnnl_eltwise_tanh_use_dst_for_bwd, 0)
-        case .sigmoid: (dnnl_eltwise_logistic_use_dst_for_bwd, 0)
-        case .selu, .gelu: nil
         }
     }
 }

@@ -13,7 +13,8 @@ extension Lowering {
         var last = node
         let activation = absorbActivation(after: &last)
         emit(
-            last, .addition(inputs[1], activation: activation), inputs[0], isNonnegative: activation == .relu)
+            last, .addition(inputs[1], activation: activation), inputs[0],
+            isNonnegative: activation?.isNonnegative ?? false)
     }
 }
 

@@ -16,7 +16,7 @@ extension Lowering {
         let activation = absorbActivation(after: &last, only: .relu)
         emit(
             last, .batchNormalization(normalization, name: node.name, activation: activation), input,
-            isNonnegative: activation == .relu)
+            isNonnegative: activation?.isNonnegative ?? false)
     }
 }
 

@@ -51,7 +51,7 @@ extension Lowering {
         let activation = absorbActivation(after: &last)
         emit(
             last, .convolution(convolution, residual: residual, activation: activation), input,
-            channels: convolution.filters, isNonnegative: activation == .relu)
+            channels: convolution.filters, isNonnegative: activation?.isNonnegative ?? false)
     }
 
     /// Whether a batch norm becomes part of the convolution before it. In a training a convolution with fixed filters

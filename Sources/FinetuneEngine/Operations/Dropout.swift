@@ -1,5 +1,7 @@
 // Dropout: some inputs of a layer are taken away in training, and nothing is in inference.
 
+internal import FinetuneFiles
+
 /// How inputs of a dense layer are dropped.
 package struct Dropout: Sendable, Equatable {
     package enum Kind: Sendable, Equatable {

@@ -67,9 +67,11 @@ extension CompiledTraining {
     }
 }
 
-/// oneDNN's word for a mean.
-func dnnl_pooling_alg_kind(countsPadding: Bool) -> dnnl_alg_kind_t {
-    countsPadding ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding
+extension Primitive {
+    /// The mean over a window, with or without what lies outside the image.
+    static func mean(countsPadding: Bool) -> dnnl_alg_kind_t {
+        countsPadding ? dnnl_pooling_avg_include_padding : dnnl_pooling_avg_exclude_padding
+    }
 }
 
 extension Step {

@@ -102,7 +102,7 @@ final class CompiledTraining: StepCompiler {
         case .maxPooling(let window):
             try compile(pooling: window, dnnl_pooling_max, step)
         case .averagePooling(let window, let countsPadding):
-            try compile(pooling: window, dnnl_pooling_alg_kind(countsPadding: countsPadding), step)
+            try compile(pooling: window, Primitive.mean(countsPadding: countsPadding), step)
         case .activation(let activation): try compile(activation, step)
         case .addition(let other, let activation): try compile(sumWith: other, activation, step)
         case .channelScaling(let other): try compile(scalingBy: other, step)

@@ -1,6 +1,5 @@
 // A view of an image: what an augmentation makes of it, the same whenever it is asked for.
 
-internal import FinetuneEngine
 package import FinetuneFiles
 package import FinetuneModels
 

@@ -155,7 +155,10 @@ struct PublishedGraph {
 
     private static let activations: [String: Activation] = [
         "relu": .relu, "leaky_relu": .leakyReLU, "elu": .elu, "selu": .selu, "gelu": .gelu, "tanh": .tanh,
-        "sigmoid": .sigmoid,
+        "sigmoid": .sigmoid, "relu6": .relu6, "silu": .silu, "swish": .silu, "hard_swish": .hardSwish,
+        "hardswish": .hardSwish, "hard_sigmoid": .hardSigmoid, "hardsigmoid": .hardSigmoid, "gelu_tanh": .geluTanh,
+        "gelu_pytorch_tanh": .geluTanh, "gelu_new": .geluTanh,
+        "quick_gelu": .quickGELU,
     ]
 
     private mutating func follow(activation name: String, _ key: String, in source: String) throws {

@@ -88,6 +88,12 @@ static inline const char *finetune_primitive_kernel(const_dnnl_primitive_desc_t 
     return dnnl_primitive_desc_query(pd, dnnl_query_impl_info_str, 0, (void *)&name) == dnnl_success ? name : NULL;
 }
 
+/// A function of every number, with oneDNN's α and β.
+typedef struct {
+    dnnl_alg_kind_t kind;
+    float alpha, beta;
+} finetune_function_t;
+
 /// What a primitive does to its own sum before it is written. Factors for a sum of 8-bit integers, where `count` is not 0:
 /// one for all results or one for each channel.
 typedef struct {
@@ -97,8 +103,9 @@ typedef struct {
     dnnl_data_type_t destination_type;
     /// Another tensor that is added; NULL where there is none.
     finetune_layout_t added;
-    dnnl_alg_kind_t function;
-    float alpha;
+    int function_count;
+    /// Applied one after the other.
+    const finetune_function_t *functions;
     int count;
     /// Used by oneDNN 2 alone; oneDNN 3 is given them with every run.
     const float *factors;
@@ -141,8 +148,9 @@ static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attribute
         status = dnnl_post_ops_append_sum(operations, post->destination_factor, 0, post->destination_type);
     if (status == dnnl_success && post->added)
         status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(post->added));
-    if (status == dnnl_success && post->function != dnnl_alg_kind_undef)
-        status = dnnl_post_ops_append_eltwise(operations, post->function, post->alpha, 0.f);
+    for (int index = 0; status == dnnl_success && index < post->function_count; index++)
+        status = dnnl_post_ops_append_eltwise(operations, post->functions[index].kind, post->functions[index].alpha,
+                                              post->functions[index].beta);
 #else
     if (post->count)
         status = dnnl_primitive_attr_set_output_scales(*attributes, post->count, post->result_mask, post->factors);
@@ -150,8 +158,9 @@ static inline dnnl_status_t finetune_attributes(dnnl_primitive_attr_t *attribute
         status = dnnl_post_ops_append_sum_v2(operations, post->destination_factor, post->destination_type);
     if (status == dnnl_success && post->added)
         status = dnnl_post_ops_append_binary(operations, dnnl_binary_add, FINETUNE_MD(post->added));
-    if (status == dnnl_success && post->function != dnnl_alg_kind_undef)
-        status = dnnl_post_ops_append_eltwise(operations, 1.f, post->function, post->alpha, 0.f);
+    for (int index = 0; status == dnnl_success && index < post->function_count; index++)
+        status = dnnl_post_ops_append_eltwise(operations, 1.f, post->functions[index].kind,
+                                              post->functions[index].alpha, post->functions[index].beta);
 #endif
     if (status == dnnl_success) status = dnnl_primitive_attr_set_post_ops(*attributes, operations);
     dnnl_post_ops_destroy(operations);
@@ -200,14 +209,15 @@ static inline dnnl_status_t finetune_pooling(dnnl_primitive_desc_t *pd, dnnl_eng
 
 static inline dnnl_status_t finetune_elementwise(dnnl_primitive_desc_t *pd, dnnl_engine_t engine,
                                                  const_dnnl_primitive_attr_t attributes, dnnl_prop_kind_t purpose,
-                                                 dnnl_alg_kind_t algorithm, finetune_layout_t layout, float alpha) {
+                                                 dnnl_alg_kind_t algorithm, finetune_layout_t layout, float alpha,
+                                                 float beta) {
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_eltwise_forward_primitive_desc_create(pd, engine, purpose, algorithm,
-                                                      FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, 0.f, attributes);
+                                                      FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, beta, attributes);
 #else
     dnnl_eltwise_desc_t operation;
     dnnl_status_t status = dnnl_eltwise_forward_desc_init(&operation, purpose, algorithm,
-                                                          FINETUNE_MD(layout), alpha, 0.f);
+                                                          FINETUNE_MD(layout), alpha, beta);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(pd, &operation, attributes, engine, NULL);
 #endif
@@ -319,15 +329,15 @@ static inline dnnl_status_t finetune_elementwise_backward(dnnl_primitive_desc_t 
                                                           const_dnnl_primitive_attr_t attributes,
                                                           const_dnnl_primitive_desc_t forward,
                                                           dnnl_alg_kind_t algorithm, finetune_layout_t layout,
-                                                          float alpha) {
+                                                          float alpha, float beta) {
 #if DNNL_VERSION_MAJOR >= 3
     return dnnl_eltwise_backward_primitive_desc_create(pd, engine, algorithm, FINETUNE_MD(layout),
-                                                       FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, 0.f, forward,
+                                                       FINETUNE_MD(layout), FINETUNE_MD(layout), alpha, beta, forward,
                                                        attributes);
 #else
     dnnl_eltwise_desc_t operation;
     dnnl_status_t status = dnnl_eltwise_backward_desc_init(&operation, algorithm, FINETUNE_MD(layout),
-                                                           FINETUNE_MD(layout), alpha, 0.f);
+                                                           FINETUNE_MD(layout), alpha, beta);
     if (status != dnnl_success) return status;
     return dnnl_primitive_desc_create(pd, &operation, attributes, engine, forward);
 #endif

@@ -115,6 +115,16 @@ private struct KerasLayers {
             })
     }
 
+    /// What every Keras from 2.15 on calls a function.
+    private func word(for function: Activation, _ node: Node) throws -> String {
+        switch function {
+        case .relu, .elu, .selu, .gelu, .tanh, .sigmoid, .relu6: return function.rawValue
+        case .silu: return "swish"
+        case .leakyReLU, .geluTanh, .quickGELU, .hardSwish, .hardSigmoid:
+            throw refuse(node, "applies \(function.rawValue)")
+        }
+    }
+
     private mutating func append(
         _ node: Node, _ name: String, _ kind: String, _ config: [JSON.Member], from inputs: [String],
         weights: [KerasLayer.Weight] = []
@@ -165,9 +175,10 @@ private struct KerasLayers {
                 // Keras 3 knows the slope by its old name too.
                 append(node, name, "LeakyReLU", [.init("alpha", .number(Double(Activation.leakySlope)))], from: sources)
             } else {
-                append(node, name, "Activation", [.init("activation", .string(function.rawValue))], from: sources)
+                let word = try word(for: function, node)
+                append(node, name, "Activation", [.init("activation", .string(word))], from: sources)
             }
-            if function == .relu || function == .sigmoid { isNonnegative.insert(node.name) }
+            if function.isNonnegative { isNonnegative.insert(node.name) }
         case .addition:
             // The shortcut first, as keras.applications adds: the order of equally distant layers depends on it.
             let order = node.inputs.sorted { (depthOfNode[$0] ?? 0) < (depthOfNode[$1] ?? 0) }

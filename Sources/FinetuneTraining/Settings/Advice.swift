@@ -13,7 +13,7 @@ extension TrainingSettings {
     package var advice: [String] {
         var advice: [String] = []
         if case .layers(let design) = head, !design.hidden.isEmpty,
-            design.activation == .sigmoid || design.activation == .tanh
+            design.activation == .sigmoid || design.activation == .hardSigmoid || design.activation == .tanh
         {
             advice.append(
                 "\(design.activation.rawValue) is flat at both ends, where its gradient vanishes, so hidden layers learn slowly. Try --activation relu or gelu."

@@ -1,7 +1,7 @@
 // Small changes to a picture that leave its class alone: what is drawn for each image and view by itself. How it is
 // carried out: `Preprocessor+Augmentation.swift`.
 
-package import FinetuneEngine
+package import FinetuneFiles
 package import FinetuneModels
 internal import Glibc
 

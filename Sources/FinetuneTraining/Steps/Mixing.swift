@@ -1,6 +1,7 @@
 // Pairs of images made one, with the share of each as its target: mixup and cutmix.
 
 internal import FinetuneEngine
+internal import FinetuneFiles
 
 /// How the images of a batch are mixed with one another.
 ///

@@ -14,7 +14,7 @@ struct HeadOptions: ParsableArguments {
     var head: HeadKind?
     @Option(
         help:
-            "Activation between the layers of an mlp: relu, leaky-relu, elu, selu, gelu, tanh or sigmoid. (default: relu)"
+            "Activation between the layers of an mlp: \(Activation.allCases.map(\.rawValue).joined(separator: ", ")). (default: relu)"
     )
     var activation: Activation?
     @Option(

@@ -2,6 +2,7 @@
 
 internal import FinetuneDatasets
 internal import FinetuneEngine
+internal import FinetuneFiles
 internal import FinetunePipeline
 internal import FinetuneRanks
 

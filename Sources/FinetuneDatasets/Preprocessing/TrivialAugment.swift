@@ -1,7 +1,7 @@
 // TrivialAugment (Mueller and Hutter 2021): one operation of fourteen, at one strength of thirty-one, and nothing to
 // tune. The wide space, as torchvision's `TrivialAugmentWide` has it.
 
-internal import FinetuneEngine
+internal import FinetuneFiles
 
 /// Draws the one operation of a picture.
 enum TrivialAugment {

@@ -53,12 +53,13 @@ extension KerasGraph {
             if layer.kind != layer.action || layer.config["trainable"] == nil, layer.action == "Softmax" {
                 try checkOptions(of: layer)
             }
-            let name = layer.kind == "Activation" ? try activationName(layer) : layer.action.lowercased()
+            var name = layer.kind == "Activation" ? try activationName(layer) : layer.action.lowercased()
             if layer.kind == "ReLU" {
-                for key in ["max_value", "negative_slope", "threshold"] {
-                    let isSet = (config[key]?.doubleValue ?? 0) != 0
-                    if isSet { throw refuse(layer, "has \(key) set, a plain ReLU was expected") }
+                guard let rectifier = Self.rectifier(config) else {
+                    let key = Self.rectifierOptions.first { (config[$0]?.doubleValue ?? 0) != 0 } ?? ""
+                    throw refuse(layer, "has \(key) set, a plain ReLU or one that ends at 6 was expected")
                 }
+                name = rectifier
             }
             return (try activation(name, layer).map { .activation($0) }, channels)
         case "LeakyReLU":
@@ -198,7 +199,8 @@ extension KerasGraph {
         let kind = value["class_name"]?.stringValue ?? value.text
         let config = value["config"] ?? .null
         switch kind {
-        case "ReLU" where Self.isPlainReLU(config): return "relu"
+        case "ReLU":
+            if let name = Self.rectifier(config) { return name }
         case "LeakyReLU" where Self.slope(config).map { Float($0) } == Activation.leakySlope: return Self.plainLeakyReLU
         case "ELU" where (config["alpha"]?.doubleValue ?? 1) == 1: return "elu"
         case "Softmax": return "softmax"
@@ -225,8 +227,12 @@ extension KerasGraph {
         }
     }
 
-    private static func isPlainReLU(_ config: JSON) -> Bool {
-        ["max_value", "negative_slope", "threshold"].allSatisfy { (config[$0]?.doubleValue ?? 0) == 0 }
+    private static let rectifierOptions = ["max_value", "negative_slope", "threshold"]
+
+    /// The function of a ReLU layer; nil for one that is not read.
+    private static func rectifier(_ config: JSON) -> String? {
+        let options = rectifierOptions.map { config[$0]?.doubleValue ?? 0 }
+        return options == [0, 0, 0] ? "relu" : options == [6, 0, 0] ? "relu6" : nil
     }
 
     private static func slope(_ config: JSON) -> Double? {
@@ -240,7 +246,8 @@ extension KerasGraph {
         case "linear": return nil
         case "relu": return .relu
         case Self.plainLeakyReLU: return .leakyReLU
-        case "elu", "selu", "gelu", "tanh": return Activation(rawValue: name)
+        case "elu", "selu", "gelu", "tanh", "relu6", "silu": return Activation(rawValue: name)
+        case "swish": return .silu
         case "sigmoid" where !outputs.contains(layer.name): return .sigmoid
         case "sigmoid":
             outputMeaning = .labels

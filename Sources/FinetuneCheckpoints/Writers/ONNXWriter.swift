@@ -168,6 +168,13 @@ private struct ONNXGraph {
     }
 
     private mutating func add(_ function: Activation, _ inputs: [String], _ name: String) -> String {
+        func constant(_ role: String, _ value: Float) -> String {
+            addFloats("\(name):\(role)", Tensor(shape: [1], repeating: value))
+            return "\(name):\(role)"
+        }
+        func gated(_ argument: String) -> String {
+            emit("Mul", inputs + [emit("Sigmoid", [argument], "\(name):gate")], name)
+        }
         switch function {
         case .relu: return emit("Relu", inputs, name)
         case .leakyReLU: return emit("LeakyRelu", inputs, name) { $0.float("alpha", Activation.leakySlope) }
@@ -177,15 +184,41 @@ private struct ONNXGraph {
         case .sigmoid: return emit("Sigmoid", inputs, name)
         case .gelu:
             // Opset 13 has no Gelu: x·½·(1 + erf(x/√2)).
-            func constant(_ role: String, _ value: Float) -> String {
-                addFloats("\(name):\(role)", Tensor(shape: [1], repeating: value))
-                return "\(name):\(role)"
-            }
             let scaled = emit("Mul", inputs + [constant("root", Float(0.5.squareRoot()))], "\(name):scaled")
             let share = emit("Add", [emit("Erf", [scaled], "\(name):erf"), constant("one", 1)], "\(name):share")
             let half = emit("Mul", [share, constant("half", 0.5)], "\(name):halved")
             return emit("Mul", inputs + [half], name)
+        case .geluTanh:
+            let square = emit("Mul", inputs + inputs, "\(name):square")
+            let bent = emit(
+                "Add", [emit("Mul", [square, constant("cubic", 0.044715)], "\(name):cubed"), constant("one", 1)],
+                "\(name):bent")
+            let root = constant("root", Float((2 / Double.pi).squareRoot()))
+            let argument = emit("Mul", [emit("Mul", inputs + [root], "\(name):scaled"), bent], "\(name):argument")
+            let share = emit("Add", [emit("Tanh", [argument], "\(name):tanh"), "\(name):one"], "\(name):share")
+            let half = emit("Mul", [share, constant("half", 0.5)], "\(name):halved")
+            return emit("Mul", inputs + [half], name)
+        case .silu: return gated(inputs[0])
+        case .quickGELU:
+            return gated(emit("Mul", inputs + [constant("factor", Activation.quickFactor)], "\(name):scaled"))
+        // Opset 13 has no HardSwish.
+        case .hardSwish: return emit("Mul", inputs + [addHardSigmoid(inputs, "\(name):gate")], name)
+        case .hardSigmoid: return addHardSigmoid(inputs, name)
+        case .relu6: return emit("Clip", inputs + [scalar("\(name):low", 0), scalar("\(name):high", 6)], name)
         }
+    }
+
+    private mutating func addHardSigmoid(_ inputs: [String], _ name: String) -> String {
+        emit("HardSigmoid", inputs, name) {
+            $0.float("alpha", 1.0 / 6)
+            $0.float("beta", 0.5)
+        }
+    }
+
+    /// - Returns: The name of a constant without dimensions.
+    private mutating func scalar(_ name: String, _ value: Float) -> String {
+        addFloats(name, Tensor(shape: [], repeating: value))
+        return name
     }
 
     // MARK: The messages
