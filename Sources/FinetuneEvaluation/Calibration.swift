@@ -70,6 +70,14 @@ extension Evaluation {
 package enum Temperature {
     /// Temperatures that are considered. What lies outside says that the images cannot tell.
     package static let range = 0.05...20.0
+    /// Those of a head whose weights are near zero, because a strong regularization was chosen for the order of its
+    /// probabilities and not for their size.
+    private static let low = 1e-4...0.06
+
+    /// Whether a temperature that was fitted is an optimum, and no end of what is considered.
+    package static func isFound(_ temperature: Double) -> Bool {
+        temperature > 1.01 * low.lowerBound && temperature < 0.99 * range.upperBound
+    }
 
     /// Probabilities after division of their logits, which they determine but for a constant.
     ///
@@ -86,6 +94,11 @@ package enum Temperature {
     /// The temperature with the least log-loss, by golden section over its logarithm: the loss has one minimum there,
     /// as it is convex in 1/T. The optimum that `scipy.optimize.minimize_scalar` finds.
     package static func fit(_ evaluation: Evaluation) -> Double {
+        let temperature = fit(evaluation, in: range)
+        return temperature < 1.01 * range.lowerBound ? fit(evaluation, in: low) : temperature
+    }
+
+    private static func fit(_ evaluation: Evaluation, in range: ClosedRange<Double>) -> Double {
         let rows = zip(evaluation.probabilities, evaluation.labels).map { row, label in
             (logits: row.map { log(max($0, .leastNormalMagnitude)) }, label: label)
         }
@@ -125,7 +138,7 @@ extension Evaluation {
 package struct Calibration: Sendable {
     /// What was done, for people: the same on screen and in reports.
     package var sentence: String {
-        "Probabilities calibrated on \(images.counted("validation image")) (temperature \(temperature.rounded(toPlaces: 2)); cross-validated log-loss \(logLoss.before.rounded(toPlaces: 3)) → \(logLoss.after.rounded(toPlaces: 3)))."
+        "Probabilities calibrated on \(images.counted("validation image")) (temperature \(temperature < 0.1 ? temperature.rounded(toDigits: 2) : temperature.rounded(toPlaces: 2)); cross-validated log-loss \(logLoss.before.rounded(toPlaces: 3)) → \(logLoss.after.rounded(toPlaces: 3)))."
     }
 
     /// Fitted on all images.
@@ -155,8 +168,7 @@ package struct Calibration: Sendable {
         }
         let tried = Evaluation(probabilities: rows, labels: evaluation.labels, classes: evaluation.classes)
         let fitted = Temperature.fit(evaluation)
-        let (low, high) = (Temperature.range.lowerBound, Temperature.range.upperBound)
-        guard tried.logLoss < evaluation.logLoss, fitted > 1.01 * low, fitted < 0.99 * high else { return nil }
+        guard tried.logLoss < evaluation.logLoss, Temperature.isFound(fitted) else { return nil }
         temperature = fitted
         images = evaluation.count
         logLoss = (evaluation.logLoss, tried.logLoss)

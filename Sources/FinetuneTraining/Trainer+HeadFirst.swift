@@ -2,6 +2,7 @@
 
 internal import FinetuneDatasets
 internal import FinetuneEngine
+internal import FinetuneEvaluation
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetunePipeline
@@ -23,10 +24,42 @@ extension Trainer {
             return try await withHeadInEpochs(values, scaling, survey, report)
         }
         let labels = training.map { dataset.items[$0].label ?? 0 }
-        let head = try fit(.logistic, scaling.apply(features), labels, folds(survey), report)
+        let (scaled, folds) = (scaling.apply(features), folds(survey))
+        let fitted = try fit(.logistic, scaled, labels, folds, report)
+        let head = calibrated(fitted, scaled, labels, folds, report)
         let layers = Head(head, named: base.headName, reading: base.network.featureNode).folding(scaling)
         return (base.adapted(layers, classes: dataset.classes), head.record)
     }
+
+    /// The head with logits of the right size: cross-validation, which looks at accuracy, may choose a regularization so
+    /// strong that all weights are near zero. Classes are ranked right then, but steps that are relative to such a head's
+    /// length cannot make it grow, and no step does harm to probabilities that are those of chance.
+    private func calibrated(
+        _ head: DenseHead, _ features: Tensor, _ labels: [Int], _ folds: [Int]?, _ report: EventHandler
+    ) -> DenseHead {
+        guard let folds, let strength = head.record["strength"]?.doubleValue else { return head }
+        let problem = HeadProblem(
+            features: features, labels: labels, classCount: dataset.classes.count, folds: folds)
+        let heldOut = LogisticHead.heldOut(problem, folds, strength: strength, threads: thread.count)
+        guard heldOut.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isFinite) }) else { return head }
+        let temperature = Temperature.fit(
+            Evaluation(probabilities: heldOut, labels: labels, classes: dataset.classes))
+        guard Temperature.isFound(temperature), !Self.rightSize.contains(temperature) else { return head }
+        let factor = 1 / temperature
+        report(
+            .note(
+                "The head on frozen features ranks the classes and its probabilities are almost equal; its weights are multiplied by \(factor.rounded(toDigits: 2)) before the first step.",
+                ["head_factor": .number(factor)]))
+        func scaled(_ tensor: Tensor) -> Tensor {
+            Tensor(shape: tensor.shape, values: tensor.values.map { Float(Double($0) * factor) })
+        }
+        return DenseHead(
+            weight: scaled(head.weight), bias: scaled(head.bias),
+            record: .object((head.record.members ?? []) + [.init("factor", .number(factor))]))
+    }
+
+    /// Temperatures of heads that are left as they are: an optimum for accuracy is seldom exactly one for the log-loss.
+    private static let rightSize = 0.3...4.0
 
     /// What `--strategy frozen` would train with the same head. It keeps no checkpoint: a training that is continued
     /// computes it again, to the same bytes.

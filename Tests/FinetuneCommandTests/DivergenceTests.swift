@@ -47,6 +47,10 @@ private let base = Fixtures.path("resnet20-random.h5")
         let record = try JSON(parsing: FileSystem.read(workspace.file("given/run.json")))
         #expect(
             record["state"] == "diverged" && record["error"]?.stringValue?.contains("the training diverged") == true)
+        let refused = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@other", "--feature-scaling", "pca:100000")
+        let other = try JSON(parsing: FileSystem.read(workspace.file("other/run.json")))
+        #expect(refused.code == 65 && other["state"] == "failed" && other["error"] != nil, "\(refused.errors)")
         let again = try workspace.finetune(strong + ["--out", "@given", "--lr", "0.1", "--resume"])
         #expect(again.code == 70 && again.errors == given.errors, "\(again.errors)")
     }

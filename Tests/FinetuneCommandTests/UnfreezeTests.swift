@@ -240,6 +240,32 @@ private var base: String { SmallModel.path }
         #expect(FileSystem.kind(of: workspace.file("run/.finetune.lock")) == nil)
     }
 
+    @Test("begins with probabilities of the right size where regularization left a head almost none")
+    func flatHead() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 24)
+        let outcome = try workspace.finetune(
+            "--base", base, "--data", "@images", "--out", "@run", "--unfreeze", "stage3", "--feature-scaling", "l2",
+            "--epochs", "2", "--json")
+        #expect(outcome.code == 0, "\(outcome.errors)")
+        let factor = outcome.events.compactMap { $0["head_factor"]?.doubleValue }.first
+        let result = try JSON(parsing: FileSystem.read(workspace.file("run/run.json")))
+        #expect((factor ?? 0) > 3, "\(outcome.errors)")
+        #expect((result["result"]?["start"]?["val_log_loss"]?.doubleValue ?? 1) < 0.62)
+        #expect((result["learning_rate"]?.doubleValue ?? 1) < 0.5)
+    }
+
+    @Test("from nothing finds a rate for a head that does not begin at zero")
+    func scratchRate() throws {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 24)
+        let outcome = try workspace.finetune(
+            "--strategy", "scratch", "--architecture", "resnet20,width=4", "--size", "24", "--head", "mlp:8", "--data",
+            "@images", "--out", "@run", "--epochs", "2", "--json")
+        #expect(outcome.code == 0 && !outcome.errors.contains("No learning rate was found"), "\(outcome.errors)")
+        #expect(outcome.events.contains { ($0["rate"]?.doubleValue ?? 0) > 1e-4 && $0["losses"] != nil })
+    }
+
     @Test("says that a training diverged, and what to try")
     func diverges() throws {
         let workspace = try Workspace()

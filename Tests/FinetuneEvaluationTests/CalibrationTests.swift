@@ -2,6 +2,7 @@
 
 import FinetuneEvaluation
 import FinetuneFiles
+import Glibc
 import TestSupport
 import Testing
 
@@ -48,6 +49,10 @@ import Testing
         #expect(Calibration(evaluation(count: 80, accuracy: 0.8, confidence: 0.8)) == nil)
         #expect(Calibration(evaluation(count: 80, accuracy: 1, confidence: 0.9)) == nil)
         #expect(Calibration(evaluation(count: 18, accuracy: 0.8, confidence: 0.99)) == nil)
+        // Ranked as well, by probabilities that are almost equal.
+        let flat = try #require(Calibration(evaluation(count: 80, accuracy: 0.8, confidence: 0.501)))
+        #expect(isNear(flat.temperature, log(0.501 / 0.499) / 1.386294, within: 1e-5))
+        #expect(flat.logLoss.after < 0.55 && flat.logLoss.before > 0.69)
     }
 
     @Test("does not choke on a label of probability 0")

@@ -40,7 +40,7 @@ extension FlagRules {
         ) { HeadKind($0) != nil },
         .choice(
             "--activation", of: Activation.allCases.map(\.rawValue), example: "gelu",
-            ["lrelu": "leaky-relu", "logistic": "sigmoid"]),
+            ["lrelu": "leaky-relu", "logistic": "sigmoid", "swish": "silu", "hardswish": "hard-swish"]),
         .choice(
             "--init", of: Initialization.allCases.map(\.rawValue), example: "kaiming",
             [
@@ -138,7 +138,8 @@ extension FlagRules {
             "--optimizer", of: Optimizer.named.map(\.name), example: "adamw",
             [
                 "sgdm": "momentum", "sgdmomentum": "momentum", "sgdnesterov": "nesterov", "nag": "nesterov",
-                "rms": "rmsprop", "adamw8bit": "adamw", "adam8bit": "adam", "fusedadamw": "adamw",
+                "rms": "rmsprop", "rmspropoptimizer": "rmsprop", "adamw8bit": "adamw", "adam8bit": "adam",
+                "fusedadamw": "adamw",
             ]),
         .choice(
             "--schedule", of: ScheduleName.allCases.map(\.rawValue), example: "cosine",

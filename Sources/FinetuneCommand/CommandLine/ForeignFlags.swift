@@ -186,8 +186,16 @@ enum ForeignFlags {
         ("finetune finetuning ft", .flags(["--strategy fine-tune", "--unfreeze all"])),
         ("linearprobe linearprobing headonly featureextract featureextraction", .flags(["--strategy frozen"])),
         (
-            "freeze freezelayers frozen frozenstages freezeepochs freezebackbone freezen freezeat freezeuntil freezebase freezeencoder nofreeze",
-            .sentence("All layers before --unfreeze STAGE are frozen; by default all but the head.")
+            "freeze freezelayers frozen frozenstages freezebackbone freezen freezeat freezeuntil freezebase freezeencoder nofreeze",
+            .sentence(
+                "All layers before --unfreeze STAGE are frozen; by default all but the head. For the last stage and the head: --unfreeze last"
+            )
+        ),
+        (
+            "freezeepochs warmupheadepochs headepochs",
+            .sentence(
+                "--unfreeze trains the head first, to its optimum on frozen features, and then all stages. For example: --unfreeze all --epochs 10"
+            )
         ),
         ("unfreezelayers unfrozen trainable trainablelayers trainbackbone unfreezeepochs nunfreeze", "--unfreeze"),
         ("freezebn freezebatchnorm bneval bnmomentum bn batchnormalization", "--batch-norm"),
@@ -234,6 +242,12 @@ enum ForeignFlags {
         ),
         ("wd weightdecay decay", "--weight-decay"),
         ("lrdecay layerlrdecay layerwiselrdecay llrd discriminativelr", .flags(["--stage-lr-decay", "--schedule"])),
+        (
+            "slice headlr lrhead backbonelr lrbackbone encoderlr bodylr discriminative paramgroups lrs lrbase lrmult",
+            .sentence(
+                "One learning rate is for the head, and each stage has that of the next times a factor: --lr 0.001 --stage-lr-decay 0.5"
+            )
+        ),
         ("sched scheduler lrscheduler lrschedule lrschedulertype lrpolicy cosine coslr onecycle", "--schedule"),
         ("warmupepochs warmupsteps warmupratio lrwarmupepochs lrwarmupmethod warmuplr lrwarmupdecay", "--warmup"),
         ("decayrate gamma lrgamma", "--step-factor"),

@@ -129,7 +129,7 @@ struct CompareCommand: SharedCommand {
             .note(
                 "\(dataset.summary). Comparing \(contenders.map(\.name).joined(separator: ", ")) on \(Path.name(of: basePath)).",
                 ["images": .integer(dataset.items.count), "strategies": JSON(contenders.map(\.name))]))
-        guard let result = try await folder.recordingDivergence({ try await comparison.run(log.report) }) else {
+        guard let result = try await folder.recordingFailure({ try await comparison.run(log.report) }) else {
             return
         }
         let record = ComparisonRecord(

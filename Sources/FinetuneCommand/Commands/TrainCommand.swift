@@ -91,7 +91,7 @@ struct TrainCommand: SharedCommand {
         try folder.begin(
             trainer.identity(), command: "train", arguments: FileSystem.arguments)
         let log = try EventLog(folder, console, continuing: job.resume, draws: true)
-        guard let result = try await folder.recordingDivergence({ try await trainer.run(log.report) }) else { return }
+        guard let result = try await folder.recordingFailure({ try await trainer.run(log.report) }) else { return }
         shared?.remove()
         let record = RunRecord(
             result: result, settings: settings, base: model, baseFile: baseFile,
@@ -159,7 +159,9 @@ struct TrainCommand: SharedCommand {
         console.report(
             .note(
                 dataset.summary, ["images": .integer(dataset.items.count), "classes": JSON(dataset.classes)]))
-        let text = settings.sentence(plan) + (settings.strategy == .frozen ? "" : "\n\(plan.table)")
+        let text =
+            settings.sentence(plan) + (settings.usesSteps ? " \(settings.steps.sentence)" : "")
+            + (settings.strategy == .frozen ? "" : "\n\(plan.table(rate: settings.steps.learningRate))")
         console.report(
             .note(
                 text,
@@ -217,6 +219,15 @@ extension TrainingSettings {
     }
 }
 
+extension StepSettings {
+    /// How steps are taken, for people.
+    fileprivate var sentence: String {
+        let rate = learningRate.map { "a learning rate of \($0.rounded(toDigits: 3))" } ?? "a learning rate to be found"
+        return
+            "Optimizer \(optimizer.name), \(rate), schedule \(chosenSchedule.name), \(epochs.counted("epoch")) of batches of \(batch)."
+    }
+}
+
 extension HeadKind {
     /// The head in a sentence.
     fileprivate var words: String {
@@ -230,10 +241,14 @@ extension HeadKind {
 
 extension FreezePlan {
     /// The plan for people: one line a stage that has parameters.
-    var table: String {
+    ///
+    /// - Parameter rate: The learning rate; nil for one that is still to be found, of which the factors are shown.
+    func table(rate: Double?) -> String {
         let head = "stage".padded(to: 10) + "parameters".aligned(right: 12) + "  trained  learning rate  batch norm"
         let lines = rows.filter { $0.parameters > 0 || $0.normalization != nil }.map { row in
-            let rate = row.learns ? "× " + row.rateFactor.rounded(toPlaces: 3) : "–"
+            let own =
+                rate.map { ($0 * row.rateFactor).rounded(toDigits: 3) } ?? "× \(row.rateFactor.rounded(toPlaces: 3))"
+            let rate = row.learns ? own : "–"
             return row.stage.padded(to: 10) + "\(row.parameters)".aligned(right: 12)
                 + "  \(row.learns ? "yes" : "no")".padded(to: 11) + rate.padded(to: 15)
                 + (row.normalization?.rawValue ?? "–")

@@ -148,11 +148,15 @@ struct TrainingReport {
             record.result.epochs.flatMap { $0.health.stages.map { ($0.name, $0.updateRatio) } }, uniquingKeysWith: max)
         let epochs = record.result.epochs
         let findings = epochs.indices.flatMap { Array(epochs[...$0]).newFindings.map(\.text) }
+        let usual =
+            record.settings.steps.optimizer.needsLengths
+            ? "A step of \(record.settings.steps.optimizer.name) changes each tensor by the learning rate, as a fraction of its length."
+            : "A step usually changes the weights by about 0.001 of their length."
         let dead = last.units > 0 ? " \(last.dead) of \(last.units) units never fired." : ""
         return Report.Section(
             "Network health",
             note:
-                "Gradient and weights in the last epoch; steps at their longest. A step usually changes the weights by about 0.001 of their length.\(dead)",
+                "Gradient and weights in the last epoch; steps at their longest. \(usual)\(dead)",
             [
                 .findings(findings.map { Report.Finding(kind: "health", severity: .warning, detail: $0) }),
                 .table(

@@ -131,9 +131,13 @@ struct RunRecord {
         guard let start = result.start, let saved = result.epochs.first(where: { $0.epoch == best }),
             let accuracy = saved.accuracy, let logLoss = saved.calibratedLogLoss
         else { return "Best epoch: \(best) of \(count).\(end)" }
-        let more = best == limit ? " The last epoch was the best: more --epochs may help." : end
+        let isWorse = saved.accuracy.map { $0 < start.accuracy - 0.05 } ?? false
+        let more =
+            isWorse
+            ? " The probabilities became better and the decisions worse. To choose the epoch by accuracy: --monitor accuracy."
+            : best == limit ? " The last epoch was the best: a new run with more --epochs may reach more." : end
         return
-            "Best epoch: \(best) of \(count). From start to best epoch, validation accuracy \(start.accuracy.percent) → \(accuracy.percent), log-loss \(start.savedLogLoss.rounded(toPlaces: 3)) → \(logLoss.rounded(toPlaces: 3)).\(more)"
+            "Best epoch by \(settings.steps.monitor.words): \(best) of \(count). From start to best epoch, validation accuracy \(start.accuracy.percent) → \(accuracy.percent), log-loss \(start.savedLogLoss.rounded(toPlaces: 3)) → \(logLoss.rounded(toPlaces: 3)).\(more)"
     }
 
     func printSummary(_ times: RunTimes, _ console: Console) {

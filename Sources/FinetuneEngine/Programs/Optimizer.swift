@@ -42,7 +42,7 @@ public enum Optimizer: Sendable, Equatable {
     }
 
     /// Whether the length of a step depends on those of the whole tensor and of its direction.
-    var needsLengths: Bool { if case .lamb = self { true } else { false } }
+    package var needsLengths: Bool { if case .lamb = self { true } else { false } }
 }
 
 /// What a training may do to one tensor.

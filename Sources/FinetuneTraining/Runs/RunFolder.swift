@@ -141,12 +141,15 @@ package final class RunFolder: Sendable {
     /// - Parameter members: The results.
     package func finish(_ members: [JSON.Member] = []) throws { try writeRecord("finished", members) }
 
-    /// Does what a run does, and records that it diverged if it does: a record that says `running` is that of a run which can
-    /// go on.
-    package func recordingDivergence<Result>(_ body: () async throws -> Result) async throws -> Result {
-        do { return try await body() } catch let error as TrainingError where error.kind == .diverged {
-            // The run's own error counts, not that its folder is gone.
-            try? writeRecord("diverged", [.init("error", .string(error.description))])
+    /// Does what a run does, and records the error that ends it: a record that says `running` is that of a run which can go
+    /// on.
+    package func recordingFailure<Result>(_ body: () async throws -> Result) async throws -> Result {
+        do { return try await body() } catch {
+            let kind = (error as? TrainingError)?.kind
+            if kind != .stopped {
+                // The run's own error counts, not that its folder is gone.
+                try? writeRecord(kind == .diverged ? "diverged" : "failed", [.init("error", .string("\(error)"))])
+            }
             throw error
         }
     }

@@ -5,7 +5,7 @@ internal import FinetuneModels
 
 extension TrainingSettings {
     /// Whether anything is learned by steps: convex heads on frozen features are solved.
-    private var usesSteps: Bool {
+    package var usesSteps: Bool {
         if strategy == .frozen, case .convex = head { false } else { true }
     }
 

@@ -47,7 +47,7 @@ extension TrainingSettings {
                 strategy == .fineTune ? "--unfreeze \(steps.unfreezing.text)" : "--strategy \(strategy.rawValue)"
             throw SettingsError(
                 reason:
-                    "--start-size \(size) is not used with \(other): frozen layers need images of one size. Try --unfreeze all."
+                    "--start-size \(size) is not used with \(other): frozen layers need images of one size. Try \(strategy == .gradual ? "--strategy lp-ft" : "--unfreeze all")."
             )
         }
         if strategy == .scratch {

@@ -31,6 +31,15 @@ public enum Monitor: String, Sendable, CaseIterable {
     case logLoss = "log-loss"
     /// The largest mean of the classes' F1.
     case macroF1 = "macro-f1"
+
+    /// For people.
+    package var words: String {
+        switch self {
+        case .accuracy: "accuracy"
+        case .logLoss: "log-loss"
+        case .macroF1: "macro-F1"
+        }
+    }
 }
 
 /// What a training is told. Begins as suits a strategy; `Trainer` refuses values that mean nothing.

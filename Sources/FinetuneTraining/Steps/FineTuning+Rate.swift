@@ -26,6 +26,8 @@ extension FineTuning {
         let result = try await session.evaluate(
             try await reader.read(stepped, session.view(epoch: 0)), dropoutKey: settings.seed)
         try checkBase(result.loss, stepped)
+        // Statistics of live batch norms moved with that batch; every trial begins with those of the start.
+        await session.program.restore(start)
         var search = RateSearch(
             for: steps.optimizer, start: try await session.evaluate(session.program.weights(), on: probe).logLoss,
             classes: dataset.classes.count)

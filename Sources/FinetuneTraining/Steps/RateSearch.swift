@@ -35,7 +35,8 @@ struct RateSearch {
         self.start = start
         allowance = Self.tolerance * max(start, log(Double(classes)))
         // Ten decades: steps of adaptive optimizers are as long as the rate says, those of others as the gradient is, too.
-        range = optimizer.isAdaptive ? 1e-9...10 : 1e-8...100
+        // A step of LAMB with a rate of 1 is as long as the weights themselves.
+        range = optimizer.needsLengths ? 1e-9...1 : optimizer.isAdaptive ? 1e-9...10 : 1e-8...100
         fraction = optimizer.fractionOfHarmlessStep
     }
 
@@ -80,13 +81,14 @@ struct RateSearch {
             return
                 "Learning rate \(shown), from the next shorter trial step, because the training diverged (attempt \(restarts + 1))."
         }
+        let part = fraction == 1 ? "" : " That is \(fraction.rounded(toPlaces: 1)) of the longest harmless step."
         let found = "Learning rate \(shown), found in \(trials.count) trial steps from \(first) on"
         guard let harmful else {
             return
-                "\(found): no rate up to \(harmless.rounded(toDigits: 2)) raised the loss of other images by more than \(rise)."
+                "\(found): no rate up to \(harmless.rounded(toDigits: 2)) raised the loss of other images by more than the \(rise) that are allowed.\(part)"
         }
         return
-            "\(found): with \(harmless.rounded(toDigits: 2)) the loss of other images rose by no more than \(rise), with \(harmful.rounded(toDigits: 2)) by more."
+            "\(found): with \(harmless.rounded(toDigits: 2)) the loss of other images rose by no more than the \(rise) that are allowed, with \(harmful.rounded(toDigits: 2)) by more.\(part)"
     }
 
     private static let coarse = 10.0

@@ -45,7 +45,7 @@ extension Optimizer {
 }
 
 extension Schedule {
-    var name: String {
+    package var name: String {
         switch decay {
         case .constant: "constant"
         case .step: "step"
