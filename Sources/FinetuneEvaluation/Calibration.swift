@@ -74,11 +74,6 @@ package enum Temperature {
     /// probabilities and not for their size.
     private static let low = 1e-4...0.06
 
-    /// Whether a temperature that was fitted is an optimum, and no end of what is considered.
-    package static func isFound(_ temperature: Double) -> Bool {
-        temperature > 1.01 * low.lowerBound && temperature < 0.99 * range.upperBound
-    }
-
     /// Probabilities after division of their logits, which they determine but for a constant.
     ///
     /// - Parameter probabilities: A row that sums to 1; zeros stay zeros.
@@ -91,14 +86,17 @@ package enum Temperature {
         return powers.map { $0 / sum }
     }
 
-    /// The temperature with the least log-loss, by golden section over its logarithm: the loss has one minimum there,
-    /// as it is convex in 1/T. The optimum that `scipy.optimize.minimize_scalar` finds.
-    package static func fit(_ evaluation: Evaluation) -> Double {
-        let temperature = fit(evaluation, in: range)
-        return temperature < 1.01 * range.lowerBound ? fit(evaluation, in: low) : temperature
+    /// The temperature with the least log-loss among those that are considered.
+    package static func fit(_ evaluation: Evaluation) -> Double { search(evaluation).temperature }
+
+    /// The same, which `scipy.optimize.minimize_scalar` finds; nil where the loss falls up to an end of what is considered,
+    /// as on images of which none is wrong.
+    package static func optimum(_ evaluation: Evaluation) -> Double? {
+        let (temperature, isOptimum) = search(evaluation)
+        return isOptimum ? temperature : nil
     }
 
-    private static func fit(_ evaluation: Evaluation, in range: ClosedRange<Double>) -> Double {
+    private static func search(_ evaluation: Evaluation) -> (temperature: Double, isOptimum: Bool) {
         let rows = zip(evaluation.probabilities, evaluation.labels).map { row, label in
             (logits: row.map { log(max($0, .leastNormalMagnitude)) }, label: label)
         }
@@ -110,6 +108,17 @@ package enum Temperature {
                 return sum + log(total) + largest - row.logits[row.label] * factor
             }
         }
+        let usual = exp(minimum(of: loss, in: range))
+        guard usual <= 1.01 * range.lowerBound else { return (usual, usual < 0.99 * range.upperBound) }
+        guard evaluation.isFlat else { return (usual, false) }
+        let small = minimum(of: loss, in: low)
+        let isOptimum = exp(small) > 1.01 * low.lowerBound && loss(small - log(2)) > loss(small)
+        return isOptimum ? (exp(small), true) : (usual, false)
+    }
+
+    /// Where a loss is least, by golden section over the logarithm of the temperature: it has one minimum there, as it is
+    /// convex in 1/T.
+    private static func minimum(of loss: (Double) -> Double, in range: ClosedRange<Double>) -> Double {
         var (low, high) = (log(range.lowerBound), log(range.upperBound))
         let ratio = (5.0.squareRoot() - 1) / 2
         var (a, b) = (high - ratio * (high - low), low + ratio * (high - low))
@@ -125,11 +134,19 @@ package enum Temperature {
                 lossB = loss(b)
             }
         }
-        return exp((low + high) / 2)
+        return (low + high) / 2
     }
 }
 
 extension Evaluation {
+    /// Whether probabilities are almost equal: their mean entropy is above 95 % of the largest possible.
+    fileprivate var isFlat: Bool {
+        let entropy = probabilities.reduce(0) { sum, row in
+            row.reduce(sum) { $1 > 0 ? $0 - $1 * log($1) : $0 }
+        }
+        return entropy > 0.95 * log(Double(classes.count)) * Double(count)
+    }
+
     /// The log-loss of a model that is saved with these predictions: with a temperature, if one helps.
     package var savedLogLoss: Double { Calibration(self).map { scaled(by: $0.temperature).logLoss } ?? logLoss }
 }
@@ -167,8 +184,7 @@ package struct Calibration: Sendable {
             for index in halves[other] { rows[index] = Temperature.apply(temperature, to: rows[index]) }
         }
         let tried = Evaluation(probabilities: rows, labels: evaluation.labels, classes: evaluation.classes)
-        let fitted = Temperature.fit(evaluation)
-        guard tried.logLoss < evaluation.logLoss, Temperature.isFound(fitted) else { return nil }
+        guard tried.logLoss < evaluation.logLoss, let fitted = Temperature.optimum(evaluation) else { return nil }
         temperature = fitted
         images = evaluation.count
         logLoss = (evaluation.logLoss, tried.logLoss)

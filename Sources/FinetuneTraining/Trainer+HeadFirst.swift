@@ -42,9 +42,10 @@ extension Trainer {
             features: features, labels: labels, classCount: dataset.classes.count, folds: folds)
         let heldOut = LogisticHead.heldOut(problem, folds, strength: strength, threads: thread.count)
         guard heldOut.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isFinite) }) else { return head }
-        let temperature = Temperature.fit(
-            Evaluation(probabilities: heldOut, labels: labels, classes: dataset.classes))
-        guard Temperature.isFound(temperature), !Self.rightSize.contains(temperature) else { return head }
+        let predictions = Evaluation(probabilities: heldOut, labels: labels, classes: dataset.classes)
+        guard let temperature = Temperature.optimum(predictions), !Self.rightSize.contains(temperature) else {
+            return head
+        }
         let factor = 1 / temperature
         report(
             .note(

@@ -49,6 +49,9 @@ import Testing
         #expect(Calibration(evaluation(count: 80, accuracy: 0.8, confidence: 0.8)) == nil)
         #expect(Calibration(evaluation(count: 80, accuracy: 1, confidence: 0.9)) == nil)
         #expect(Calibration(evaluation(count: 18, accuracy: 0.8, confidence: 0.99)) == nil)
+        for confidence in [0.501, 0.6, 0.9999] {
+            #expect(Calibration(evaluation(count: 80, accuracy: 1, confidence: confidence)) == nil, "\(confidence)")
+        }
         // Ranked as well, by probabilities that are almost equal.
         let flat = try #require(Calibration(evaluation(count: 80, accuracy: 0.8, confidence: 0.501)))
         #expect(isNear(flat.temperature, log(0.501 / 0.499) / 1.386294, within: 1e-5))
