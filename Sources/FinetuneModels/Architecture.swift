@@ -79,7 +79,7 @@ package struct Architecture: Sendable, Equatable {
 }
 
 extension TensorSpec {
-    /// The tensor of a network that nobody has trained.
+    /// The initial value of the tensor in a network with random weights.
     fileprivate func beginning(in node: Node, _ random: inout RandomNumbers) -> Tensor {
         switch kind {
         case .kernel where node.stage != Stage.head: Initialization.kaiming.tensor(shape, fan: .outputs, &random)

@@ -221,11 +221,17 @@ extension Model {
         var model = self
         for (name, _) in last.tensors {
             guard let tensor = weights[name] else { continue }
-            model.weights[name] = Tensor(
-                shape: tensor.shape, values: tensor.values.map { Float(Double($0) / temperature) })
+            model.weights[name] = tensor.divided(by: temperature)
         }
         model.temperature = 1
         return model
+    }
+}
+
+extension Tensor {
+    /// Every value divided by a number, in double precision.
+    package func divided(by number: Double) -> Tensor {
+        Tensor(shape: shape, values: values.map { Float(Double($0) / number) })
     }
 }
 

@@ -87,10 +87,7 @@ extension Trainer {
     func fit(
         _ kind: ConvexHead, _ features: Tensor, _ labels: [Int], _ folds: [Int]?, _ report: EventHandler
     ) throws -> DenseHead {
-        let classes = dataset.classes.count
-        let problem = HeadProblem(
-            features: features, labels: labels, classCount: classes,
-            classWeights: settings.classWeights.factors(labels: labels, classCount: classes), folds: folds)
+        let problem = headProblem(features, labels, folds)
         let head = kind.fit(problem, threads: thread.count) { done, _ in report(.share(stage: "head", done)) }
         guard head.weight.values.allSatisfy(\.isFinite), head.bias.values.allSatisfy(\.isFinite) else {
             throw TrainingError(
@@ -98,6 +95,14 @@ extension Trainer {
                 "the training diverged: the head's weights are no longer numbers. Try another --feature-scaling.")
         }
         return head
+    }
+
+    /// - Parameter features: Scaled ones.
+    func headProblem(_ features: Tensor, _ labels: [Int], _ folds: [Int]?) -> HeadProblem {
+        let classes = dataset.classes.count
+        return HeadProblem(
+            features: features, labels: labels, classCount: classes,
+            classWeights: settings.classWeights.factors(labels: labels, classCount: classes), folds: folds)
     }
 
     /// Labels of all images that are probably wrong.

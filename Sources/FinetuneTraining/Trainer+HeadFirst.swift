@@ -38,24 +38,21 @@ extension Trainer {
         _ head: DenseHead, _ features: Tensor, _ labels: [Int], _ folds: [Int]?, _ report: EventHandler
     ) -> DenseHead {
         guard let folds, let strength = head.record["strength"]?.doubleValue else { return head }
-        let problem = HeadProblem(
-            features: features, labels: labels, classCount: dataset.classes.count, folds: folds)
-        let heldOut = LogisticHead.heldOut(problem, folds, strength: strength, threads: thread.count)
+        let heldOut = LogisticHead.heldOut(
+            headProblem(features, labels, folds), folds, strength: strength, threads: thread.count)
         guard heldOut.allSatisfy({ !$0.isEmpty && $0.allSatisfy(\.isFinite) }) else { return head }
         let predictions = Evaluation(probabilities: heldOut, labels: labels, classes: dataset.classes)
         guard let temperature = Temperature.optimum(predictions), !Self.rightSize.contains(temperature) else {
             return head
         }
         let factor = 1 / temperature
+        let fault = factor > 1 ? "gives almost equal probabilities" : "is too sure of its answers"
         report(
             .note(
-                "The head on frozen features ranks the classes and its probabilities are almost equal; its weights are multiplied by \(factor.rounded(toDigits: 2)) before the first step.",
+                "The head on frozen features \(fault); its weights are multiplied by \(factor.rounded(toDigits: 2)) before the first step.",
                 ["head_factor": .number(factor)]))
-        func scaled(_ tensor: Tensor) -> Tensor {
-            Tensor(shape: tensor.shape, values: tensor.values.map { Float(Double($0) * factor) })
-        }
         return DenseHead(
-            weight: scaled(head.weight), bias: scaled(head.bias),
+            weight: head.weight.divided(by: temperature), bias: head.bias.divided(by: temperature),
             record: .object((head.record.members ?? []) + [.init("factor", .number(factor))]))
     }
 

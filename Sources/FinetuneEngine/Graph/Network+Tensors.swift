@@ -42,7 +42,7 @@ package enum TensorRole: String, Sendable {
 }
 
 extension Operation {
-    /// The tensors of the operation, what learns first.
+    /// The tensors of the operation: parameters first, then statistics.
     package var tensors: [TensorSpec] {
         switch self {
         case .convolution(let c):

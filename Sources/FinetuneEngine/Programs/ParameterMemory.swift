@@ -74,7 +74,7 @@ final class ParameterMemory {
 
     subscript(name: String) -> Entry? { places[name].map { entries[$0] } }
 
-    /// What learns of a node's tensors, in their order.
+    /// The entries of a node's tensors that a training changes, in their order.
     func learning(of node: String) -> [Entry] { entries.filter { $0.node == node && $0.learns } }
 
     /// The address of a tensor's values; nil where there is no such tensor.
