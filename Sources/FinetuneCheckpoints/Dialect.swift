@@ -29,18 +29,18 @@ package enum Dialect {
             if let family = Self.family(of: arrays) {
                 throw CheckpointError.cannotLoad(
                     path,
-                    "it looks like \(family). Of PyTorch's networks only ResNets and their relatives are read yet.")
+                    "it looks like \(family). Of PyTorch's networks \(Families.list) are read.")
             }
             throw CheckpointError.cannotLoad(
                 path,
-                "no dialect fits it: it holds \(arrays.arrays.count) arrays (\(names.isEmpty ? "none" : names) …), expected a Keras file or a PyTorch state dict of a ResNet."
+                "no dialect fits it: it holds \(arrays.arrays.count) arrays (\(names.isEmpty ? "none" : names) …), expected a Keras file or a PyTorch state dict of one of the families that are read, \(Families.list)."
             )
         }
         return try dialect.model(weightsKey: weightsKey).runnable(path: path)
     }
 
-    /// Names by which other families are known.
-    private static let families: [(sign: String, family: String)] = [
+    /// Names by which families are known that are not read.
+    private static let otherFamilies: [(sign: String, family: String)] = [
         ("blocks.0.attn.qkv", "a vision transformer of timm"),
         ("encoder.layer.0.attention", "a transformer of transformers"),
         ("encoder.layers.encoder_layer_0.self_attention", "a vision transformer of torchvision"),
@@ -51,13 +51,13 @@ package enum Dialect {
         ("features.denseblock1", "a DenseNet"), ("Mixed_5b", "an Inception"),
         ("features.1.conv.0.0.weight", "a MobileNet"),
         ("visual.transformer.resblocks", "a CLIP model"), ("model.0.conv.weight", "a YOLO network"),
-        ("trunk_output.block1", "a RegNet"), ("features.28.weight", "a VGG"),
-        ("features.0.weight", "a network like VGG or AlexNet"),
+        ("trunk_output.block1", "a RegNet"), ("features.3.squeeze", "a SqueezeNet"),
+        ("features.0.weight", "an AlexNet or the like"),
     ]
 
     private static func family(of arrays: NamedArrays) -> String? {
         let names = arrays.arrays.keys.map { $0.replacing("/", with: ".") }
-        return families.first { sign, _ in names.contains { $0.contains(sign) } }?.family
+        return otherFamilies.first { sign, _ in names.contains { $0.contains(sign) } }?.family
     }
 
     /// The network of our own files and of Keras', which hold one; nil for others.

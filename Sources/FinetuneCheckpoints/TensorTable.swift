@@ -36,6 +36,25 @@ struct TensorTable {
         entries[name]?.tensor = tensor.reshaped(Array(tensor.shape[..<2]))
     }
 
+    /// Takes out the tensors that `isUnwanted` names.
+    mutating func remove(where isUnwanted: (String) -> Bool) -> [String: Entry] {
+        let removed = entries.filter { isUnwanted($0.key) }
+        entries = entries.filter { removed[$0.key] == nil }
+        return removed
+    }
+
+    /// Gives a tensor another shape of as many values.
+    mutating func reshape(_ name: String, _ shape: [Int]) {
+        guard let tensor = entries[name]?.tensor, tensor.shape.reduce(1, *) == shape.reduce(1, *) else { return }
+        entries[name]?.tensor = tensor.reshaped(shape)
+    }
+
+    /// Brings a tensor's axes into another order.
+    mutating func transpose(_ name: String, _ axes: [Int]) {
+        guard let tensor = entries[name]?.tensor, tensor.shape.count == axes.count else { return }
+        entries[name]?.tensor = tensor.transposed(axes)
+    }
+
     func shape(_ name: String) -> [Int]? { entries[name]?.tensor?.shape }
 
     /// The weights of `network`, each tensor checked for shape and for values that no network has.

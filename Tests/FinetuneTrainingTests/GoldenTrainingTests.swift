@@ -31,7 +31,7 @@ struct GoldenTraining: Sendable, CustomTestStringConvertible {
         get throws {
             let name = json["network"]?.stringValue ?? ""
             let width = Self.document["networks"]?[name]?["width"]?.intValue ?? 0
-            return try Architecture("\(name),width=\(width)", outputs: 5).resNet.network()
+            return try Architecture("\(name),width=\(width)", outputs: 5).design.network()
         }
     }
 

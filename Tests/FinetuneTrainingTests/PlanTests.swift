@@ -21,14 +21,18 @@ import Testing
             ("resnet56", 10, 853_018),
         ])
     func parameters(_ name: String, _ outputs: Int, _ count: Int) throws {
-        #expect(try Architecture(name, outputs: outputs).resNet.network().parameterCount == count)
+        #expect(try Architecture(name, outputs: outputs).design.network().parameterCount == count)
     }
 
     @Test("takes a width and a stem, and refuses other words")
     func words() throws {
         let narrow = try Architecture("resnet18,width=32,stem=3x3", outputs: 5)
-        #expect(narrow.imageSize == 64 && narrow.resNet.stemFilters == 32 && narrow.resNet.stem == .small)
-        for text in ["resnet19", "vgg16", "resnet18,width=0", "resnet18,depth=3", "resnet18,stem", ""] {
+        #expect(narrow.imageSize == 64)
+        let resNet = try #require(narrow.design as? ResNet)
+        #expect(resNet.stemFilters == 32 && resNet.stem == .small)
+        for text in [
+            "resnet19", "vgg17", "vgg16,stem=3x3", "resnet18,width=0", "resnet18,depth=3", "resnet18,stem", "",
+        ] {
             #expect(throws: ArchitectureError.self, "\(text)") { try Architecture(text, outputs: 5) }
         }
     }
@@ -51,7 +55,7 @@ import Testing
 }
 
 @Suite("A freeze plan") struct FreezePlanTests {
-    private let network = try? Architecture("resnet18,width=8", outputs: 4).resNet.network()
+    private let network = try? Architecture("resnet18,width=8", outputs: 4).design.network()
 
     @Test("covers every parameter, and learns from the named stage on")
     func rows() throws {
@@ -102,7 +106,7 @@ import Testing
 }
 
 @Suite("Phases") struct PhaseTests {
-    private let network = try? Architecture("resnet20,width=8", outputs: 4).resNet.network()
+    private let network = try? Architecture("resnet20,width=8", outputs: 4).design.network()
 
     @Test("of gradual unfreezing go from the end to the named stage, one epoch each where they are few")
     func gradual() throws {

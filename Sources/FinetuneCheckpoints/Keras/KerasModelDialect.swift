@@ -60,14 +60,14 @@ enum KerasModelDialect {
         model.recognizeChannelPadding()
         model.foldRowNormalizations()
         model.outputMeaning = meaning(of: model, graph, config, arrays)
-        let era = KerasNames.Era.told(network.nodes.map(\.name))
+        let names = Families.kerasNames(of: network.nodes.map(\.name))
         if let preparation = graph.preparation, !preparation.layers.isEmpty {
             model.prepare(as: preparation, size: graph.inputSize)
-        } else if let era {
-            let (recipe, source) = InputRecipe.keras(era, size: graph.inputSize)
+        } else if let names {
+            let (recipe, source) = names.recipe(size: graph.inputSize)
             (model.recipe, model.recipeSource) = (recipe, source)
         }
-        if let era { model.nameArchitecture(era) }
+        if let names { model.nameArchitecture(names) }
         Sidecar(arrays).applyOwn(to: &model)
         return model
     }
@@ -121,19 +121,19 @@ extension Model {
             InputRecipe.ownSource + preparation.layers.joined(separator: ", ") + (named.map { " (\($0.name))" } ?? "")
     }
 
-    /// Calls a network with keras.applications' layers what it is, where its trunk has a ResNet's parameters.
-    fileprivate mutating func nameArchitecture(_ era: KerasNames.Era) {
-        var table = TensorTable()
+    /// Calls a network with keras.applications' layers what it is, where its trunk has that network's parameters.
+    fileprivate mutating func nameArchitecture(_ names: any KerasNames) {
+        var (table, head) = (TensorTable(), ListedHead())
         for (name, tensor) in weights {
             let dot = name.lastIndex(of: ".") ?? name.endIndex
-            guard let module = KerasNames.module(layer: String(name[..<dot])) else { continue }
+            guard let module = names.module(layer: String(name[..<dot])) else { continue }
             table.add(module + name[dot...], tensor, fileName: name)
         }
         let trunk = network.parameterCount - network.parameterCount(stage: Stage.head)
-        guard let resNet = try? ResNet(table, era.traits, path: ""), resNet.network().parameterCount == trunk else {
+        guard let design = try? names.network(&table, &head, path: ""), design.network().parameterCount == trunk else {
             return
         }
-        network.name = resNet.name
+        network.name = design.name
     }
 
     /// Turns 1×1 convolutions that only put channels among channels of zeros, which is how a Keras file holds the

@@ -138,51 +138,28 @@ enum KerasStore {
         }
     }
 
-    /// Names the layers of a nameless ResNet of keras.applications by their order alone.
-    ///
-    /// After the stem, every 3×3 convolution is the second of a block; between two of them stand the block's third,
-    /// the next block's first and, before both, the projection where a stage begins.
+    /// Names the layers by their order alone.
     private static func name(_ layers: inout [Layer], _ arrays: NamedArrays, _ path: String) throws {
         func sorted(_ kind: String) -> [Int] {
             layers.indices.filter { layers[$0].kind == kind }.sorted { layers[$0].number < layers[$1].number }
         }
-        func side(_ index: Int) -> Int { arrays.arrays["\(layers[index].group)/0"]?.tensor.shape.first ?? 0 }
         let (convolutions, normalizations) = (sorted("conv2d"), sorted("batch_normalization"))
-        let refusal = CheckpointError.cannotLoad(
-            path,
-            "its layers have no names and their order is no ResNet's of keras.applications. Save the whole model (.keras)."
-        )
-        guard convolutions.count > 3, side(convolutions[0]) != 3 else { throw refusal }
-        let isV2 = !arrays.has("\(layers[convolutions[1]].group)/1")
-        layers[convolutions[0]].name = "conv1_conv"
-        var (stage, block) = (1, 0)
-        var blocks: [(stage: Int, block: Int, projects: Bool)] = []
-        let wide = convolutions.indices.dropFirst().filter { side(convolutions[$0]) == 3 }
-        guard wide.first == 2 else { throw refusal }
-        for (place, index) in wide.enumerated() {
-            let next = place + 1 < wide.count ? wide[place + 1] - 1 : convolutions.count
-            let run = Array(convolutions[(index + 1)..<max(next, index + 1)])
-            guard run.count == 1 || run.count == 2 else { throw refusal }
-            let projects = run.count == 2
-            (stage, block) = projects ? (stage + 1, 1) : (stage, block + 1)
-            let prefix = "conv\(stage)_block\(block)"
-            layers[convolutions[index - 1]].name = "\(prefix)_1_conv"
-            layers[convolutions[index]].name = "\(prefix)_2_conv"
-            if projects { layers[run[0]].name = "\(prefix)_0_conv" }
-            layers[run[run.count - 1]].name = "\(prefix)_3_conv"
-            blocks.append((stage, block, projects))
+        let nameless = convolutions.map { index in
+            let group = layers[index].group
+            return NamelessConvolution(
+                side: arrays.arrays["\(group)/0"]?.tensor.shape.first ?? 0, hasBias: arrays.has("\(group)/1"))
         }
-        var names = isV2 ? [] : ["conv1_bn"]
-        for (stage, block, projects) in blocks {
-            let prefix = "conv\(stage)_block\(block)"
-            names +=
-                isV2
-                ? ["\(prefix)_preact_bn", "\(prefix)_1_bn", "\(prefix)_2_bn"]
-                : ["\(prefix)_1_bn", "\(prefix)_2_bn"] + (projects ? ["\(prefix)_0_bn"] : []) + ["\(prefix)_3_bn"]
+        let found = Families.all.lazy.compactMap {
+            $0.kerasNames(ofConvolutions: nameless, normalizations: normalizations.count)
         }
-        if isV2 { names.append("post_bn") }
-        guard names.count == normalizations.count else { throw refusal }
-        for (index, name) in zip(normalizations, names) { layers[index].name = name }
+        guard let names = found.first else {
+            throw CheckpointError.cannotLoad(
+                path,
+                "its layers have no names, and their order is that of no network of keras.applications that is read without them. Save the whole model (.keras)."
+            )
+        }
+        for (index, name) in zip(convolutions, names.convolutions) { layers[index].name = name }
+        for (index, name) in zip(normalizations, names.normalizations) { layers[index].name = name }
         for index in layers.indices where layers[index].name.isEmpty {
             layers[index].name = layers[index].kind == "dense" ? "predictions" : layers[index].group
         }

@@ -52,7 +52,7 @@ struct ListedHead {
         "decode_head", "decoder", "segmentation_head", "bbox_head", "rpn_head", "roi_heads", "rpn",
     ]
 
-    /// What keras.applications calls the heads of its ResNets.
+    /// What keras.applications calls its heads.
     private static let published: Set = ["predictions", "probs", "fc1000"]
 
     /// Tensors that change what reaches the head: they belong to the trunk, to a pooling with weights, or to a layer
@@ -65,7 +65,7 @@ struct ListedHead {
         let norms = norms(of: channels)
         return entries.filter { entry in
             let top = entry.top.lowercased()
-            guard !Self.heads.contains(top), !TorchNaming.isBeside(entry.name) else { return false }
+            guard !Self.heads.contains(top), !StateDictNetwork.isTrainingState(entry.name) else { return false }
             if top.contains("pool") || top == "gem" || entry.name == "p" { return true }
             guard isInside(entry) else { return false }
             let filters = entry.tensor.map { $0.shape.count > 2 } ?? false
@@ -79,7 +79,9 @@ struct ListedHead {
     func warningOfAdapters(channels: Int) -> String? {
         let norms = norms(of: channels)
         let found = entries.first { entry in
-            guard !Self.heads.contains(entry.top.lowercased()), !TorchNaming.isBeside(entry.name) else { return false }
+            guard !Self.heads.contains(entry.top.lowercased()), !StateDictNetwork.isTrainingState(entry.name) else {
+                return false
+            }
             let shape = entry.tensor?.shape ?? []
             return norms.contains(entry.module) || (shape.count == 4 && [1, 3, 4, channels].contains(shape[1]))
         }
@@ -102,7 +104,7 @@ struct ListedHead {
     ///
     /// - Parameter width: The number of features that reach the head.
     private func found(width: Int) -> (dense: [Entry]?, leftOut: LeftOutHead?) {
-        let parts = entries.filter { !TorchNaming.isBeside($0.name) && !Self.isBuffer($0) }
+        let parts = entries.filter { !StateDictNetwork.isTrainingState($0.name) && !Self.isBuffer($0) }
         guard !parts.isEmpty else { return (nil, nil) }
         let byModule = Dictionary(grouping: parts, by: \.module)
         let modules = Array(byModule.keys)
@@ -143,8 +145,8 @@ struct ListedHead {
     /// Gives a network the head that was found, and its tensors to `table`.
     ///
     /// - Returns: What is left out.
-    func complete(_ resNet: inout ResNet, _ table: inout TensorTable) -> LeftOutHead? {
-        let (dense, leftOut) = found(width: resNet.width)
+    func complete(_ design: inout any NetworkDesign, _ table: inout TensorTable) -> LeftOutHead? {
+        let (dense, leftOut) = found(width: design.featureCount)
         guard let dense, let module = dense.first?.module else { return leftOut }
         if let entry = dense.first(where: { $0.problem != nil }), let problem = entry.problem,
             problem.contains("tensor, which is not read")
@@ -156,7 +158,7 @@ struct ListedHead {
         }
         table.flatten("\(module).weight")
         let outputs = table.shape("\(module).weight")?.first ?? table.shape("\(module).bias")?.first ?? 1
-        resNet.head = (module, outputs, dense.contains { $0.role == "bias" })
+        design.head = (module, outputs, dense.contains { $0.role == "bias" })
         return nil
     }
 

@@ -14,12 +14,14 @@ struct PublishedConfiguration {
     /// The name of a document that is there and could not be read; its text says why.
     static func damaged(_ name: String) -> String { "\(name) (damaged)" }
 
-    private(set) var graph = PublishedGraph()
+    private(set) var graph: PublishedGraph
     private var preprocessing: ((inout InputRecipe) throws -> Void, source: String)?
     private var warnings: [String] = []
 
+    /// - Parameter family: Which the tensors are of.
     /// - Throws: `CheckpointError` for a network that is not read, or a value that makes no sense.
-    init(_ documents: [String: JSON], path: String) throws {
+    init(_ documents: [String: JSON], family: any Family.Type, path: String) throws {
+        graph = PublishedGraph(family: family)
         for name in [Self.config, Self.preprocessor] {
             guard let reason = documents[Self.damaged(name)]?.stringValue else { continue }
             warnings.append(
@@ -118,7 +120,8 @@ struct PublishedConfiguration {
         }
         if let name = graph.architecture {
             let depth = name.drop { !$0.isNumber }.prefix { $0.isNumber }
-            if !depth.isEmpty, !model.network.name.contains("-\(depth) "), !model.network.name.contains("-\(depth)-") {
+            if !depth.isEmpty, !["-\(depth) ", "-\(depth)-", "-\(depth),"].contains(where: model.network.name.contains)
+            {
                 model.notes.append(
                     "config.json names the architecture '\(name)', and the weights are those of a \(model.network.name). The weights are used."
                 )

@@ -1,5 +1,5 @@
-// The network that a configuration describes, as far as the tensors' shapes do not show it: a state dict of a ResNet with
-// blur pooling has the same names as one without.
+// The network that a configuration describes, as far as the tensors' shapes do not show it: a state dict of a network
+// with blur pooling has the same names as one without.
 
 internal import FinetuneEngine
 internal import FinetuneFiles
@@ -7,6 +7,8 @@ internal import FinetuneModels
 
 /// What configurations say of a network and its outputs.
 struct PublishedGraph {
+    /// Which the tensors are of.
+    let family: any Family.Type
     /// Whether the stride is taken by the first convolution of a bottleneck.
     private(set) var stridesFirst = false
     private(set) var firstStride = 1
@@ -95,56 +97,20 @@ struct PublishedGraph {
         if let warning = reader.warning { warnings.append(warning) }
     }
 
-    /// timm's and torchvision's names of ResNets whose graph follows from their tensors.
-    private static func isPlain(architecture name: String) -> Bool {
-        var rest = Substring(name.lowercased().prefix { $0 != "." })
-        for prefix in ["tv_", "gluon_", "ssl_", "swsl_", "ig_", "wide_", "se"] where rest.hasPrefix(prefix) {
-            rest = rest.dropFirst(prefix.count)
-        }
-        if ["net154", "test_resnet", "resnet"].contains(rest) { return true }
-        guard let family = ["resnet", "resnext"].first(where: rest.hasPrefix) else { return false }
-        rest = rest.dropFirst(family.count)
-        let depth = rest.prefix { $0.isNumber }
-        rest = rest.dropFirst(depth.count)
-        if depth.isEmpty { return false }
-        if let variant = rest.first, "bcdst".contains(variant) { rest = rest.dropFirst() }
-        // Widths and groups, such as `_2` and `_32x4d`.
-        return rest.isEmpty
-            || (rest.first == "_" && rest.dropFirst().first?.isNumber == true
-                && rest.dropFirst().allSatisfy { $0.isNumber || $0 == "x" || $0 == "d" })
-    }
-
     private mutating func check(architecture full: String, in source: String) throws {
         let name = String(full.prefix(80))
-        guard !Self.isPlain(architecture: name) else { return }
-        let lower = name.lowercased()
-        if lower.contains("blur") || lower.contains("netaa") || lower.contains("nextaa") {
-            throw refusal(
-                source, "the architecture '\(name)'",
-                "it filters against aliasing, which leaves no tensors and is not computed here")
-        }
-        if ["deeplab", "fcn_", "pspnet", "lraspp"].contains(where: lower.contains) {
-            throw refusal(
-                source, "the architecture '\(name)'",
-                "its last stages are dilated, which leaves no trace in the tensors")
-        }
-        let others = [
-            "_gn", "netrs", "netv2", "nextv2", "_clip", "ecares", "skres", "cbam", "ibn", "res2ne", "resnest", "gem",
-        ]
-        if others.contains(where: lower.contains) || lower.hasSuffix("ts") {
-            throw refusal(
-                source, "the architecture '\(name)'",
-                "of its relatives, ResNets, ResNeXts, Wide ResNets and SE-ResNets are read")
-        }
-        if !lower.contains("res") {
+        switch family.verdict(onArchitecture: name.lowercased()) {
+        case .plain: break
+        case .refused(let reason): throw refusal(source, "the architecture '\(name)'", reason)
+        case .other:
             warnings.append(
-                "\(source) names the architecture '\(name)', and the weights are those of a ResNet. The weights are used."
+                "\(source) names the architecture '\(name)', and the weights are those of a \(family.name). The weights are used."
             )
-            return
+        case .unknown:
+            warnings.append(
+                "\(source) names the architecture '\(name)', which is not known here. If it has parts without weights, such as other activations or poolings, the features differ."
+            )
         }
-        warnings.append(
-            "\(source) names the architecture '\(name)', which is not known here. If it has parts without weights, such as other activations or poolings, the features differ."
-        )
     }
 
     private func check(pooling name: String, in source: String) throws {
@@ -187,15 +153,22 @@ struct PublishedGraph {
         "freeze_batch_norm_2d", "use_pretrained_backbone", "use_timm_backbone", "backbone_kwargs",
     ]
 
-    /// transformers' `config.json` of a ResNet.
+    /// transformers' `config.json`.
     mutating func read(transformers json: JSON, alsoTimm: Bool) throws {
         // A detector has its backbone's configuration inside.
-        if let backbone = json["backbone_config"], backbone["model_type"] == "resnet" {
+        if let backbone = json["backbone_config"], let type = backbone["model_type"]?.stringValue,
+            family.modelTypes.contains(type)
+        {
             return try read(transformers: backbone, alsoTimm: false)
         }
         var reader = ConfigurationReader(json, source: "config.json")
-        if let type = try reader.text("model_type"), !["resnet", "timm_wrapper", "timm_backbone"].contains(type) {
-            throw refusal("config.json", "the model_type '\(type)'", "only resnet is read")
+        if let type = try reader.text("model_type"),
+            !family.modelTypes.union(["timm_wrapper", "timm_backbone"]).contains(type)
+        {
+            let read = family.modelTypes.sorted().joined(separator: ", ")
+            throw refusal(
+                "config.json", "the model_type '\(type)'",
+                read.isEmpty ? "the weights are those of a \(family.name)" : "only \(read) is read")
         }
         if let name = try reader.text("backbone") { try check(architecture: name, in: "config.json") }
         stridesFirst = try reader.flag("downsample_in_bottleneck") ?? false
@@ -247,9 +220,8 @@ struct PublishedGraph {
         }
         for key in ["arch", "architecture", "model", "model_name", "backbone", "encoder"] {
             // Lightning keeps the arguments of the module, which name a network as they like.
-            guard let name = json["hyper_parameters"]?[key]?.stringValue, looksLikeArchitecture(name),
-                name.lowercased().contains("resne")
-            else { continue }
+            guard let name = json["hyper_parameters"]?[key]?.stringValue, looksLikeArchitecture(name) else { continue }
+            if case .other = family.verdict(onArchitecture: name.lowercased()) { continue }
             try check(architecture: name, in: "the checkpoint (hyper_parameters.\(key))")
         }
         if let pool = arguments?["gp"]?.stringValue { try check(pooling: pool, in: "the checkpoint (args.gp)") }

@@ -4,10 +4,10 @@ internal import FinetuneEngine
 internal import FinetuneFiles
 
 /// One network among the names of a file: everything that begins with its prefix.
-struct StateDictNetwork: Equatable {
+struct StateDictNetwork {
     /// What stands before every name of the network, dots between its parts, such as `state_dict.module.`.
     let prefix: String
-    let naming: TorchNaming
+    let names: any StateDictNames
     /// What `--weights-key` calls it.
     fileprivate(set) var key = ""
 
@@ -17,6 +17,15 @@ struct StateDictNetwork: Equatable {
     /// The words that its prefix is made of, in lower case.
     fileprivate var words: Set<String> {
         Set(prefix.lowercased().split { !$0.isLetter && !$0.isNumber }.map(String.init) + parts.map { $0.lowercased() })
+    }
+}
+
+extension StateDictNetwork {
+    /// Whether a name is nothing of any network: what an optimizer or a schedule keeps.
+    static func isTrainingState(_ name: String) -> Bool {
+        let top = name.prefix { $0 != "." }.lowercased()
+        return ["amp", "opt"].contains(top)
+            || ["optim", "sched", "scaler", "loss", "criterion", "metric"].contains { top.contains($0) }
     }
 }
 
@@ -31,32 +40,13 @@ struct StateDictNetworks {
     private static let root = "root"
 
     /// - Parameter names: All names of the file, dots between their parts.
-    /// - Returns: Nil if none looks like a ResNet's.
-    init?(_ names: some Sequence<String>) {
-        var found: [String: TorchNaming] = [:]
-        for name in names {
-            guard let (prefix, naming) = TorchNaming.anchor(in: name) else { continue }
-            if case .children(let first) = naming, case .children(let other)? = found[prefix] {
-                found[prefix] = .children(firstStage: min(first, other))
-            } else if found[prefix] == nil || naming == .torchvision {
-                found[prefix] = naming
-            }
+    /// - Returns: Nil if no family has such names.
+    init?(_ names: [String]) {
+        let found = Families.all.lazy.map { $0.stateDictNames(in: names) }.first { !$0.isEmpty }
+        guard let found else { return nil }
+        all = found.map { StateDictNetwork(prefix: $0.key, names: $0.value) }.sorted {
+            ($0.parts.count, $0.prefix) < ($1.parts.count, $1.prefix)
         }
-        // What has fewer stages than another is a part of one, such as an average of some layers.
-        var stages: [String: Int] = [:]
-        for name in names {
-            guard let range = name.firstRange(of: "layer"),
-                let stage = name[range.upperBound...].prefix(while: { $0 != "." }).first?.wholeNumberValue
-            else { continue }
-            stages[String(name[..<range.lowerBound]), default: 0] = max(
-                stages[String(name[..<range.lowerBound])] ?? 0, stage)
-        }
-        let most = found.keys.compactMap { stages[$0] }.max() ?? 0
-        all = found.filter { $0.value != .torchvision || stages[$0.key] == most }
-            .map { StateDictNetwork(prefix: $0.key, naming: $0.value) }.sorted {
-                ($0.parts.count, $0.prefix) < ($1.parts.count, $1.prefix)
-            }
-        guard !all.isEmpty else { return nil }
         guard all.count <= Self.maximumCount else { return }
         nameKeys()
     }
@@ -117,7 +107,7 @@ struct StateDictNetworks {
             )
         }
         let winner = winners[0]
-        let others = all.filter { $0 != winner }
+        let others = all.filter { $0.prefix != winner.prefix }
         let why =
             winners.count > 1
             ? "has the same numbers as \(Self.list(Array(winners.dropFirst()), "and"))" : reason(winner)

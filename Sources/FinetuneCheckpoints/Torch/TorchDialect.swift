@@ -1,4 +1,4 @@
-// PyTorch state dicts of ResNets, from whatever container: torchvision, timm, transformers, OpenMMLab, fastai, CIFAR.
+// PyTorch state dicts, from whatever container: torchvision, timm, transformers, OpenMMLab, fastai, CIFAR.
 
 internal import FinetuneEngine
 internal import FinetuneFiles
@@ -11,7 +11,7 @@ struct TorchDialect {
     private let path: String
     private let networks: StateDictNetworks
 
-    /// - Returns: Nil if the arrays do not look like a state dict of a ResNet, complete or not.
+    /// - Returns: Nil if the arrays do not look like a state dict of a network of any family, complete or not.
     init?(_ arrays: NamedArrays, path: String) {
         let names = (Array(arrays.arrays.keys) + Array(arrays.problems.keys)).map(Self.dotted)
         guard let networks = StateDictNetworks(names) else { return nil }
@@ -22,64 +22,37 @@ struct TorchDialect {
     func model(weightsKey: String?) throws -> Model {
         let (chosen, remark) = try networks.chosen(by: weightsKey, path: path, areEqual: areEqual)
         let sidecar = Sidecar(arrays)
-        let published = try PublishedConfiguration(arrays.documents, path: path)
+        let published = try PublishedConfiguration(arrays.documents, family: chosen.names.family, path: path)
         let content = sort(chosen)
-        var table = content.table
-        let head = content.head
-        var traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
-        if published.graph.stridesFirst { traits.stridePlace = .first }
-        (traits.firstStride, traits.activation) = (published.graph.firstStride, published.graph.activation)
-        traits.innerActivation = published.graph.innerActivation
-        if case .children(let first) = chosen.naming, first > 2 { traits.stemPools = first > 3 }
-        var resNet = try ResNet(table, traits, path: path)
-        let isSmall = resNet.stem == .small
+        var (table, head) = (content.table, content.head)
+        let found = try chosen.names.network(&table, &head, published.graph, path: path)
+        var design = found.design
         for stranger in head.strangers(
-            channels: resNet.inputChannels, isInside: { content.inside.contains($0.fileName) })
+            channels: design.inputChannels, isInside: { content.inside.contains($0.fileName) })
         {
             table.strangers.append(stranger.fileName)
         }
-        if case .children(let first) = chosen.naming {
-            // A batch norm right after the last stage comes before the pooling.
-            let next = "\(first + resNet.stages.count)"
-            table.strangers += head.entries.filter { $0.module == next && $0.role == "running_mean" }.map(\.fileName)
-        }
-        for name in table.entries.keys where name.hasPrefix("layer") && name.contains(".se.fc") { table.flatten(name) }
-        let leftOut = head.complete(&resNet, &table)
+        let leftOut = head.complete(&design, &table)
         let segmentation = leftOut == nil ? nil : head.segmentationWarning
-        let network = resNet.network()
-        let library = chosen.naming == .transformers ? "transformers" : "PyTorch"
+        let network = design.network()
         var model = Model(
-            network: network, weights: try table.weights(for: network, path: path), recipe: nil,
-            dialect: "\(library) state dict in \(arrays.container.rawValue)")
+            network: network, weights: try table.weights(for: network, path: path), recipe: found.convention,
+            recipeSource: found.source,
+            dialect: "\(chosen.names.library) state dict in \(arrays.container.rawValue)")
         model.leftOutHead = leftOut
-        model.remarks = [remark].compactMap { $0 } + content.remarks
+        model.remarks = [remark].compactMap { $0 } + content.remarks + (sidecar.isOwn ? [] : found.remarks)
         let beside = head.entries.contains { !content.inside.contains($0.fileName) }
-        let adapter = beside ? head.warningOfAdapters(channels: resNet.inputChannels) : nil
-        model.notes = [segmentation, adapter, content.normalization.warning(channels: resNet.inputChannels)].compactMap
-        { $0 }
-        if !isSmall, resNet.stages.count < 4 {
-            model.notes.append(
-                "The network has \(resNet.stages.count) stages, and ResNets with such a stem have four. Check that the file is whole."
-            )
-        }
-        // torchvision's ResNets are often given such a stem, and keep their pooling or not.
-        if isSmall, resNet.stages.count == 4, resNet.shortcutName == "downsample", !sidecar.isOwn {
-            model.remarks.append(
-                "The first convolution is 3×3: read as a ResNet for small images, with stride 1\(resNet.stemPools ? "" : " and no pooling")."
-            )
-        }
+        let adapter = beside ? head.warningOfAdapters(channels: design.inputChannels) : nil
+        model.notes =
+            [segmentation, adapter, content.normalization.warning(channels: design.inputChannels)].compactMap { $0 }
+            + found.notes
         // Networks that learn by comparing end in a projection, not in classes.
         if model.headOutputs == 1 || networks.areContrastive { model.outputMeaning = .unknown }
-        let convention = InputRecipe(
-            height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: resNet.inputChannels,
-            pixels: .torch.spread(over: resNet.inputChannels), resizeRatio: isSmall ? 1 : 256.0 / 224)
-        model.recipe = convention
-        model.recipeSource = "the convention of \(isSmall ? "CIFAR ResNets" : "torchvision")"
-        if let (pixels, source) = content.normalization.pixels(channels: resNet.inputChannels) {
-            model.recipe = convention.with(pixels)
+        if let (pixels, source) = content.normalization.pixels(channels: design.inputChannels) {
+            model.recipe = found.convention.with(pixels)
             model.recipeSource = source
         }
-        try published.apply(to: &model, convention: convention, path: path)
+        try published.apply(to: &model, convention: found.convention, path: path)
         sidecar.applyOwn(to: &model)
         return model
     }
@@ -108,7 +81,7 @@ struct TorchDialect {
             if full.hasSuffix(Self.ignored) || networks.all.contains(where: { owns($0, full, beside: network) }) {
                 return
             }
-            if !TorchNaming.isTrunk(full), full.hasPrefix(parent), folders.contains(folder(name)),
+            if !network.names.isTrunk(full), full.hasPrefix(parent), folders.contains(folder(name)),
                 content.normalization.take(String(full.dropFirst(parent.count)), tensor, fileName: name)
             {
                 return
@@ -127,20 +100,20 @@ struct TorchDialect {
                 return
             }
             if full.hasPrefix(network.prefix) {
-                let canonical = network.naming.canonical(String(full.dropFirst(network.prefix.count)))
+                let canonical = network.names.canonical(String(full.dropFirst(network.prefix.count)))
                 content.inside.insert(name)
                 fileNames[canonical] = name
-                if TorchNaming.isTrunk(canonical) {
+                if network.names.isTrunk(canonical) {
                     content.table.add(canonical, tensor, fileName: name, problem: problem)
-                } else if !TorchNaming.isBeside(canonical) {
+                } else if !StateDictNetwork.isTrainingState(canonical) {
                     content.head.add(.init(name: canonical, fileName: name, tensor: tensor, problem: problem))
                 }
             } else if full.hasPrefix(parent), folders.contains(folder(name)),
-                !TorchNaming.isBeside(full.dropFirst(parent.count).description)
+                !StateDictNetwork.isTrainingState(full.dropFirst(parent.count).description)
             {
                 content.head.add(
                     .init(name: String(full.dropFirst(parent.count)), fileName: name, tensor: tensor, problem: problem))
-            } else if !TorchNaming.isBeside(full) {
+            } else if !StateDictNetwork.isTrainingState(full) {
                 // The first part of the name that is not the network's own.
                 let parts = full.split(separator: ".").map(String.init)
                 let shared = zip(parts, network.prefix.split(separator: ".")).prefix { $0 == $1 }.count
@@ -173,7 +146,7 @@ struct TorchDialect {
 
     /// Whether a name belongs to another network than the one that is read.
     private func owns(_ other: StateDictNetwork, _ name: String, beside chosen: StateDictNetwork) -> Bool {
-        other != chosen && name.hasPrefix(other.prefix)
+        other.prefix != chosen.prefix && name.hasPrefix(other.prefix)
             && (!name.hasPrefix(chosen.prefix) || other.prefix.count > chosen.prefix.count)
     }
 
@@ -189,8 +162,8 @@ struct TorchDialect {
             for (name, entry) in arrays.arrays {
                 let full = Self.dotted(name)
                 guard full.hasPrefix(network.prefix) else { continue }
-                let canonical = network.naming.canonical(String(full.dropFirst(network.prefix.count)))
-                if TorchNaming.isTrunk(canonical), !full.hasSuffix(Self.ignored) { tensors[canonical] = entry.tensor }
+                let canonical = network.names.canonical(String(full.dropFirst(network.prefix.count)))
+                if network.names.isTrunk(canonical), !full.hasSuffix(Self.ignored) { tensors[canonical] = entry.tensor }
             }
             return tensors
         }

@@ -64,6 +64,8 @@ private struct KerasLayers {
     private var layers: [KerasLayer] = []
     private let model: Model
     private let path: String
+    /// keras.applications' names, if it has the network.
+    private let kerasNames: (any KerasNames)?
     /// The layer that gives a node's output.
     private var layerOfNode: [String: String] = [:]
     private var depthOfNode: [String: Int] = [:]
@@ -74,6 +76,7 @@ private struct KerasLayers {
     init(_ model: Model, path: String) throws {
         self.model = model
         self.path = path
+        kerasNames = Families.all.lazy.compactMap { $0.kerasNames(writing: model) }.first
         output = model.network.nodes.last?.name ?? Node.image
         // Any size will do, unless a dense layer counts on the pixels.
         let isFixed = model.network.nodes.contains { $0.operation == .flatten }
@@ -100,11 +103,8 @@ private struct KerasLayers {
 
     /// Keras' own name of a layer where the network is one of keras.applications', else the node's.
     private func name(_ node: Node) -> String {
-        let isOurs = model.network.nodes.contains { $0.name == "layer1.0.conv1" }
-        let isKeras =
-            isOurs && model.weights["conv1.bias"] != nil ? KerasNames.layer(module: node.name) : nil
         // PyTorch, as Keras' backend, takes no dots in names.
-        return String((isKeras ?? node.name).map { $0 == "/" || $0 == "." ? "_" : $0 })
+        String((kerasNames?.layer(module: node.name) ?? node.name).map { $0 == "/" || $0 == "." ? "_" : $0 })
     }
 
     /// Our name of each layer that Keras calls otherwise.

@@ -30,33 +30,33 @@ enum TorchWriter {
     static func stateDict(of model: Model, path: String) throws -> [(name: String, tensor: Tensor)] {
         func refuse(_ property: String) -> CheckpointError {
             .cannotConvert(
-                path, "\(property), which no ResNet class of torchvision or timm does. Use --to onnx or --to keras")
+                path, "\(property), which no class of torchvision or timm does. Use --to onnx or --to keras")
         }
-        if model.network.nodes.contains(where: { $0.name.hasSuffix(".preact") || $0.name.hasSuffix("_preact_bn") }) {
-            throw refuse("its blocks normalize before they convolve (V2)")
+        if let obstacle = Families.all.lazy.compactMap({ $0.isForeignToPyTorch(model.network) }).first {
+            throw refuse(obstacle)
         }
         let model = model.withTorchNames()
+        let networks = StateDictNetworks(model.weights.keys.sorted())
+        guard let names = networks?.all.first(where: { $0.prefix.isEmpty })?.names else {
+            throw refuse("it is a \(model.network.name) with layers of its own")
+        }
         var table = TensorTable()
         var head = ListedHead()
         for (name, tensor) in model.weights.sorted(by: { $0.key < $1.key }) {
-            if TorchNaming.isTrunk(name) {
+            if names.isTrunk(name) {
                 table.add(name, tensor, fileName: name)
             } else {
                 head.add(.init(name: name, fileName: name, tensor: tensor, problem: nil))
             }
         }
-        let traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
-        guard table.shape("layer1.0.conv1.weight") != nil, var resNet = try? ResNet(table, traits, path: path) else {
+        let graph = PublishedGraph(family: names.family)
+        guard var design = try? names.network(&table, &head, graph, path: path).design else {
             throw refuse("it is a \(model.network.name) with layers of its own")
         }
-        if let extra = head.complete(&resNet, &table) { throw refuse("its head has several layers (\(extra.layers))") }
-        if let difference = NetworkComparison(model.network, resNet.network()).mostTelling { throw refuse(difference) }
+        if let extra = head.complete(&design, &table) { throw refuse("its head has several layers (\(extra.layers))") }
+        if let difference = NetworkComparison(model.network, design.network()).mostTelling { throw refuse(difference) }
         return model.network.tensors.compactMap { name, _ in
-            model.weights[name].map { tensor in
-                // A squeeze-and-excitation's dense layers are 1×1 convolutions in PyTorch.
-                let isConvolution = name.contains(".se.fc") && tensor.shape.count == 2
-                return (name, isConvolution ? tensor.reshaped(tensor.shape + [1, 1]) : tensor)
-            }
+            model.weights[name].map { (name, names.stored($0, name)) }
         }
     }
 }
@@ -64,9 +64,9 @@ enum TorchWriter {
 extension Model {
     /// The same network with keras.applications' layers under torchvision's names.
     fileprivate func withTorchNames() -> Model {
-        guard KerasNames.Era.told(network.nodes.map(\.name)) != nil else { return self }
+        guard let names = Families.kerasNames(of: network.nodes.map(\.name)) else { return self }
         var model = self
-        model.rename(network.nodes.compactMap { node in KerasNames.module(layer: node.name).map { (node.name, $0) } })
+        model.rename(network.nodes.compactMap { node in names.module(layer: node.name).map { (node.name, $0) } })
         return model
     }
 }
@@ -85,7 +85,7 @@ private struct NetworkComparison {
         compare(one.nodes.last?.name ?? Node.image, other.nodes.last?.name ?? Node.image)
     }
 
-    /// Nil where the networks compute the same. Strides tell two families of ResNets apart, so they are named first.
+    /// Nil where the networks compute the same. Strides tell two kinds of ResNets apart, so they are named first.
     var mostTelling: String? { differences.first { $0.contains("a stride of 2") } ?? differences.first }
 
     private mutating func compare(_ a: String, _ b: String) {

@@ -3,7 +3,7 @@
 package import FinetuneEngine
 
 /// A residual network's shape. `network()` builds it; nothing here has weights.
-package struct ResNet: Sendable, Equatable {
+package struct ResNet: NetworkDesign, Equatable {
     package enum Stem: Sendable, Equatable {
         /// One convolution with stride 2 and a pooling: ImageNet.
         case pooled(kernel: Int)
@@ -107,12 +107,10 @@ package struct ResNet: Sendable, Equatable {
 
     package static func == (a: ResNet, b: ResNet) -> Bool { a.network() == b.network() }
 
-    /// The features that reach the head.
-    package var width: Int { stages.last?.last?.filters.last ?? stemFilters }
+    package var featureCount: Int { stages.last?.last?.filters.last ?? stemFilters }
 
     package var isBottleneck: Bool { stages.first?.first?.filters.count == 3 }
 
-    /// The architecture in the field's words, such as `ResNet-50 v1.5, width 64`.
     package var name: String {
         let depth = stages.reduce(0) { $0 + $1.reduce(0) { $0 + $1.filters.count } } + 2
         let block = stages.first?.first
@@ -139,26 +137,22 @@ package struct ResNet: Sendable, Equatable {
     package func network() -> Network {
         var builder = Builder(resNet: self)
         builder.build()
-        return Network(name: name, inputChannels: inputChannels, nodes: builder.nodes)
+        return Network(name: name, inputChannels: inputChannels, nodes: builder.list.nodes)
     }
 
     private struct Builder {
         let resNet: ResNet
-        var nodes: [Node] = []
-        var stage = Stage.stem
-        /// The node whose output comes next, and its channels.
-        var last = Node.image
-        var channels: Int
+        var list: NodeList
 
         init(resNet: ResNet) {
             self.resNet = resNet
-            channels = resNet.inputChannels
+            list = NodeList(inputChannels: resNet.inputChannels)
         }
 
         mutating func build() {
             stem()
             for (index, blocks) in resNet.stages.enumerated() {
-                stage = "stage\(index + 1)"
+                list.stage = "stage\(index + 1)"
                 for (number, block) in blocks.enumerated() {
                     let name = "layer\(index + 1).\(number)"
                     if resNet.isPreactivated { addPreactivated(block, name) } else { add(block, name) }
@@ -166,14 +160,11 @@ package struct ResNet: Sendable, Equatable {
             }
             if resNet.isPreactivated {
                 normalize("post")
-                add("post.relu", .activation(resNet.activation))
+                list.add("post.relu", .activation(resNet.activation))
             }
-            stage = Stage.pooled
-            add("avgpool", .globalAveragePooling)
-            stage = Stage.head
-            if let head = resNet.head {
-                add(head.name, .dense(inputs: channels, outputs: head.outputs, hasBias: head.hasBias))
-            }
+            list.stage = Stage.pooled
+            list.add("avgpool", .globalAveragePooling)
+            list.add(head: resNet.head)
         }
 
         private mutating func stem() {
@@ -188,25 +179,25 @@ package struct ResNet: Sendable, Equatable {
                 for (index, count) in filters.enumerated() {
                     convolve("conv1.\(3 * index)", count, .square(3, stride: index == 0 ? 2 : 1, padding: 1))
                     normalize("conv1.\(3 * index + 1)")
-                    add("conv1.\(3 * index + 2)", .activation(resNet.activation))
+                    list.add("conv1.\(3 * index + 2)", .activation(resNet.activation))
                 }
                 convolve("conv1.\(3 * filters.count)", resNet.stemFilters, .square(3, padding: 1))
             }
             if !resNet.isPreactivated {
                 normalize("bn1")
-                add("relu", .activation(resNet.activation))
+                list.add("relu", .activation(resNet.activation))
             }
             guard resNet.stemPools else { return }
             if resNet.poolsZeros {
-                add("pad", .zeroPadding(.all(1)))
-                add("maxpool", .maxPooling(.square(3, stride: 2)))
+                list.add("pad", .zeroPadding(.all(1)))
+                list.add("maxpool", .maxPooling(.square(3, stride: 2)))
             } else {
-                add("maxpool", .maxPooling(.square(3, stride: 2, padding: 1)))
+                list.add("maxpool", .maxPooling(.square(3, stride: 2, padding: 1)))
             }
         }
 
         private mutating func add(_ block: Block, _ name: String) {
-            let (input, inputChannels) = (last, channels)
+            let (input, inputChannels) = (list.last, list.channels)
             let strided = block.filters.count == 2 || resNet.stridePlace == .first ? 0 : 1
             for (index, filters) in block.filters.enumerated() {
                 let isWide = block.filters.count == 2 || index == 1
@@ -217,25 +208,25 @@ package struct ResNet: Sendable, Equatable {
                     groups: index == 1 ? block.groups : 1)
                 normalize("\(name).bn\(index + 1)")
                 if index < block.filters.count - 1 {
-                    add("\(name).relu\(index + 1)", .activation(resNet.innerActivation))
+                    list.add("\(name).relu\(index + 1)", .activation(resNet.innerActivation))
                 }
             }
             if let squeeze = block.squeeze { excite("\(name).se", squeeze) }
-            let main = last
-            (last, channels) = (input, inputChannels)
+            let main = list.last
+            (list.last, list.channels) = (input, inputChannels)
             shortcut(block, name)
-            nodes.append(Node("\(name).add", stage: stage, .addition, inputs: [main, last]))
-            (last, channels) = ("\(name).add", block.filters.last ?? channels)
-            add("\(name).relu", .activation(resNet.activation))
+            list.add("\(name).add", .addition, from: [main, list.last])
+            list.channels = block.filters.last ?? list.channels
+            list.add("\(name).relu", .activation(resNet.activation))
         }
 
         /// The block of Keras' V2: its shortcut's convolution reads what the first activation gives, and without one
         /// a stride is taken by skipping pixels.
         private mutating func addPreactivated(_ block: Block, _ name: String) {
-            let (input, inputChannels) = (last, channels)
+            let (input, inputChannels) = (list.last, list.channels)
             normalize("\(name).preact")
-            add("\(name).preact.relu", .activation(resNet.activation))
-            let activated = last
+            list.add("\(name).preact.relu", .activation(resNet.activation))
+            let activated = list.last
             for (index, filters) in block.filters.enumerated() {
                 let isLast = index == block.filters.count - 1
                 let isWide = index == 1
@@ -245,34 +236,33 @@ package struct ResNet: Sendable, Equatable {
                     hasBias: isLast)
                 guard !isLast else { break }
                 normalize("\(name).bn\(index + 1)")
-                add("\(name).relu\(index + 1)", .activation(resNet.activation))
+                list.add("\(name).relu\(index + 1)", .activation(resNet.activation))
             }
-            let (main, filters) = (last, channels)
-            (last, channels) = (block.hasProjection ? activated : input, inputChannels)
+            let (main, filters) = (list.last, list.channels)
+            (list.last, list.channels) = (block.hasProjection ? activated : input, inputChannels)
             if block.hasProjection {
                 convolve("\(name).\(resNet.shortcutName).0", filters, .square(1, stride: block.stride), hasBias: true)
             } else if block.stride > 1 {
-                add("\(name).\(resNet.shortcutName).subsample", .subsampling(step: block.stride))
+                list.add("\(name).\(resNet.shortcutName).subsample", .subsampling(step: block.stride))
             }
-            nodes.append(Node("\(name).add", stage: stage, .addition, inputs: [last, main]))
-            (last, channels) = ("\(name).add", filters)
+            list.add("\(name).add", .addition, from: [list.last, main])
+            list.channels = filters
         }
 
         /// Squeeze-and-excitation: each channel times a factor that the means of all channels decide.
         private mutating func excite(_ name: String, _ squeeze: Int) {
-            let image = last
-            add("\(name).mean", .globalAveragePooling)
-            add("\(name).fc1", .dense(inputs: channels, outputs: squeeze, hasBias: true))
-            add("\(name).relu", .activation(.relu))
-            add("\(name).fc2", .dense(inputs: squeeze, outputs: channels, hasBias: true))
-            add("\(name).gate", .activation(.sigmoid))
-            nodes.append(Node(name, stage: stage, .channelScaling, inputs: [image, last]))
-            last = name
+            let image = list.last
+            list.add("\(name).mean", .globalAveragePooling)
+            list.add("\(name).fc1", .dense(inputs: list.channels, outputs: squeeze, hasBias: true))
+            list.add("\(name).relu", .activation(.relu))
+            list.add("\(name).fc2", .dense(inputs: squeeze, outputs: list.channels, hasBias: true))
+            list.add("\(name).gate", .activation(.sigmoid))
+            list.add(name, .channelScaling, from: [image, list.last])
         }
 
         private mutating func shortcut(_ block: Block, _ name: String) {
             let prefix = "\(name).\(resNet.shortcutName)"
-            let filters = block.filters.last ?? channels
+            let filters = block.filters.last ?? list.channels
             switch resNet.shortcut {
             case _ where !block.hasProjection: return
             case .projection:
@@ -281,16 +271,16 @@ package struct ResNet: Sendable, Equatable {
             case .pooledProjection:
                 if block.stride > 1 {
                     let window = Window(block.stride, block.stride, stride: block.stride, padding: .same)
-                    add("\(prefix).0", .averagePooling(window, countsPadding: false))
+                    list.add("\(prefix).0", .averagePooling(window, countsPadding: false))
                 }
                 convolve("\(prefix).1", filters, .square(1))
                 normalize("\(prefix).2")
             case .padding:
-                if block.stride > 1 { add("\(prefix).subsample", .subsampling(step: block.stride)) }
-                let missing = filters - channels
+                if block.stride > 1 { list.add("\(prefix).subsample", .subsampling(step: block.stride)) }
+                let missing = filters - list.channels
                 if missing > 0 {
-                    add("\(prefix).pad", .channelPadding(before: missing / 2, after: missing - missing / 2))
-                    channels = filters
+                    list.add("\(prefix).pad", .channelPadding(before: missing / 2, after: missing - missing / 2))
+                    list.channels = filters
                 }
             }
         }
@@ -298,25 +288,58 @@ package struct ResNet: Sendable, Equatable {
         private mutating func convolve(
             _ name: String, _ filters: Int, _ window: Window, groups: Int = 1, hasBias: Bool? = nil
         ) {
-            let convolution = Convolution(
-                channels: channels, filters: filters, groups: groups, window: window,
-                hasBias: hasBias ?? resNet.convolutionsHaveBias)
-            add(name, .convolution(convolution))
-            channels = filters
+            list.convolve(
+                name, filters, window, groups: groups, hasBias: hasBias ?? resNet.convolutionsHaveBias)
         }
 
         private mutating func normalize(_ name: String) {
-            add(
+            list.add(
                 name,
                 .batchNormalization(
                     BatchNormalization(
-                        channels: channels, epsilon: resNet.epsilon, statisticsKept: resNet.statisticsKept,
+                        channels: list.channels, epsilon: resNet.epsilon, statisticsKept: resNet.statisticsKept,
                         storesUnbiasedVariance: resNet.storesUnbiasedVariance)))
         }
+    }
 
-        private mutating func add(_ name: String, _ operation: FinetuneEngine.Operation) {
-            nodes.append(Node(name, stage: stage, operation, inputs: [last]))
-            last = name
+    // MARK: By name
+
+    /// torchvision's: blocks a stage, and whether they are bottlenecks.
+    private static let large: [Int: (blocks: [Int], isBottleneck: Bool)] = [
+        18: ([2, 2, 2, 2], false), 34: ([3, 4, 6, 3], false), 50: ([3, 4, 6, 3], true), 101: ([3, 4, 23, 3], true),
+        152: ([3, 8, 36, 3], true),
+    ]
+    /// Those for small images (He et al. 2015): depths `6n + 2` of networks with three stages of basic blocks.
+    private static let small = [20, 32, 44, 56, 110]
+
+    package static var architectures: [String] { (large.keys.sorted() + small).map { "resnet\($0)" } }
+
+    package static func architecture(_ name: String, changes: ArchitectureChanges, outputs: Int) -> (
+        ResNet, imageSize: Int
+    )? {
+        guard architectures.contains(name), let depth = Int(name.dropFirst("resnet".count)),
+            [nil, 3, 7].contains(changes.stem)
+        else { return nil }
+        let isSmall = small.contains(depth)
+        let width = changes.width ?? (isSmall ? 16 : 64)
+        let hasSmallStem = changes.stem.map { $0 == 3 } ?? isSmall
+        let (blocks, isBottleneck) = large[depth] ?? (Array(repeating: (depth - 2) / 6, count: 3), false)
+        var stages: [[Block]] = []
+        var channels = width
+        for (index, count) in blocks.enumerated() {
+            let planes = width << index
+            stages.append(
+                (0..<count).map { number in
+                    let filters = isBottleneck ? [planes, planes, 4 * planes] : [planes, planes]
+                    let stride = number == 0 && index > 0 ? 2 : 1
+                    defer { channels = filters.last ?? channels }
+                    return Block(
+                        filters: filters, stride: stride, hasProjection: stride > 1 || channels != filters.last)
+                })
         }
+        let resNet = ResNet(
+            stem: hasSmallStem ? .small : .pooled(kernel: 7), stemFilters: width, stages: stages,
+            shortcut: isSmall ? .padding : .projection, stridePlace: .middle, head: ("fc", outputs, true))
+        return (resNet, imageSize: isSmall ? 32 : hasSmallStem ? 64 : 224)
     }
 }

@@ -1,7 +1,10 @@
-// The names of PyTorch ResNets, brought to torchvision's: libraries call the same layers otherwise.
+// ResNets in state dicts: libraries call the same layers otherwise, and their names are brought to torchvision's.
+
+internal import FinetuneEngine
+internal import FinetuneModels
 
 /// How a state dict names the layers of a ResNet.
-enum TorchNaming: Equatable {
+enum ResNetStateDict: StateDictNames, Equatable {
     /// `layer1.0.conv1.weight`: torchvision, timm, OpenMMLab and most others.
     case torchvision
     /// `encoder.stages.0.layers.0.layer.0.convolution.weight`
@@ -12,7 +15,7 @@ enum TorchNaming: Equatable {
     /// The prefix and the naming that a tensor's name shows; nil for names that show none.
     ///
     /// - Parameter name: Dots between its parts.
-    static func anchor(in name: String) -> (prefix: String, naming: TorchNaming)? {
+    private static func anchor(in name: String) -> (prefix: String, names: ResNetStateDict)? {
         func prefix(before anchor: String) -> String? {
             guard let range = name.firstRange(of: anchor) else { return nil }
             let prefix = name[..<range.lowerBound]
@@ -93,16 +96,79 @@ enum TorchNaming: Equatable {
         return name
     }
 
-    /// Whether torchvision's name is that of a layer before the pooling.
-    static func isTrunk(_ canonical: String) -> Bool {
+    func isTrunk(_ canonical: String) -> Bool {
         let top = canonical.prefix { $0 != "." }
         return top == "conv1" || top == "bn1" || (top.hasPrefix("layer") && Int(top.dropFirst(5)) != nil)
     }
 
-    /// Nothing of the network: what an optimizer or a schedule keeps.
-    static func isBeside(_ name: String) -> Bool {
-        let top = name.prefix { $0 != "." }.lowercased()
-        return ["amp", "opt"].contains(top)
-            || ["optim", "sched", "scaler", "loss", "criterion", "metric"].contains { top.contains($0) }
+    // MARK: Networks
+
+    static func networks(in names: [String]) -> [String: ResNetStateDict] {
+        var found: [String: ResNetStateDict] = [:]
+        for name in names {
+            guard let (prefix, own) = anchor(in: name) else { continue }
+            if case .children(let first) = own, case .children(let other)? = found[prefix] {
+                found[prefix] = .children(firstStage: min(first, other))
+            } else if found[prefix] == nil || own == .torchvision {
+                found[prefix] = own
+            }
+        }
+        // What has fewer stages than another is a part of one, such as an average of some layers.
+        var stages: [String: Int] = [:]
+        for name in names {
+            guard let range = name.firstRange(of: "layer"),
+                let stage = name[range.upperBound...].prefix(while: { $0 != "." }).first?.wholeNumberValue
+            else { continue }
+            stages[String(name[..<range.lowerBound]), default: 0] = max(
+                stages[String(name[..<range.lowerBound])] ?? 0, stage)
+        }
+        let most = found.keys.compactMap { stages[$0] }.max() ?? 0
+        return found.filter { $0.value != .torchvision || stages[$0.key] == most }
     }
+
+    var family: any Family.Type { ResNetFamily.self }
+    var library: String { self == .transformers ? "transformers" : "PyTorch" }
+
+    func network(_ table: inout TensorTable, _ head: inout ListedHead, _ graph: PublishedGraph, path: String) throws
+        -> FoundNetwork
+    {
+        var traits = ResNetTraits(stridePlace: .middle, epsilon: 1e-5, statisticsKept: 0.9)
+        if graph.stridesFirst { traits.stridePlace = .first }
+        (traits.firstStride, traits.activation) = (graph.firstStride, graph.activation)
+        traits.innerActivation = graph.innerActivation
+        if case .children(let first) = self, first > 2 { traits.stemPools = first > 3 }
+        let resNet = try ResNet(table, traits, path: path)
+        if case .children(let first) = self {
+            // A batch norm right after the last stage comes before the pooling.
+            let next = "\(first + resNet.stages.count)"
+            table.strangers += head.entries.filter { $0.module == next && $0.role == "running_mean" }.map(\.fileName)
+        }
+        for name in table.entries.keys where Self.isSqueeze(name) { table.flatten(name) }
+        let (isSmall, channels) = (resNet.stem == .small, resNet.inputChannels)
+        var found = FoundNetwork(
+            design: resNet,
+            convention: InputRecipe(
+                height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: channels,
+                pixels: .torch.spread(over: channels), resizeRatio: isSmall ? 1 : 256.0 / 224),
+            source: "the convention of \(isSmall ? "CIFAR ResNets" : "torchvision")")
+        if !isSmall, resNet.stages.count < 4 {
+            found.notes.append(
+                "The network has \(resNet.stages.count) stages, and ResNets with such a stem have four. Check that the file is whole."
+            )
+        }
+        // torchvision's ResNets are often given such a stem, and keep their pooling or not.
+        if isSmall, resNet.stages.count == 4, resNet.shortcutName == "downsample" {
+            found.remarks.append(
+                "The first convolution is 3×3: read as a ResNet for small images, with stride 1\(resNet.stemPools ? "" : " and no pooling")."
+            )
+        }
+        return found
+    }
+
+    /// A squeeze-and-excitation's dense layers are 1×1 convolutions in PyTorch.
+    func stored(_ tensor: Tensor, _ canonical: String) -> Tensor {
+        Self.isSqueeze(canonical) && tensor.shape.count == 2 ? tensor.reshaped(tensor.shape + [1, 1]) : tensor
+    }
+
+    private static func isSqueeze(_ name: String) -> Bool { name.hasPrefix("layer") && name.contains(".se.fc") }
 }

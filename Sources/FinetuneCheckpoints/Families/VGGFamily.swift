@@ -1,0 +1,240 @@
+// VGGs by their names: torchvision's `features.0` and `classifier.0`, timm's `pre_logits.fc1`, Keras' `block1_conv1`.
+
+internal import FinetuneEngine
+internal import FinetuneModels
+
+enum VGGFamily: Family {
+    static let name = "VGG"
+
+    static func stateDictNames(in names: [String]) -> [String: any StateDictNames] {
+        let anchor = "features.0.weight"
+        var found: [String: any StateDictNames] = [:]
+        for name in names where name.hasSuffix(anchor) {
+            let prefix = String(name.dropLast(anchor.count))
+            guard prefix.isEmpty || prefix.hasSuffix(".") else { continue }
+            found[prefix] = VGGStateDict(
+                names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) })
+        }
+        return found
+    }
+
+    static func verdict(onArchitecture name: String) -> ArchitectureVerdict {
+        guard name.contains("vgg") else { return .other }
+        let plain = [11, 13, 16, 19].flatMap { ["vgg\($0)", "vgg\($0)_bn"] }
+        if plain.contains(String(name.prefix { $0 != "." })) { return .plain }
+        return name.contains("repvgg")
+            ? .refused(reason: "its blocks have other layers than a VGG's, and are not read") : .unknown
+    }
+
+    static func kerasNames(of layers: [String], areComplete: Bool) -> (any KerasNames)? {
+        VGGKerasNames(layers, areComplete: areComplete)
+    }
+}
+
+/// How a state dict names the layers of a VGG. Both torchvision and timm count the modules of `features`, where a ReLU and
+/// a pooling have numbers and no tensors: the gaps tell where the poolings are.
+struct VGGStateDict: StateDictNames {
+    /// The numbers of the convolutions among the modules of `features`.
+    private let convolutions: [Int]
+    private let hasNormalization: Bool
+    /// Whether layers between the last pooling and the head are known by their places.
+    private let hasHidden: Bool
+
+    /// - Parameter names: Those of the network, without its prefix.
+    /// - Returns: Nil for those of another network that has `features`.
+    init?(_ names: [String]) {
+        var roles: [Int: Set<String>] = [:]
+        for name in names where name.hasPrefix("features.") {
+            let parts = name.split(separator: ".")
+            guard parts.count == 3, let place = Int(parts[1]), (0..<1000).contains(place) else { return nil }
+            roles[place, default: []].insert(String(parts[2]))
+        }
+        let norms = roles.filter { $0.value.contains("running_mean") }.keys.sorted()
+        convolutions = roles.keys.filter { !norms.contains($0) }.sorted()
+        hasNormalization = !norms.isEmpty
+        let step = hasNormalization ? 3 : 2
+        let gaps = zip(convolutions.dropFirst(), convolutions).map { $0 - $1 }
+        // After each convolution come its norm, if there are any, its ReLU and perhaps a pooling.
+        guard convolutions.first == 0, convolutions.count > 2, gaps.allSatisfy({ $0 == step || $0 == step + 1 }),
+            gaps.contains(step + 1), !hasNormalization || norms == convolutions.map({ $0 + 1 })
+        else { return nil }
+        let modules = Set(names.map(Self.module).map { Self.timmNames[$0] ?? $0 })
+        let dense = modules.filter { $0.hasPrefix("classifier.") }
+        hasHidden = dense.isSuperset(of: VGG.hiddenNames) && dense.isSubset(of: VGG.hiddenNames + [VGG.headName])
+    }
+
+    var family: any Family.Type { VGGFamily.self }
+    var library: String { "PyTorch" }
+
+    // MARK: Names
+
+    private static let timmNames = [
+        "pre_logits.fc1": VGG.hiddenNames[0], "pre_logits.fc2": VGG.hiddenNames[1], "head.fc": VGG.headName,
+    ]
+
+    private static func module(_ name: String) -> String {
+        name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
+    }
+
+    func canonical(_ name: String) -> String {
+        let module = Self.module(name)
+        return (Self.timmNames[module] ?? module) + name.dropFirst(module.count)
+    }
+
+    func isTrunk(_ canonical: String) -> Bool {
+        canonical.hasPrefix("features.") || (hasHidden && VGG.hiddenNames.contains(Self.module(canonical)))
+    }
+
+    /// torchvision's first hidden layer is dense, on the pixels of the last pooling.
+    func stored(_ tensor: Tensor, _ canonical: String) -> Tensor {
+        guard VGG.hiddenNames.contains(Self.module(canonical)), tensor.shape.count == 4 else { return tensor }
+        return tensor.reshaped([tensor.shape[0], tensor.shape[1...].reduce(1, *)])
+    }
+
+    // MARK: The network
+
+    func network(_ table: inout TensorTable, _ head: inout ListedHead, _ graph: PublishedGraph, path: String) throws
+        -> FoundNetwork
+    {
+        var blocks: [[Int]] = [[]]
+        for (index, place) in convolutions.enumerated() {
+            let name = "features.\(place)"
+            let shape = table.shape("\(name).weight")
+            guard shape.map({ $0.count == 4 && $0[2...] == [3, 3] }) ?? true else {
+                throw CheckpointError.cannotLoad(
+                    path,
+                    "its layer '\(name)' has the shape \(shape ?? []), and all convolutions of a VGG are 3×3. Other networks with these names, such as AlexNet, are not read."
+                )
+            }
+            let filters = shape?[0] ?? table.shape("\(name).bias")?.first
+            blocks[blocks.count - 1].append(filters ?? blocks.last?.last ?? 64)
+            let next = index + 1 < convolutions.count ? convolutions[index + 1] : place
+            if next - place > (hasNormalization ? 3 : 2) { blocks.append([]) }
+        }
+        let channels = table.shape("features.0.weight")?[1] ?? 3
+        let hidden = hasHidden ? makeHidden(&table, &head, channels: blocks.last?.last ?? 1) : nil
+        let vgg = VGG(
+            blocks: blocks, hasNormalization: hasNormalization,
+            convolutionsHaveBias: table.entries["features.0.bias"] != nil, activation: graph.activation, hidden: hidden,
+            inputChannels: channels)
+        var found = FoundNetwork(
+            design: vgg,
+            convention: InputRecipe(
+                height: vgg.imageSize ?? 224, width: vgg.imageSize ?? 224, channels: channels,
+                pixels: .torch.spread(over: channels), resizeRatio: hidden?.side == 1 ? 1 : 256.0 / 224),
+            source: "the convention of torchvision")
+        if vgg.hidden == nil {
+            found.remarks.append(
+                "Nothing in the file shows the size of its images; 224 pixels are taken. VGGs for CIFAR-10 want --size 32."
+            )
+        }
+        return found
+    }
+
+    /// The layers between the last pooling and the head, as convolutions; nil where they are a head of somebody's own,
+    /// which may do anything between its layers.
+    private func makeHidden(_ table: inout TensorTable, _ head: inout ListedHead, channels: Int) -> VGG.Hidden? {
+        let names = VGG.hiddenNames.map { "\($0).weight" }
+        let shapes = names.map { table.shape($0) ?? [] }
+        let inputs = shapes[0].dropFirst().reduce(1, *)
+        let side = Int(Double(inputs / max(channels, 1)).squareRoot().rounded())
+        let isOwn = head.entries.contains { Self.module($0.name) == VGG.headName }
+        guard shapes.allSatisfy({ $0.count == 2 || $0.count == 4 }), inputs == channels * side * side, side > 0,
+            shapes[1].dropFirst().reduce(1, *) == shapes[0][0], isOwn || shapes[0][0] == shapes[1][0]
+        else {
+            for entry in table.remove(where: { name in VGG.hiddenNames.contains(Self.module(name)) }) {
+                head.add(
+                    .init(
+                        name: entry.key, fileName: entry.value.fileName, tensor: entry.value.tensor,
+                        problem: entry.value.problem))
+            }
+            return nil
+        }
+        table.reshape(names[0], [shapes[0][0], channels, side, side])
+        table.reshape(names[1], [shapes[1][0], shapes[0][0], 1, 1])
+        return VGG.Hidden(side: side, widths: shapes.map { $0[0] })
+    }
+}
+
+/// keras.applications' names of VGG's layers: `block1_conv1`, and `fc1` and `fc2` after a flattening.
+struct VGGKerasNames: KerasNames {
+    /// Convolutions in each block.
+    private let blocks: [Int]
+    private static let hidden = ["fc1", "fc2"]
+
+    init?(_ layers: [String], areComplete: Bool) {
+        var blocks: [Int] = []
+        for layer in layers {
+            guard let (block, number) = Self.place(layer) else { continue }
+            while blocks.count < block { blocks.append(0) }
+            blocks[block - 1] = max(blocks[block - 1], number)
+        }
+        guard !blocks.isEmpty, !blocks.contains(0), !areComplete || layers.contains("block1_conv1") else { return nil }
+        self.blocks = blocks
+    }
+
+    /// The block and the number in it, both from 1.
+    private static func place(_ layer: String) -> (block: Int, number: Int)? {
+        let parts = layer.split(separator: "_")
+        guard parts.count == 2, parts[0].hasPrefix("block"), parts[1].hasPrefix("conv"),
+            let block = Int(parts[0].dropFirst(5)), let number = Int(parts[1].dropFirst(4)), (1...8).contains(block),
+            (1...16).contains(number)
+        else { return nil }
+        return (block, number)
+    }
+
+    /// Each convolution has a ReLU after it and each block a pooling, which count among torchvision's modules.
+    func module(layer: String) -> String? {
+        if let index = Self.hidden.firstIndex(of: layer) { return VGG.hiddenNames[index] }
+        guard let (block, number) = Self.place(layer), block <= blocks.count else { return nil }
+        let before = blocks[..<(block - 1)].reduce(0) { $0 + 2 * $1 + 1 }
+        return "features.\(before + 2 * (number - 1))"
+    }
+
+    func layer(module: String) -> String? {
+        if let index = VGG.hiddenNames.firstIndex(of: module) { return Self.hidden[index] }
+        for (block, count) in blocks.enumerated() {
+            for number in 1...count {
+                let layer = "block\(block + 1)_conv\(number)"
+                if self.module(layer: layer) == module { return layer }
+            }
+        }
+        return nil
+    }
+
+    func network(_ table: inout TensorTable, _ head: inout ListedHead, path: String) throws -> any NetworkDesign {
+        let filters = blocks.enumerated().map { block, count in
+            (1...count).map { number in
+                let name = module(layer: "block\(block + 1)_conv\(number)") ?? ""
+                return table.shape("\(name).weight")?.first ?? table.shape("\(name).bias")?.first ?? 0
+            }
+        }
+        let channels = table.shape("features.0.weight")?.dropFirst().first ?? 3
+        let hidden = makeHidden(&table, channels: filters.last?.last ?? 1)
+        return VGG(blocks: filters, hasNormalization: false, hidden: hidden, inputChannels: channels)
+    }
+
+    /// The dense layers as convolutions. Keras flattens pixel by pixel, each with its channels.
+    private func makeHidden(_ table: inout TensorTable, channels: Int) -> VGG.Hidden? {
+        let names = VGG.hiddenNames.map { "\($0).weight" }
+        guard let first = table.shape(names[0]), let second = table.shape(names[1]), first.count == 2,
+            second.count == 2, channels > 0
+        else { return nil }
+        let side = Int(Double(first[1] / channels).squareRoot().rounded())
+        if side > 0, first[1] == channels * side * side {
+            table.reshape(names[0], [first[0], side, side, channels])
+            table.transpose(names[0], [0, 3, 1, 2])
+        }
+        table.reshape(names[1], second + [1, 1])
+        return VGG.Hidden(side: max(side, 1), widths: [first[0], second[0]])
+    }
+
+    /// `load_img` squashes, `preprocess_input` is of the caffe kind.
+    func recipe(size: ImageSize?) -> (InputRecipe, source: String) {
+        let size = size ?? ImageSize(height: 224, width: 224)
+        return (
+            InputRecipe(height: size.height, width: size.width, pixels: .caffe, fit: .squash),
+            "the convention of keras.applications' VGG (caffe)"
+        )
+    }
+}
