@@ -8,7 +8,7 @@ internal import Glibc
 public enum Unfreezing: Sendable, Equatable {
     /// The new head alone.
     case head
-    /// The last stage before the pooling.
+    /// The last stage before the pooling that has parameters.
     case last
     /// The whole network.
     case all
@@ -42,7 +42,7 @@ public enum Unfreezing: Sendable, Equatable {
         let trunk = stages.filter { $0 != Stage.pooled && $0 != Stage.head }
         switch self {
         case .head: return Stage.head
-        case .last: return trunk.last ?? Stage.head
+        case .last: return trunk.last { network.parameterCount(stage: $0) > 0 } ?? Stage.head
         case .all: return stages.first ?? Stage.head
         case .stage(let name):
             guard trunk.contains(name) else { throw FreezeError.unknownStage(name, stages: trunk + [Stage.head]) }

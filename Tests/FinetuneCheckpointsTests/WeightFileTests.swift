@@ -106,7 +106,8 @@ private func run(_ model: Model, _ layer: String, on input: Tensor) async throws
             "keras-v2.keras": " V2,", "keras-nested.keras": " v1,",
             "timm-se/model.safetensors": "SE-ResNet", "timm-resnext.safetensors": "ResNeXt-",
             "timm-wide.h5": "Wide ResNet-", "timm-d.pth": "-D", "keras-v2-weights.h5": " V2,",
-            "kuangliu.pth": "(small images)",
+            "kuangliu.pth": "(small images)", "vgg-norms.pth": "VGG-7 with batch norm, width 4",
+            "keras-vgg.h5": "VGG-16, width 2",
         ]
         for (file, words) in expected {
             let name = try load(Fixtures.path(file)).network.name

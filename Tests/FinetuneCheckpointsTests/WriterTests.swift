@@ -26,7 +26,7 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
     private static let torchCases = [
         "torch-basic.h5", "torch-bottleneck-nested.h5", "torch-types.h5", "torch-f16.safetensors", "timm-d.pth",
         "timm-se/model.safetensors", "timm-wide.h5", "timm-resnext.safetensors", "transformers-basic/model.safetensors",
-        "kuangliu.pth", "cadene.pth",
+        "kuangliu.pth", "cadene.pth", "vgg-norms.pth", "vgg.safetensors", "timm-vgg.safetensors", "keras-vgg.h5",
     ]
     private static let kerasCases = [
         "keras-weights.h5", "keras-v2-weights.h5", "keras-old-names.h5", "keras-v1.keras", "keras-nested.keras",

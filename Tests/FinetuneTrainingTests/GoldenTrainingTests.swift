@@ -1,4 +1,4 @@
-// Twenty steps of fine-tuning narrow ResNets, beside PyTorch's (scripts/fixtures/training.py).
+// Twenty steps of fine-tuning narrow networks of each family, beside PyTorch's (scripts/fixtures/training.py).
 
 import FinetuneEngine
 import FinetuneFiles
@@ -30,28 +30,20 @@ struct GoldenTraining: Sendable, CustomTestStringConvertible {
     var network: Network {
         get throws {
             let name = json["network"]?.stringValue ?? ""
-            let width = Self.document["networks"]?[name]?["width"]?.intValue ?? 0
-            return try Architecture("\(name),width=\(width)", outputs: 5).design.network()
+            let numbers = Self.document["networks"]?[name] ?? .null
+            guard let blocks = numbers["blocks"]?.arrayValue?.compactMap(\.integers) else {
+                let width = numbers["width"]?.intValue ?? 0
+                return try Architecture("\(name),width=\(width)", outputs: 5).design.network()
+            }
+            let hidden = VGG.Hidden(side: numbers["side"]?.intValue ?? 0, widths: numbers["hidden"]?.integers ?? [])
+            return VGG(blocks: blocks, hasNormalization: true, hidden: hidden, head: (VGG.headName, 5, true)).network()
         }
     }
 
     /// The weights before the first step: arrays numbered from 1 in the order of their names.
     func start(_ network: Network) -> Weights {
-        var shapes: [String: [Int]] = [:]
-        for node in network.nodes {
-            switch node.operation {
-            case .convolution(let c):
-                shapes["\(node.name).weight"] = [c.filters, c.channels, c.window.height, c.window.width]
-            case .batchNormalization(let b):
-                for role in ["weight", "bias", "running_mean", "running_var"] {
-                    shapes["\(node.name).\(role)"] = [b.channels]
-                }
-            case .dense(let inputs, let outputs, _):
-                shapes["\(node.name).weight"] = [outputs, inputs]
-                shapes["\(node.name).bias"] = [outputs]
-            default: break
-            }
-        }
+        let shapes = Dictionary(uniqueKeysWithValues: network.tensors.map { ($0.name, $0.spec.shape) })
+        let heads = network.nodes.filter { $0.stage == Stage.head }.map(\.name)
         let scale = Self.document["networks"]?[json["network"]?.stringValue ?? ""]?["residual_scale"]?.doubleValue ?? 1
         var weights: Weights = [:]
         for (place, name) in shapes.keys.sorted().enumerated() {
@@ -59,11 +51,11 @@ struct GoldenTraining: Sendable, CustomTestStringConvertible {
             let value: (Double) -> Double =
                 if shape.count == 4 {
                     { $0 * (6 / Double(shape.dropFirst().reduce(1, *))).squareRoot() }
-                } else if name == "fc.weight" {
+                } else if heads.contains(where: { name == "\($0).weight" }) {
                     { $0 * (3 / Double(shape[1])).squareRoot() }
                 } else if name.hasSuffix("running_var") {
                     { 1 + 0.3 * $0 }
-                } else if name == "fc.bias" || name.hasSuffix("running_mean") {
+                } else if heads.contains(where: { name == "\($0).bias" }) || name.hasSuffix("running_mean") {
                     { 0.1 * $0 }
                 } else if name.hasSuffix("weight") {
                     { (name.hasSuffix("bn3.weight") ? scale : 1) * (1 + 0.2 * $0) }

@@ -18,7 +18,8 @@ import Testing
         arguments: [
             ("resnet18", 1000, 11_689_512), ("resnet34", 1000, 21_797_672), ("resnet50", 1000, 25_557_032),
             ("resnet101", 1000, 44_549_160), ("resnet152", 1000, 60_192_808), ("resnet20", 10, 269_722),
-            ("resnet56", 10, 853_018),
+            ("resnet56", 10, 853_018), ("vgg11", 1000, 132_863_336), ("vgg16_bn", 1000, 138_365_992),
+            ("vgg19_bn", 1000, 143_678_248),
         ])
     func parameters(_ name: String, _ outputs: Int, _ count: Int) throws {
         #expect(try Architecture(name, outputs: outputs).design.network().parameterCount == count)

@@ -44,6 +44,9 @@ protocol Family: Sendable {
     /// Values of `model_type` in transformers' configurations.
     static var modelTypes: Set<String> { get }
 
+    /// Whether convolutions of PyTorch's classes have biases.
+    static var convolutionsHaveBias: Bool { get }
+
     /// Why no class of torchvision or timm computes a network, where that shows before its tensors are compared.
     static func isForeignToPyTorch(_ network: Network) -> String?
 

@@ -11,6 +11,7 @@ enum ResNetFamily: Family {
     }
 
     static let modelTypes: Set = ["resnet"]
+    static let convolutionsHaveBias = false
 
     static func isForeignToPyTorch(_ network: Network) -> String? {
         let isV2 = network.nodes.contains { $0.name.hasSuffix(".preact") || $0.name.hasSuffix("_preact_bn") }

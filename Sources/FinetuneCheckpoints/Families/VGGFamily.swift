@@ -5,6 +5,7 @@ internal import FinetuneModels
 
 enum VGGFamily: Family {
     static let name = "VGG"
+    static let convolutionsHaveBias = true
 
     static func stateDictNames(in names: [String]) -> [String: any StateDictNames] {
         let anchor = "features.0.weight"

@@ -39,7 +39,7 @@ enum KerasWeightsDialect {
         }
         let leftOut = head.complete(&design, &table)
         let network = design.network()
-        let (recipe, source) = names.recipe(size: nil)
+        let (recipe, source) = names.recipe(size: design.imageSize.map { ImageSize(height: $0, width: $0) })
         var model = Model(
             network: network, weights: try table.weights(for: network, path: path), recipe: recipe,
             recipeSource: source, dialect: "Keras weights")

@@ -54,7 +54,7 @@ enum TorchWriter {
             throw refuse("it is a \(model.network.name) with layers of its own")
         }
         if let extra = head.complete(&design, &table) { throw refuse("its head has several layers (\(extra.layers))") }
-        if let difference = NetworkComparison(model.network, design.network()).mostTelling { throw refuse(difference) }
+        if let difference = NetworkComparison(model.network, design.network(), names.family).mostTelling { throw refuse(difference) }
         return model.network.tensors.compactMap { name, _ in
             model.weights[name].map { (name, names.stored($0, name)) }
         }
@@ -75,10 +75,12 @@ extension Model {
 private struct NetworkComparison {
     private let first: [String: Node]
     private let second: [String: Node]
+    private let family: any Family.Type
     private var differences: [String] = []
     private var known: Set<String> = []
 
-    init(_ first: Network, _ second: Network) {
+    init(_ first: Network, _ second: Network, _ family: any Family.Type) {
+        self.family = family
         let (one, other) = (first.withPaddedPooling(), second.withPaddedPooling())
         self.first = Dictionary(one.nodes.map { ($0.name, $0) }) { $1 }
         self.second = Dictionary(other.nodes.map { ($0.name, $0) }) { $1 }
@@ -93,7 +95,7 @@ private struct NetworkComparison {
         guard let one = first[a], let other = second[b], one.inputs.count == other.inputs.count else {
             return differences.append("its layers are in another order")
         }
-        if let words = one.difference(from: other) { differences.append(words) }
+        if let words = one.difference(from: other, family) { differences.append(words) }
         var inputs = one.inputs
         // A sum may name its parts the other way round.
         if case .addition = one.operation, anchor(inputs[0], first) == anchor(other.inputs[1], second) {
@@ -116,14 +118,16 @@ private struct NetworkComparison {
 
 extension Node {
     /// What this node does otherwise than `other`, in words; nil where they do the same with the same tensors.
-    fileprivate func difference(from other: Node) -> String? {
+    fileprivate func difference(from other: Node, _ family: any Family.Type) -> String? {
         switch (operation, other.operation) {
         case (.convolution(let a), .convolution(let b)):
             if name != other.name { return "its convolution '\(name)' stands in another place" }
             if a.window.stride != b.window.stride {
                 return "its convolution '\(name)' takes a stride of \(a.window.stride) (\(b.window.stride) in PyTorch)"
             }
-            if a.hasBias { return "its convolution '\(name)' has a bias" }
+            if a.hasBias != family.convolutionsHaveBias {
+                return "its convolution '\(name)' has \(a.hasBias ? "a bias" : "no bias")"
+            }
             if a.groups != b.groups || a.window.dilation != b.window.dilation {
                 return "its convolution '\(name)' has other groups or dilation"
             }

@@ -9,6 +9,8 @@ package protocol NetworkDesign: Sendable {
     var inputChannels: Int { get }
     /// The number of features that the head reads.
     var featureCount: Int { get }
+    /// Pixels of a side of the images that the weights are made for; nil where they do not show it.
+    var imageSize: Int? { get }
     /// The head's name and outputs; nil without one.
     var head: (name: String, outputs: Int, hasBias: Bool)? { get set }
 
@@ -21,6 +23,10 @@ package protocol NetworkDesign: Sendable {
     ///
     /// - Returns: Nil for a name that is not the family's, or for a change that the family does not have.
     static func architecture(_ name: String, changes: ArchitectureChanges, outputs: Int) -> (Self, imageSize: Int)?
+}
+
+extension NetworkDesign {
+    package var imageSize: Int? { nil }
 }
 
 /// What may follow the name of an architecture.

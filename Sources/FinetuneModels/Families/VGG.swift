@@ -67,19 +67,21 @@ package struct VGG: NetworkDesign, Equatable {
             defer { place += 1 }
             return "features.\(place)"
         }
+        // Stages as they are told of any graph: the stem is the first convolution, and a pooling begins a stage.
+        var stage = 0
         for (index, block) in blocks.enumerated() {
             for (number, filters) in block.enumerated() {
-                // The first convolution alone is the stem.
-                list.stage = index + number == 0 ? Stage.stem : "stage\(index + 1)"
+                if number == 1, stage == 0 { stage = 1 }
+                list.stage = stage == 0 ? Stage.stem : "stage\(stage)"
                 list.convolve(next(), filters, .square(3, padding: 1), hasBias: convolutionsHaveBias)
                 if hasNormalization { list.add(next(), .batchNormalization(Self.normalization(filters))) }
                 list.add(next(), .activation(activation))
             }
-            list.stage = "stage\(index + 1)"
+            if index < blocks.count - 1 || hidden != nil { stage += 1 }
+            list.stage = "stage\(stage)"
             list.add(next(), .maxPooling(.square(2, stride: 2)))
         }
         if let hidden {
-            list.stage = "stage\(blocks.count + 1)"
             for (index, width) in hidden.widths.enumerated() {
                 list.convolve(Self.hiddenNames[index], width, .square(index == 0 ? hidden.side : 1), hasBias: true)
                 list.add("\(Self.hiddenNames[index]).relu", .activation(activation))
