@@ -23,8 +23,8 @@ public struct Base: Sendable {
     /// A network with random weights, for the strategy `scratch`.
     ///
     /// - Parameters:
-    ///   - architecture: `resnet18` to `resnet152`, or `resnet20` to `resnet110` for small images; then `,width=N` and
-    ///     `,stem=7x7` or `,stem=3x3`.
+    ///   - architecture: `resnet18` to `resnet152`, `resnet20` to `resnet110` for small images, or `vgg11` to `vgg19_bn`; then
+    ///     `,width=N`, and of a ResNet `,stem=7x7` or `,stem=3x3`.
     ///   - seed: Of the random numbers.
     /// - Throws: An error whose description says which names there are.
     public init(architecture: String, seed: UInt64 = 0) throws {

@@ -14,6 +14,7 @@ import Testing
             ("ref:any", true, false, false), ("ref_int8:any", true, false, false),
             ("bnorm_ref:any", true, false, false),
             ("gemm:ref", true, false, false),
+            ("ip:", false, true, false), ("ip:x64:gemm:jit", false, true, false),
             ("x64:gemm:jit", false, true, false), ("gemm:jit:bf16", false, true, false),
             ("x64:gemm_s8u8s32:jit", false, true, false),
             ("jit:avx2", false, false, false), ("brgconv:avx512_core_vnni", false, false, false),

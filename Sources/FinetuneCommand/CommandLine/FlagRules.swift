@@ -85,7 +85,7 @@ enum FlagRules {
         .text("--weights-key", accepted: "the name of a network in the file", example: "state_dict_ema"),
         FlagRule(
             names: ["--architecture"],
-            accepted: "\(Architecture.names.alternatives), then ,width=N or ,stem=7x7|3x3",
+            accepted: "\(Architecture.names.alternatives), then ,width=N, and of a ResNet ,stem=7x7|3x3",
             example: "resnet20,width=16",
             choices: Architecture.names,
             repair: { value in Int(value).map { .value("resnet\($0)") } }

@@ -84,7 +84,7 @@ extension ComputeOptions {
 struct StepOptions: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "For --strategy scratch: resnet18, 34, 50, 101, 152, or 20, 32, 44, 56, 110 for small images; then ,width=N and ,stem=7x7|3x3.",
+            "For --strategy scratch: resnet18, 34, 50, 101, 152, or 20, 32, 44, 56, 110 for small images; vgg11, 13, 16, 19, with _bn or without; then ,width=N and of a ResNet ,stem=7x7|3x3.",
             valueName: "name"))
     var architecture: String?
     @Option(

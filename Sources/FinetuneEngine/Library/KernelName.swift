@@ -55,8 +55,8 @@ struct KernelName: Sendable, Equatable {
     private static let families: [String: Method] = [
         // Reference kernels.
         "ref": .reference, "ref_int8": .reference, "ref_fused_convolution": .reference, "bnorm_ref": .reference,
-        // Matrix products.
-        "gemm": .matrixProduct, "gemm_s8s8s32": .matrixProduct, "gemm_s8u8s32": .matrixProduct,
+        // Matrix products. `ip` is that of a convolution whose window is the image; another name may follow it.
+        "ip": .matrixProduct, "gemm": .matrixProduct, "gemm_s8s8s32": .matrixProduct, "gemm_s8u8s32": .matrixProduct,
         // Convolutions.
         "jit": .other, "jit_1x1": .other, "jit_dw": .other, "jit_bf16": .other, "jit_bf16_1x1": .other,
         "jit_int8": .other, "jit_int8_1x1": .other, "jit_uni_int8": .other, "jit_uni_int8_1x1": .other,
@@ -76,7 +76,7 @@ struct KernelName: Sendable, Equatable {
     ]
 
     /// Names without a word for instructions.
-    private static let singleWords: Set = ["wino_reorder", "brgemm_matmul_copy_reorder_t"]
+    private static let singleWords: Set = ["wino_reorder", "brgemm_matmul_copy_reorder_t", "ip:"]
 
     private enum Instructions {
         case vectors, tiles
