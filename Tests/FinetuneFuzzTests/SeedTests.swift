@@ -38,6 +38,13 @@ extension FuzzTarget: CustomTestStringConvertible {
         }
     }
 
+    @Test("name sources that are there", arguments: FuzzTarget.all)
+    func sources(_ target: FuzzTarget) {
+        for source in target.sources {
+            #expect(FileSystem.kind(of: Path.join(Fixtures.package, "Sources/\(source)")) != nil, "\(source)")
+        }
+    }
+
     @Test("name a finding: an error of another room, and a check that fails")
     func findings() {
         struct Foreign: Error {}

@@ -56,7 +56,7 @@ struct VGGStateDict: StateDictNames {
         let step = hasNormalization ? 3 : 2
         let gaps = zip(convolutions.dropFirst(), convolutions).map { $0 - $1 }
         // After each convolution come its norm, if there are any, its ReLU and perhaps a pooling.
-        guard convolutions.first == 0, convolutions.count > 2, gaps.allSatisfy({ $0 == step || $0 == step + 1 }),
+        guard convolutions.first == 0, convolutions.count > 2, gaps.count(where: { $0 > step }) < 8, gaps.allSatisfy({ $0 == step || $0 == step + 1 }),
             gaps.contains(step + 1), !hasNormalization || norms == convolutions.map({ $0 + 1 })
         else { return nil }
         let modules = Set(names.map(Self.module).map { Self.timmNames[$0] ?? $0 })
@@ -137,10 +137,11 @@ struct VGGStateDict: StateDictNames {
     private func makeHidden(_ table: inout TensorTable, _ head: inout ListedHead, channels: Int) -> VGG.Hidden? {
         let names = VGG.hiddenNames.map { "\($0).weight" }
         let shapes = names.map { table.shape($0) ?? [] }
-        let inputs = shapes[0].dropFirst().reduce(1, *)
+        let isPlain = shapes.allSatisfy { [2, 4].contains($0.count) && $0.allSatisfy { (1...1 << 20).contains($0) } }
+        let inputs = isPlain ? shapes[0].dropFirst().reduce(1, *) : 0
         let side = Int(Double(inputs / max(channels, 1)).squareRoot().rounded())
         let isOwn = head.entries.contains { Self.module($0.name) == VGG.headName }
-        guard shapes.allSatisfy({ $0.count == 2 || $0.count == 4 }), inputs == channels * side * side, side > 0,
+        guard isPlain, inputs == channels * side * side, side > 0,
             shapes[1].dropFirst().reduce(1, *) == shapes[0][0], isOwn || shapes[0][0] == shapes[1][0]
         else {
             for entry in table.remove(where: { name in VGG.hiddenNames.contains(Self.module(name)) }) {
