@@ -103,12 +103,4 @@ private let base = Fixtures.path("resnet20-random.h5")
             #expect(outcome.code == 73, "\(name): \(outcome.code) \(outcome.errors)")
         }
     }
-
-    @Test(
-        "help shows examples for every command",
-        arguments: ["train", "evaluate", "predict", "extract", "inspect", "check", "compare"])
-    func help(_ command: String) throws {
-        let outcome = try Workspace().finetune(command, "--help")
-        #expect(outcome.code == 0 && outcome.output.contains("EXAMPLES"))
-    }
 }

@@ -293,4 +293,12 @@ private let base = Fixtures.path("resnet20-random.h5")
         let last = try workspace.shell("printf 'in/plain.bmp\\0in/ blank .bmp' | \(predict) -0 -")
         #expect(last.code == 0 && last.done["images"] == 2, "\(last.errors)")
     }
+
+    @Test(
+        "has help with examples for every command", arguments: CommandFlags.all().map(\.command).filter { $0 != "help" }
+    )
+    func help(_ command: String) throws {
+        let outcome = try Workspace().finetune(command, "--help")
+        #expect(outcome.code == 0 && outcome.output.contains("EXAMPLES"))
+    }
 }

@@ -1,31 +1,15 @@
-// finetune evaluate and predict: every number in every file, temperatures, gates, thresholds and doubts.
+// finetune evaluate: every number in every file, temperatures, gates and thresholds.
 
 import FinetuneFiles
 import TestSupport
 import Testing
 
+private let base = Fixtures.path("resnet20-random.h5")
+
 @Suite("Evaluating") struct EvaluateTests {
-    let base = Path.join(Fixtures.package, "Tests/FinetuneCommandTests/Fixtures/resnet20-random.h5")
-
-    /// A model of stripes, some of which are labelled wrong, so that it errs.
-    private func trained() throws -> (Workspace, Outcome) {
-        let workspace = try Workspace()
-        try workspace.makeImages("images", perClass: 60)
-        for number in 0..<12 {
-            try workspace.write(Workspace.stripes(1, seed: 50_000 + number), "images/across/odd\(number).bmp")
-        }
-        try workspace.makeImages("new", perClass: 20, seed: 9000)
-        for number in 0..<3 {
-            try workspace.write(Workspace.stripes(1, seed: 70_000 + number), "new/across/odd\(number).bmp")
-        }
-        let outcome = try workspace.finetune(
-            "--base", base, "--data", "@images", "--val", "0.4", "--out", "@run", "--json", "--precision", "fp32")
-        return (workspace, outcome)
-    }
-
     @Test("gives the same numbers in every file, with everything that people ask for")
     func files() throws {
-        let (workspace, training) = try trained()
+        let (workspace, training) = try ErringModel.trained()
         #expect(training.code == 0, "\(training.errors)")
         let outcome = try workspace.finetune("evaluate", "--model", "@run/model.h5", "--data", "@new", "--json")
         #expect(outcome.code == 0, "\(outcome.errors)")
@@ -82,7 +66,7 @@ import Testing
 
     @Test("keeps the temperature that validation images ask for, and every format has it")
     func temperature() throws {
-        let (workspace, training) = try trained()
+        let (workspace, training) = try ErringModel.trained()
         let record = try JSON(parsing: FileSystem.read(workspace.file("run/run.json")))
         let calibration = record["calibration"]
         let temperature = try #require(calibration?["temperature"]?.doubleValue)
@@ -120,7 +104,7 @@ import Testing
 
     @Test("is a gate with exit code 3 for scores that are asked for")
     func gates() throws {
-        let (workspace, _) = try trained()
+        let (workspace, _) = try ErringModel.trained()
         func evaluate(_ arguments: String...) throws -> Outcome {
             try workspace.finetune(["evaluate", "--model", "@run/model.h5", "--data", "@new"] + arguments)
         }
@@ -149,7 +133,7 @@ import Testing
 
     @Test("finds the threshold that reaches a sensitivity, for two classes alone")
     func thresholds() throws {
-        let (workspace, _) = try trained()
+        let (workspace, _) = try ErringModel.trained()
         func evaluate(_ arguments: String...) throws -> Outcome {
             try workspace.finetune(["evaluate", "--model", "@run/model.h5", "--data", "@new", "--json"] + arguments)
         }
@@ -168,7 +152,7 @@ import Testing
 
     @Test("averages views of an image, the same ones each time")
     func views() throws {
-        let (workspace, _) = try trained()
+        let (workspace, _) = try ErringModel.trained()
         func logLoss(_ arguments: String...) throws -> Double? {
             let outcome = try workspace.finetune(
                 ["evaluate", "--model", "@run/model.h5", "--data", "@new", "--json"] + arguments)
@@ -181,38 +165,13 @@ import Testing
         #expect(try logLoss("--views", "0") == nil)
     }
 
-    @Test("labels no tables, arrays or archives, which are never called pictures")
-    func collections() throws {
+    @Test("scores a base by its own head, with names from the data or from a file") func ownHead() throws {
         let workspace = try Workspace()
-        try workspace.write("path,label\na.jpg,x\n", "table.tsv")
-        try workspace.write([0x50, 0x4B, 3, 4, 0, 0, 0, 0], "set.zip")
-        try workspace.write("", "arrays.npz")
-        for (name, kind) in [("table.tsv", "a table"), ("set.zip", "an archive"), ("arrays.npz", "a file of arrays")] {
-            let outcome = try workspace.finetune("predict", "--model", base, workspace.file(name))
-            #expect(outcome.code == 64 && outcome.errors.contains("it is \(kind)."), "\(outcome.errors)")
-        }
+        try workspace.makeImages("images", perClass: 8)
+        _ = try workspace.finetune("--base", base, "--data", "@images", "--out", "@run", "--quiet")
+        try workspace.write("down\nacross\n", "names.txt")
+        let swapped = try workspace.finetune(
+            "evaluate", "--model", "@run/model.h5", "--data", "@images", "--classes", "@names.txt", "--json")
+        #expect(swapped.done["metrics"]?["accuracy"]?.doubleValue == 0)
     }
-
-    @Test("abstains from labels that are less sure than wanted, in every form")
-    func abstaining() throws {
-        let (workspace, _) = try trained()
-        func predict(_ arguments: String...) throws -> Outcome {
-            try workspace.finetune(["predict", "--model", "@run/model.h5", "@new"] + arguments)
-        }
-        let all = try predict("--abstain-below", "1", "--json")
-        let rows = all.events.filter { $0["event"] == "prediction" }
-        let unsure = rows.count { ($0["probability"]?.doubleValue ?? 0) < 1 }
-        #expect(unsure > 0 && all.done["abstained"]?.intValue == unsure)
-        #expect(rows.allSatisfy { ($0["label"] == .null) == ($0["abstained"] == true) })
-        #expect(try predict("--abstain-below", "0", "--json").done["abstained"] == 0)
-        #expect(try predict("--abstain-below", "1").output.contains("  ?  ("))
-        let table = try CSV(parsing: Array(predict("--abstain-below", "1", "--format", "csv").output.utf8), name: "csv")
-        #expect(table.rows.count { $0.fields[1].isEmpty } == unsure)
-        #expect(try predict("--abstain-below", "2").code == 64)
-    }
-}
-
-extension Outcome {
-    /// Fails the test with what the program said.
-    func expectSuccess() { #expect(code == 0, "\(errors)") }
 }

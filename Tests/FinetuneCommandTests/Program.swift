@@ -3,6 +3,7 @@
 import FinetuneFiles
 import Foundation
 import TestSupport
+import Testing
 
 /// How a run of the program ended.
 struct Outcome {
@@ -13,6 +14,9 @@ struct Outcome {
     /// The JSON lines of standard output.
     var events: [JSON] { output.split(separator: "\n").compactMap { try? JSON(parsing: String($0)) } }
     var done: JSON { events.last { $0["event"] == "done" } ?? .null }
+
+    /// Fails the test with what the program said.
+    func expectSuccess() { #expect(code == 0, "\(errors)") }
 }
 
 /// A folder with the program's inputs and outputs.
@@ -190,4 +194,23 @@ enum SmallModel {
     }()
 
     static var path: String { made?.path ?? "no model" }
+}
+
+/// A model of stripes, some of which are labelled wrong, so that it errs.
+enum ErringModel {
+    static func trained() throws -> (Workspace, Outcome) {
+        let workspace = try Workspace()
+        try workspace.makeImages("images", perClass: 60)
+        for number in 0..<12 {
+            try workspace.write(Workspace.stripes(1, seed: 50_000 + number), "images/across/odd\(number).bmp")
+        }
+        try workspace.makeImages("new", perClass: 20, seed: 9000)
+        for number in 0..<3 {
+            try workspace.write(Workspace.stripes(1, seed: 70_000 + number), "new/across/odd\(number).bmp")
+        }
+        let outcome = try workspace.finetune(
+            "--base", Fixtures.path("resnet20-random.h5"), "--data", "@images", "--val", "0.4", "--out", "@run",
+            "--json", "--precision", "fp32")
+        return (workspace, outcome)
+    }
 }

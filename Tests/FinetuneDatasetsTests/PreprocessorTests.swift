@@ -95,7 +95,7 @@ struct PreprocessorTests {
         let folder = Paths.tests + "/Fixtures/reduced/"
         let bytes = try readFile(folder + "waves.jpg")
         let cases = try #require(JSON(parsing: readFile(folder + "reduced.json"))["cases"]?.arrayValue)
-        #expect(cases.count == 3)
+        #expect(!cases.isEmpty)
         for entry in cases {
             let (width, height) = (try entry.number("width"), try entry.number("height"))
             let pixels = try #require(entry["pixels"]?.arrayValue).compactMap(\.intValue).map { UInt8($0) }

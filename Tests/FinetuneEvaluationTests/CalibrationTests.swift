@@ -9,7 +9,7 @@ import Testing
 @Suite("Calibration") struct CalibrationTests {
     static let cases = Case.all.filter { $0.json["temperature"] != nil }
 
-    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 3) }
+    @Test("there are fixtures") func hasFixtures() { #expect(!Self.cases.isEmpty) }
 
     @Test("finds the temperature of least log-loss", arguments: cases)
     func temperature(_ example: Case) {

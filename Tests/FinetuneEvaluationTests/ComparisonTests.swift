@@ -12,7 +12,7 @@ import Testing
     @Test("are held against each other by statsmodels' McNemar test")
     func mcNemar() {
         let rows = golden["mcnemar"]?.arrayValue ?? []
-        #expect(rows.count == 5)
+        #expect(!rows.isEmpty)
         for row in rows.map(\.numbers) {
             #expect(isNear(PairedTests.mcNemar(onlyFirst: Int(row[0]), onlySecond: Int(row[1])), row[2]))
         }
@@ -21,7 +21,7 @@ import Testing
     @Test("have Student's distribution as SciPy has it")
     func student() {
         let rows = golden["student"]?.arrayValue ?? []
-        #expect(rows.count == 12)
+        #expect(!rows.isEmpty)
         for row in rows.map(\.numbers) {
             #expect(isNear(Distributions.studentTwoSided(row[0], degrees: row[1]), row[2]))
             #expect(isNear(Distributions.studentQuantile(twoSided: row[0] / 10, degrees: row[1]), row[3]))
@@ -47,8 +47,9 @@ import Testing
     @Test("are many, which statsmodels' Holm adjustment allows for")
     func holm() {
         let found = PairedTests.adjustedForNumber(golden["p_values"]?.numbers ?? [])
-        for (a, b) in zip(found, golden["holm"]?.numbers ?? []) { #expect(isNear(a, b)) }
-        #expect(found.count == 5)
+        let expected = golden["holm"]?.numbers ?? []
+        #expect(found.count == expected.count && !found.isEmpty)
+        for (a, b) in zip(found, expected) { #expect(isNear(a, b)) }
     }
 
     @Test("have intervals by resampling that NumPy's percentiles confirm", arguments: CalibrationTests.cases)
@@ -63,7 +64,7 @@ import Testing
         let found = [bootstrap.macroF1, bootstrap.logLoss, bootstrap.calibrationError].flatMap {
             [$0.lowerBound, $0.upperBound]
         }
-        #expect(expected.count == 6)
+        #expect(expected.count == found.count)
         // torchmetrics computes the calibration error in single precision.
         for (a, b) in zip(found, expected) { #expect(isNear(a, b, within: 1e-6)) }
     }

@@ -30,7 +30,7 @@ struct Case: Sendable, CustomTestStringConvertible {
 }
 
 @Suite("An evaluation") struct EvaluationTests {
-    @Test("there are fixtures") func hasFixtures() { #expect(Case.all.count == 4) }
+    @Test("there are fixtures") func hasFixtures() { #expect(!Case.all.isEmpty) }
 
     @Test("has scikit-learn's scores", arguments: Case.all)
     func scores(_ example: Case) {

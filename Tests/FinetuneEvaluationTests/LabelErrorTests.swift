@@ -8,7 +8,7 @@ import Testing
 @Suite("Label errors") struct LabelErrorTests {
     static let cases = ((try? Fixtures.json("label_noise.json"))?["cases"]?.arrayValue ?? []).map(Case.init)
 
-    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 3) }
+    @Test("there are fixtures") func hasFixtures() { #expect(!Self.cases.isEmpty) }
 
     @Test("have SciPy's temperature, fraction and probabilities", arguments: cases)
     func optimum(_ example: Case) {

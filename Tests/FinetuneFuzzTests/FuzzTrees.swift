@@ -240,7 +240,7 @@ extension FuzzTarget {
 
 extension NamedArrays {
     /// A tree as the target `dialect` writes it; tensors are of ones, and those too large for a seed are left out.
-    fileprivate init(tree: JSON) {
+    init(tree: JSON) {
         self.init()
         container = tree["container"]?.stringValue.flatMap(Container.init) ?? .hdf5
         for member in tree["arrays"]?.members ?? [] {

@@ -44,7 +44,7 @@ private struct Problem: Sendable, CustomTestStringConvertible {
 }
 
 @Suite("Heads") struct HeadTests {
-    @Test("there are fixtures") func hasFixtures() { #expect(Problem.all.count == 4) }
+    @Test("there are fixtures") func hasFixtures() { #expect(!Problem.all.isEmpty) }
 
     @Test("standardization has StandardScaler's mean and scale", arguments: Problem.all)
     private func standardization(_ problem: Problem) {

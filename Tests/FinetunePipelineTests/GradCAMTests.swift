@@ -77,7 +77,7 @@ import Testing
         for (a, b) in zip(found.flatMap(\.values), expected) { #expect(abs(Double(a) - b) < 1e-4) }
     }
 
-    @Test("there are fixtures") func hasFixtures() { #expect(Self.cases.count == 4) }
+    @Test("there are fixtures") func hasFixtures() { #expect(!Self.cases.isEmpty) }
 
     @Test("of a network that does not pool is none")
     func none() async throws {

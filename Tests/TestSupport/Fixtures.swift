@@ -5,9 +5,11 @@ internal import Glibc
 
 /// Files that tests compare with.
 package enum Fixtures {
-    /// A file beside the test that asks.
+    /// A fixture of the target whose test asks, in whichever of the target's folders the test is.
     package static func path(_ name: String, for test: String = #filePath) -> String {
-        Path.join(Path.join(Path.parent(of: test), "Fixtures"), name)
+        let tests = Path.join(package, "Tests")
+        let target = test.dropFirst(tests.count + 1).prefix { $0 != "/" }
+        return Path.join(Path.join(Path.join(tests, String(target)), "Fixtures"), name)
     }
 
     package static func json(_ name: String, for test: String = #filePath) throws -> JSON {

@@ -62,7 +62,7 @@ import Testing
     func neighboursDoNotMatterInIntegers() async throws { try await neighboursDoNotMatter(.int8) }
 
     private func neighboursDoNotMatter(_ precision: Precision) async throws {
-        let example = cases[6]
+        let example = try Case.named("squeeze and excitation")
         let weights = example.weights()
         let images = example.images(3)
         func run(batch: Int, _ images: Tensor) async throws -> [Float] {
@@ -80,7 +80,7 @@ import Testing
 
     @Test("refuses an image that is too small, naming the node")
     func tooSmall() async throws {
-        let example = cases[1]
+        let example = try Case.named("a strided convolution with TensorFlow's padding")
         let network = Network(
             name: "small", inputChannels: 3,
             nodes: [
@@ -95,7 +95,7 @@ import Testing
 
     @Test("refuses images that no memory holds")
     func tooLarge() async throws {
-        let example = cases[2]
+        let example = try Case.named("a dilated convolution")
         await #expect(throws: EngineError.self) {
             _ = try await InferenceProgram(
                 example.network, example.weights(), output: "conv", batch: 8, height: 200_000, width: 200_000,
@@ -120,8 +120,9 @@ import Testing
 
     @Test("names a tensor that is missing or does not fit")
     func missingTensor() async throws {
-        let network = cases[0].network
-        var weights = cases[0].weights()
+        let example = try Case.named("a convolution with bias and odd channels")
+        let network = example.network
+        var weights = example.weights()
         weights["conv.bias"] = Tensor(shape: [4], repeating: 0)
         for weights in [[:], weights] {
             let error = await #expect(throws: EngineError.self) {
@@ -131,27 +132,5 @@ import Testing
             }
             #expect(error?.description.contains("conv.") == true)
         }
-    }
-}
-
-@Suite("A buffer plan") struct BufferPlanTests {
-    @Test("lets buffers share bytes only when their lives do not overlap")
-    func noOverlap() {
-        var numbers = Numbers(seed: 3)
-        let buffers = (0..<60).map { index in
-            BufferPlan.Buffer(
-                byteCount: 1 + Int(abs(numbers.next()) * 5000), firstUse: index,
-                lastUse: index + Int(abs(numbers.next()) * 6))
-        }
-        let plan = BufferPlan(buffers)
-        for a in buffers.indices {
-            #expect(plan.offsets[a] % 64 == 0 && plan.offsets[a] + buffers[a].byteCount <= plan.byteCount)
-            for b in 0..<a where buffers[a].overlaps(buffers[b]) {
-                #expect(
-                    plan.offsets[a] + buffers[a].byteCount <= plan.offsets[b]
-                        || plan.offsets[b] + buffers[b].byteCount <= plan.offsets[a])
-            }
-        }
-        #expect(plan.byteCount < buffers.reduce(0) { $0 + $1.byteCount })
     }
 }

@@ -116,7 +116,7 @@ private struct Golden: Sendable, CustomTestStringConvertible {
         let schedule = Schedule(decay, warmUp: warmUp)
         let epochs = golden["epochs"]?.doubleValue ?? 0
         let factors = try #require(example.json["factors"]).numbers
-        #expect(factors.count == 30)
+        #expect(!factors.isEmpty)
         for (step, expected) in factors.enumerated() {
             // The training counts in shares of all steps.
             let share = Double(step) / Double(factors.count)

@@ -10,17 +10,6 @@ import Testing
 
 @testable import FinetuneCheckpoints
 
-private let thread = EngineThread(threads: 2)
-
-private func load(_ path: String) throws -> Model { try WeightFile(path, helper: Fixtures.readingHelper).model() }
-
-private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
-    let program = try await InferenceProgram(
-        model.network, model.weights, output: try #require(model.network.node(forLayer: "logits")),
-        batch: input.shape[0], height: input.shape[1], width: input.shape[2], precision: .fp32, thread: thread)
-    return try await program.run(input).values
-}
-
 @Suite("A written model") struct WriterTests {
     /// Files whose network PyTorch has a class for.
     private static let torchCases = [
@@ -49,7 +38,7 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
         let entry = try Fixtures.json("manifest.json")["cases"]?.arrayValue?.first { $0["file"]?.stringValue == file }
         let shape = try #require(entry?["shape"]?.integers)
         let input = Tensor(shape: shape, values: (0..<shape.reduce(1, *)).map { Float(sin(0.7 * Double($0))) })
-        let (before, after) = (try await logits(model, on: input), try await logits(read, on: input))
+        let (before, after) = (try await run(model, "logits", on: input), try await run(read, "logits", on: input))
         let largest = before.map(abs).max() ?? 1
         #expect(before.count == after.count)
         for (a, b) in zip(before, after) { #expect(abs(a - b) <= 1e-5 * largest) }
@@ -148,52 +137,5 @@ private func logits(_ model: Model, on input: Tensor) async throws -> [Float] {
         }
         #expect(Set(back.weights.keys) == Set(weights.keys))
         try ModelFile.write(back, to: folder + "/s.safetensors", as: .safetensors)
-    }
-}
-
-@Suite("A summary of tensors") struct TensorSummaryTests {
-    @Test("counts what no network has, and names tensors of zeros and copies")
-    func warnings() throws {
-        var arrays = NamedArrays()
-        arrays.add("a.weight", Tensor(shape: [2, 2], values: [1, .nan, .infinity, -3]), type: "float32")
-        arrays.add("b.weight", Tensor(shape: [2, 2], repeating: 0), type: "float32")
-        arrays.add("c.bias", Tensor(shape: [3], repeating: 0), type: "float32")
-        arrays.add("d.weight", Tensor(shape: [5, 1], values: [1, 2, 3, 4, 6]), type: "float16")
-        arrays.add("e.weight", Tensor(shape: [5, 1], values: [1, 2, 3, 4, 6]), type: "float16")
-        arrays.add("e.bias", Tensor(shape: [5], values: [1, 2, 3, 4, 7]), type: "float16")
-        arrays.add("g.bias", Tensor(shape: [5], values: [1, 2, 3, 4, 7]), type: "float16")
-        arrays.add("f.weight", Tensor(shape: [9, 1000], values: (0..<9000).map { Float($0 % 10) }), type: "float32")
-        let all = TensorSummary.all(arrays)
-        #expect(all.map(\.name) == arrays.arrays.keys.sorted())
-        #expect(all[0].notANumber == 1 && all[0].infinite == 1 && all[0].minimum == -3 && all[0].mean == -1)
-        // 0 … 9 in equal parts: mean 4.5, variance 8.25.
-        #expect(abs(all[6].mean - 4.5) < 1e-6 && abs(all[6].standardDeviation - 8.25.squareRoot()) < 1e-5)
-        let warnings = TensorSummary.warnings(all)
-        #expect(warnings.count == 4, "\(warnings)")
-        for words in [
-            "'a.weight' holds 1 value not a number", "infinite", "'b.weight' is all zeros",
-            "'d.weight', 'e.weight' hold the same",
-        ] {
-            #expect(warnings.contains { $0.contains(words) }, "\(words)")
-        }
-    }
-}
-
-@Suite("Number types") struct ElementTypeTests {
-    @Test(
-        "become floats as NumPy makes them",
-        arguments: [
-            ("float16", [0x00, 0x3C, 0xFF, 0x7B, 0x01, 0x00], [1, 65504, 5.960464477539063e-08]),
-            ("bfloat16", [0x80, 0x3F, 0x49, 0x40], [1, 3.140625]),
-            ("float64", [0, 0, 0, 0, 0, 0, 0xF8, 0x3F], [1.5]),
-            ("int64", [0xFE, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF], [-2]), ("bool", [0, 1, 2], [0, 1, 1]),
-            ("int8", [0xFF], [-1]), ("uint16", [1, 1], [257]),
-        ] as [(String, [UInt8], [Float])])
-    func conversions(_ name: String, _ bytes: [UInt8], _ expected: [Float]) throws {
-        let type = try #require(ElementType(rawValue: name))
-        let tensor = Tensor(shape: [expected.count]) { floats in
-            bytes.withUnsafeBytes { type.convert($0, into: floats) }
-        }
-        #expect(tensor.values == expected)
     }
 }

@@ -1,4 +1,4 @@
-// What pickles may hold beside tensors, what they may not, and files from before PyTorch 1.6 that are damaged.
+// What pickles may hold beside tensors, and what they may not.
 
 import FinetuneEngine
 import FinetuneFiles
@@ -6,10 +6,6 @@ import TestSupport
 import Testing
 
 @testable import FinetuneCheckpoints
-
-private func arrays(_ file: String) throws -> NamedArrays {
-    try WeightFile(Fixtures.path(file), helper: Fixtures.readingHelper).arrays
-}
 
 /// A pickle of protocol 4 with the codes in `text`, of which each character is a byte.
 private func pickle(_ text: String) -> [UInt8] { [0x80, 4] + text.unicodeScalars.map { UInt8($0.value) } }
@@ -138,54 +134,5 @@ private func pickle(_ text: String) -> [UInt8] { [0x80, 4] + text.unicodeScalars
         #expect(throws: PickleError.self) {
             try PickleReader.read(pickle(list + String(repeating: item, count: 100) + "."))
         }
-    }
-}
-
-@Suite("A file from before PyTorch 1.6") struct LegacyFileTests {
-    private func read(_ bytes: [UInt8]) throws -> NamedArrays { try TorchLegacyFile.read(.bytes(bytes), path: "x.pth") }
-
-    @Test("that is cut short anywhere is refused; bytes after its end are passed over, as by PyTorch")
-    func cut() throws {
-        let bytes = try FileSystem.read(Fixtures.path("legacy-plain.pth"))
-        let whole = try read(bytes).arrays
-        for count in stride(from: 0, to: bytes.count, by: 97) + [bytes.count - 1] {
-            #expect(throws: CheckpointError.self) { try read(Array(bytes.prefix(count))) }
-        }
-        let longer = try read(bytes + [1, 2, 3]).arrays
-        #expect(longer.count == whole.count && longer["fc.bias"]?.tensor.values == whole["fc.bias"]?.tensor.values)
-    }
-
-    @Test("with parts of storages gives each its own numbers") func parts() throws {
-        let arrays = try arrays("legacy-strided.pth").arrays
-        let (mean, variance) = (arrays["bn1.running_mean"]?.tensor, arrays["bn1.running_var"]?.tensor)
-        #expect(mean?.count == 4 && variance?.count == 4 && mean?.values != variance?.values)
-        #expect(variance?.values.allSatisfy { $0 > 0 } == true)
-    }
-
-    @Test("has the documents beside it, as other state dicts have") func sidecars() throws {
-        let folder = try Fixtures.temporaryFolder()
-        defer { Fixtures.remove(folder) }
-        var file = try AtomicFile(folder + "/x.pth")
-        try file.write(FileSystem.read(Fixtures.path("legacy-checkpoint.pth")))
-        try file.commit()
-        try AtomicFile.write(#"{"architecture": "resnet17"}"#, to: folder + "/config.json")
-        let documents = try WeightFile(folder + "/x.pth", helper: Fixtures.readingHelper).arrays.documents
-        #expect(documents["config.json"] == ["architecture": "resnet17"] && documents["checkpoint"]?["epoch"] == 7)
-    }
-
-    @Test("with big-endian numbers, another version or an impossible count is refused") func refused() throws {
-        let bytes = try FileSystem.read(Fixtures.path("legacy-plain.pth"))
-        func changed(_ find: [UInt8], _ offset: Int, _ new: UInt8) throws -> [UInt8] {
-            let start = try #require(bytes.indices.first { bytes[$0...].starts(with: find) })
-            var copy = bytes
-            copy[start + offset] = new
-            return copy
-        }
-        let bigEndian = try changed(Array("little_endianq\u{2}".utf8), 15, 0x89)
-        #expect(throws: CheckpointError.self) { try read(bigEndian) }
-        var error = #expect(throws: CheckpointError.self) { try read(bigEndian) }
-        #expect(error?.description.contains("big-endian") == true, "\(error?.description ?? "")")
-        error = #expect(throws: CheckpointError.self) { try read(changed([0x4D, 0xE9, 3], 1, 0xEA)) }
-        #expect(error?.description.contains("1001") == true, "\(error?.description ?? "")")
     }
 }

@@ -6,101 +6,14 @@ import Testing
 
 @testable import FinetuneEngine
 
-/// A case made to learn: a convolution before it, so that gradients pass through all of it, and a dense layer after it.
-struct TrainingCase: CustomTestStringConvertible, Sendable {
-    let testDescription: String
-    let network: Network
-    let height: Int
-    let width: Int
-    let weights: Weights
-    private let channels: Int
-
-    static let batch = 3
-    static let classes = 3
-
-    static let all = cases.map(TrainingCase.init)
-    /// Those that plain loops evaluate a hundred times in a moment.
-    static let small = all.filter { $0.weights.values.reduce(0) { $0 + $1.count } < 1500 }
-
-    static func named(_ name: String) throws -> TrainingCase { try #require(all.first { $0.testDescription == name }) }
-
-    init(_ example: Case) {
-        testDescription = example.testDescription
-        (height, width, channels) = (example.height, example.width, example.channels)
-        var nodes = [
-            Node("in", stage: "stem", convolution(channels, channels, Window(1, 1), hasBias: true), inputs: [image])
-        ]
-        nodes += example.nodes.map { node in
-            Node(node.name, stage: "stem", node.operation, inputs: node.inputs.map { $0 == image ? "in" : $0 })
-        }
-        var network = Network(name: example.testDescription, inputChannels: channels, nodes: nodes)
-        let last = nodes.last?.name ?? image
-        let shape = network.outputShape(of: last, height: height, width: width) ?? []
-        var input = last
-        if shape.count == 3 {
-            network.nodes.append(Node("rows", stage: "pooled", .flatten, inputs: [last]))
-            input = "rows"
-        }
-        let dense = FinetuneEngine.Operation.dense(
-            inputs: shape.reduce(1, *), outputs: Self.classes, hasBias: true)
-        network.nodes.append(Node("head", stage: "head", dense, inputs: [input]))
-        self.network = network
-        weights = Case(
-            example.testDescription, channels: channels, size: (height, width),
-            network.nodes.map { ($0.name, $0.operation, $0.inputs) }
-        ).weights()
-    }
-
-    var images: Tensor {
-        var numbers = Numbers(seed: 11)
-        return Tensor(
-            shape: [Self.batch, height, width, channels],
-            values: (0..<Self.batch * height * width * channels).map { _ in numbers.next() })
-    }
-
-    /// Smoothed labels.
-    var targets: [[Double]] {
-        (0..<Self.batch).map { image in (0..<Self.classes).map { $0 == image % Self.classes ? 0.8 : 0.1 } }
-    }
-
-    var targetTensor: Tensor {
-        Tensor(shape: [Self.batch, Self.classes], values: targets.flatMap { $0 }.map { Float($0) })
-    }
-
-    var normalizations: Set<String> {
-        Set(network.nodes.filter { if case .batchNormalization = $0.operation { true } else { false } }.map(\.name))
-    }
-
-    /// Everything learns.
-    var rules: [String: ParameterRule] {
-        weights.filter { !$0.key.contains("running") }.mapValues { _ in ParameterRule(learns: true) }
-    }
-
-    func reference(live: Set<String>, _ weights: [String: [Double]]? = nil) -> ReferenceTraining {
-        ReferenceTraining(
-            network, weights ?? self.weights.mapValues { $0.values.map { Double($0) } }, live: live,
-            images: (0..<Self.batch).map { images.reference(image: $0) }, targets: targets)
-    }
-
-    func program(
-        live: Set<String> = [], rules: [String: ParameterRule]? = nil, batch: Int = batch,
-        optimizer: FinetuneEngine.Optimizer = .momentum(), dropout: [String: Dropout] = [:], averages: Bool = false,
-        _ precision: Precision = .fp32
-    ) async throws -> TrainingProgram {
-        try await TrainingProgram(
-            network, weights, rules: rules ?? self.rules, optimizer: optimizer, live: live, dropout: dropout,
-            averages: averages, batch: batch, height: height, width: width, precision: precision,
-            thread: TrainingProgramTests.thread)
-    }
-}
-
 @Suite("The training program") struct TrainingProgramTests {
     static let thread = EngineThread(threads: 2)
 
-    @Test("has a reference whose gradients are those of differences", arguments: TrainingCase.small, [false, true])
+    @Test(
+        "has a reference whose gradients are those of differences",
+        arguments: TrainingCase.withStatistics(TrainingCase.small))
     func referenceMatchesDifferences(_ example: TrainingCase, _ isLive: Bool) {
         let live = isLive ? example.normalizations : []
-        if isLive, live.isEmpty { return }
         let weights = example.weights.mapValues { $0.values.map { Double($0) } }
         let step = example.reference(live: live, weights)
         let h = 1e-6
@@ -118,10 +31,10 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
         }
     }
 
-    @Test("computes the reference's loss, logits and gradients", arguments: TrainingCase.all, [false, true])
+    @Test(
+        "computes the reference's loss, logits and gradients", arguments: TrainingCase.withStatistics(TrainingCase.all))
     func matchesReference(_ example: TrainingCase, _ isLive: Bool) async throws {
         let live = isLive ? example.normalizations : []
-        if isLive, live.isEmpty { return }
         let program = try await example.program(live: live)
         let result = try await program.evaluate(example.images, targets: example.targetTensor)
         let expected = example.reference(live: live)
@@ -287,49 +200,6 @@ struct TrainingCase: CustomTestStringConvertible, Sendable {
             for (a, b) in zip(found[name]?.values ?? [], values) {
                 #expect(abs(Double(a) - b) < 1e-6 * max(1, abs(b)), "\(name): \(a), \(b)")
             }
-        }
-    }
-
-    @Test("drops the share of the head's inputs that it is told, and scales what it keeps")
-    func dropout() async throws {
-        var dropped = 0
-        let x = [Float](repeating: 1, count: 10_000)
-        var (y, again) = (x, x)
-        let dropout = Dropout(.inverted, rate: 0.3)
-        dropout.apply(x, x.count, key: 7, into: &y)
-        dropout.apply(x, x.count, key: 7, into: &again)
-        #expect(y == again)
-        for value in y {
-            #expect(value == 0 || abs(value - 1 / 0.7) < 1e-6)
-            dropped += value == 0 ? 1 : 0
-        }
-        let deviation = 45.8  // Of a binomial count: √(10,000 · 0.3 · 0.7).
-        #expect(abs(Double(dropped) - 3000) < 4 * deviation)
-        dropout.apply(x, x.count, key: 8, into: &again)
-        #expect(y != again)
-        // The gradient of what was kept is scaled alike.
-        var slope = x
-        dropout.applyBackward(&slope, x.count, key: 7)
-        #expect(slope == y)
-    }
-
-    @Test("alpha dropout keeps the mean and the variance of what SELU passes on", arguments: [0.1, 0.5])
-    func alphaDropout(rate: Double) {
-        var numbers = RandomNumbers(seed: 3, stream: 0)
-        let x = (0..<200_000).map { _ in Float(numbers.nextNormal()) }
-        var y = x
-        let dropout = Dropout(.alpha, rate: rate)
-        dropout.apply(x, x.count, key: 5, into: &y)
-        let mean = y.reduce(0) { $0 + Double($1) } / Double(y.count)
-        let variance = y.reduce(0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(y.count)
-        #expect(abs(mean) < 0.01 && abs(variance - 1) < 0.02, "\(mean) \(variance)")
-        let lowest = y.min() ?? 0
-        let dropped = y.count { $0 == y.first { $0 == dropout.constants.dropped } }
-        #expect(abs(Double(dropped) / Double(y.count) - rate) < 0.01 && lowest < 0)
-        var slope = [Float](repeating: 1, count: x.count)
-        dropout.applyBackward(&slope, x.count, key: 5)
-        for index in x.indices {
-            #expect(slope[index] == (y[index] == dropout.constants.dropped ? 0 : dropout.constants.factor))
         }
     }
 
