@@ -196,7 +196,7 @@ package struct Trainer: Sendable {
         guard let shape = base.network.outputShape(of: node, height: size[0], width: size[1]), shape.count == 1 else {
             throw TrainingError(
                 .unusableData,
-                "cannot give the network a new head: '\(node)' makes no row of features of an image of \(size[0])×\(size[1]) pixels. Try a larger --size."
+                base.network.tooSmall(for: node, height: size[0], width: size[1]).description
             )
         }
         return design.head(
@@ -242,7 +242,7 @@ package struct Trainer: Sendable {
     package func identity() -> RunIdentity {
         let names = dataset.items.map { "\($0.name)\t\($0.label ?? -1)\t\($0.part?.rawValue ?? "")\t\($0.group ?? "")" }
         let weights = base.weights.sorted { $0.key < $1.key }.map { name, tensor in
-            name + tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text }
+            name + tensor.withSpan { ContentHash(of: $0.bytes).text }
         }
         return RunIdentity(
             [

@@ -198,7 +198,7 @@ struct ForeignFile {
         case "caffemodel":
             return ForeignFile("a Caffe model", "Save the weights as HDF5 or safetensors under PyTorch's names")
         case "params": return ForeignFile("an MXNet model", "Give the same weights as .pth or .safetensors")
-        case "weights": return ForeignFile("a Darknet model", "A ResNet of Keras or PyTorch was expected")
+        case "weights": return ForeignFile("a Darknet model", "Weights of Keras or PyTorch were expected")
         case "ot", "mar": return ForeignFile("an archive of TorchServe", "Give the state dict that it was made from")
         default: return nil
         }

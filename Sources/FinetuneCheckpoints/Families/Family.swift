@@ -17,7 +17,7 @@ enum Families {
 
     /// The names of keras.applications that layers have; nil for names of somebody's own.
     ///
-    /// - Parameter areComplete: False to take any such name for a sign, so that a damaged file is read as what it was.
+    /// - Parameter areComplete: False if some layers may be missing, as in a damaged file; see `Family`.
     static func kerasNames(of layers: [String], areComplete: Bool = true) -> (any KerasNames)? {
         all.lazy.compactMap { $0.kerasNames(of: layers, areComplete: areComplete) }.first
     }
@@ -30,8 +30,8 @@ protocol Family: Sendable {
 
     // MARK: PyTorch
 
-    /// The family's networks among the tensors of a file: for each, what stands before all its names, and whose names
-    /// follow.
+    /// The family's networks among the tensors of a file: the naming of each, by the prefix of all its names, such as
+    /// `module.`.
     ///
     /// - Parameter names: Dots between their parts.
     static func stateDictNames(in names: [String]) -> [String: any StateDictNames]
@@ -47,30 +47,32 @@ protocol Family: Sendable {
     /// Whether convolutions of PyTorch's classes have biases.
     static var convolutionsHaveBias: Bool { get }
 
-    /// Why no class of torchvision or timm computes a network, where that shows before its tensors are compared.
-    static func isForeignToPyTorch(_ network: Network) -> String?
+    /// Why no class of torchvision or timm computes a network, where that shows before its tensors are compared; nil where
+    /// nothing shows.
+    static func obstacleToPyTorch(_ network: Network) -> String?
 
     // MARK: Keras
 
     /// The names of keras.applications that layers have; nil for others.
     ///
-    /// - Parameter areComplete: Whether a layer that every network of the family has must be among them.
+    /// - Parameter areComplete: True if the layers are all of a network, so that the first block must be among them; false
+    ///   if some may be missing, and any such name is a sign.
     static func kerasNames(of layers: [String], areComplete: Bool) -> (any KerasNames)?
 
     /// The names under which Keras' own class expects a network with our names; nil where it has no such class.
     static func kerasNames(writing model: Model) -> (any KerasNames)?
 
     /// Names for layers that have only an order, as in Keras' stores of before 3.6; nil if they are not the family's.
-    static func kerasNames(ofConvolutions convolutions: [NamelessConvolution], normalizations: Int) -> (
+    static func kerasLayers(ofConvolutions convolutions: [NamelessConvolution], normalizations: Int) -> (
         convolutions: [String], normalizations: [String]
     )?
 }
 
 extension Family {
     static var modelTypes: Set<String> { [] }
-    static func isForeignToPyTorch(_ network: Network) -> String? { nil }
+    static func obstacleToPyTorch(_ network: Network) -> String? { nil }
     static func kerasNames(writing model: Model) -> (any KerasNames)? { nil }
-    static func kerasNames(ofConvolutions convolutions: [NamelessConvolution], normalizations: Int) -> (
+    static func kerasLayers(ofConvolutions convolutions: [NamelessConvolution], normalizations: Int) -> (
         convolutions: [String], normalizations: [String]
     )? { nil }
 }
@@ -126,8 +128,8 @@ struct FoundNetwork {
     var design: any NetworkDesign
     /// How pixels become numbers unless the file says so.
     var convention: InputRecipe
-    /// Whose convention that is.
-    var source: String
+    /// Whose convention that is, in words.
+    var conventionSource: String
     var notes: [String] = []
     /// Of a file that another program wrote.
     var remarks: [String] = []
@@ -140,6 +142,9 @@ protocol KerasNames: Sendable {
 
     /// The inverse of `module(layer:)`.
     func layer(module: String) -> String?
+
+    /// What PyTorch's class calls the head.
+    var headModule: String { get }
 
     /// Which of the family's networks the tensors are.
     ///

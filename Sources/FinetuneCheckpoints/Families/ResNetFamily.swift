@@ -13,7 +13,7 @@ enum ResNetFamily: Family {
     static let modelTypes: Set = ["resnet"]
     static let convolutionsHaveBias = false
 
-    static func isForeignToPyTorch(_ network: Network) -> String? {
+    static func obstacleToPyTorch(_ network: Network) -> String? {
         let isV2 = network.nodes.contains { $0.name.hasSuffix(".preact") || $0.name.hasSuffix("_preact_bn") }
         return isV2 ? "its blocks normalize before they convolve (V2)" : nil
     }
@@ -30,10 +30,10 @@ enum ResNetFamily: Family {
         return isOurs && model.weights["conv1.bias"] != nil ? ResNetKerasNames.new : nil
     }
 
-    static func kerasNames(ofConvolutions convolutions: [NamelessConvolution], normalizations: Int) -> (
+    static func kerasLayers(ofConvolutions convolutions: [NamelessConvolution], normalizations: Int) -> (
         convolutions: [String], normalizations: [String]
     )? {
-        ResNetKerasNames.names(ofConvolutions: convolutions, normalizations: normalizations)
+        ResNetKerasNames.layers(ofConvolutions: convolutions, normalizations: normalizations)
     }
 
     // MARK: Architectures

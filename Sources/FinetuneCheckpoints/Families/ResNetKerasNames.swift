@@ -8,6 +8,8 @@ internal import FinetuneModels
 enum ResNetKerasNames: KerasNames {
     case old, new, preactivated
 
+    var headModule: String { "fc" }
+
     /// Nil where no layer has such a name. The first block decides, which all networks have.
     init?(_ layers: [String], areComplete: Bool) {
         var found: ResNetKerasNames?
@@ -116,7 +118,7 @@ enum ResNetKerasNames: KerasNames {
     ///
     /// After the stem, every 3×3 convolution is the second of a block; between two of them stand the block's third,
     /// the next block's first and, before both, the projection where a stage begins.
-    static func names(ofConvolutions layers: [NamelessConvolution], normalizations: Int) -> (
+    static func layers(ofConvolutions layers: [NamelessConvolution], normalizations: Int) -> (
         convolutions: [String], normalizations: [String]
     )? {
         guard layers.count > 3, layers[0].side != 3 else { return nil }

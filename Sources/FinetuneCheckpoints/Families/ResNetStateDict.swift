@@ -150,7 +150,7 @@ enum ResNetStateDict: StateDictNames, Equatable {
             convention: InputRecipe(
                 height: isSmall ? 32 : 224, width: isSmall ? 32 : 224, channels: channels,
                 pixels: .torch.spread(over: channels), resizeRatio: isSmall ? 1 : 256.0 / 224),
-            source: "the convention of \(isSmall ? "CIFAR ResNets" : "torchvision")")
+            conventionSource: "the convention of \(isSmall ? "CIFAR ResNets" : "torchvision")")
         if !isSmall, resNet.stages.count < 4 {
             found.notes.append(
                 "The network has \(resNet.stages.count) stages, and ResNets with such a stem have four. Check that the file is whole."

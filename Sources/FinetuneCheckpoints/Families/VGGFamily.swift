@@ -56,7 +56,8 @@ struct VGGStateDict: StateDictNames {
         let step = hasNormalization ? 3 : 2
         let gaps = zip(convolutions.dropFirst(), convolutions).map { $0 - $1 }
         // After each convolution come its norm, if there are any, its ReLU and perhaps a pooling.
-        guard convolutions.first == 0, convolutions.count > 2, gaps.count(where: { $0 > step }) < 8, gaps.allSatisfy({ $0 == step || $0 == step + 1 }),
+        guard convolutions.first == 0, convolutions.count > 2, gaps.count(where: { $0 > step }) < 8,
+            gaps.allSatisfy({ $0 == step || $0 == step + 1 }),
             gaps.contains(step + 1), !hasNormalization || norms == convolutions.map({ $0 + 1 })
         else { return nil }
         let modules = Set(names.map(Self.module).map { Self.timmNames[$0] ?? $0 })
@@ -123,7 +124,7 @@ struct VGGStateDict: StateDictNames {
             convention: InputRecipe(
                 height: vgg.imageSize ?? 224, width: vgg.imageSize ?? 224, channels: channels,
                 pixels: .torch.spread(over: channels), resizeRatio: hidden?.side == 1 ? 1 : 256.0 / 224),
-            source: "the convention of torchvision")
+            conventionSource: "the convention of torchvision")
         if vgg.hidden == nil {
             found.remarks.append(
                 "Nothing in the file shows the size of its images; 224 pixels are taken. VGGs for CIFAR-10 want --size 32."
@@ -163,6 +164,8 @@ struct VGGKerasNames: KerasNames {
     /// Convolutions in each block.
     private let blocks: [Int]
     private static let hidden = ["fc1", "fc2"]
+
+    var headModule: String { VGG.headName }
 
     init?(_ layers: [String], areComplete: Bool) {
         var blocks: [Int] = []

@@ -150,7 +150,7 @@ enum KerasStore {
                 side: arrays.arrays["\(group)/0"]?.tensor.shape.first ?? 0, hasBias: arrays.has("\(group)/1"))
         }
         let found = Families.all.lazy.compactMap {
-            $0.kerasNames(ofConvolutions: nameless, normalizations: normalizations.count)
+            $0.kerasLayers(ofConvolutions: nameless, normalizations: normalizations.count)
         }
         guard let names = found.first else {
             throw CheckpointError.cannotLoad(

@@ -8,7 +8,7 @@ enum KerasWeightsDialect {
         guard let names = Families.kerasNames(of: weights.map(\.layer), areComplete: false) else {
             throw CheckpointError.cannotLoad(
                 path,
-                "it holds weights without their network, and its layers are not named like those of a family that is read (\(Families.list) of keras.applications). Save the whole model, or try: finetune inspect --tensors '\(path)'"
+                "it holds weights without their network, and its layers are not named like those of a family that is read (\(Families.list) of keras.applications). Save the whole model, whose layers are read one by one."
             )
         }
         var table = TensorTable()

@@ -37,7 +37,7 @@ struct TorchDialect {
         let network = design.network()
         var model = Model(
             network: network, weights: try table.weights(for: network, path: path), recipe: found.convention,
-            recipeSource: found.source,
+            recipeSource: found.conventionSource,
             dialect: "\(chosen.names.library) state dict in \(arrays.container.rawValue)")
         model.leftOutHead = leftOut
         model.remarks = [remark].compactMap { $0 } + content.remarks + (sidecar.isOwn ? [] : found.remarks)

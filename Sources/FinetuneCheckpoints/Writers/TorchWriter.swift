@@ -32,13 +32,13 @@ enum TorchWriter {
             .cannotConvert(
                 path, "\(property), which no class of torchvision or timm does. Use --to onnx or --to keras")
         }
-        if let obstacle = Families.all.lazy.compactMap({ $0.isForeignToPyTorch(model.network) }).first {
+        if let obstacle = Families.all.lazy.compactMap({ $0.obstacleToPyTorch(model.network) }).first {
             throw refuse(obstacle)
         }
         let model = model.withTorchNames()
         let networks = StateDictNetworks(model.weights.keys.sorted())
         guard let names = networks?.all.first(where: { $0.prefix.isEmpty })?.names else {
-            throw refuse("it is a \(model.network.name) with layers of its own")
+            throw refuse("it is a network with names or layers of its own (\(model.network.name))")
         }
         var table = TensorTable()
         var head = ListedHead()
@@ -51,10 +51,12 @@ enum TorchWriter {
         }
         let graph = PublishedGraph(family: names.family)
         guard var design = try? names.network(&table, &head, graph, path: path).design else {
-            throw refuse("it is a \(model.network.name) with layers of its own")
+            throw refuse("it is a network with names or layers of its own (\(model.network.name))")
         }
         if let extra = head.complete(&design, &table) { throw refuse("its head has several layers (\(extra.layers))") }
-        if let difference = NetworkComparison(model.network, design.network(), names.family).mostTelling { throw refuse(difference) }
+        if let difference = NetworkComparison(model.network, design.network(), names.family).mostTelling {
+            throw refuse(difference)
+        }
         return model.network.tensors.compactMap { name, _ in
             model.weights[name].map { (name, names.stored($0, name)) }
         }
@@ -66,7 +68,12 @@ extension Model {
     fileprivate func withTorchNames() -> Model {
         guard let names = Families.kerasNames(of: network.nodes.map(\.name)) else { return self }
         var model = self
-        model.rename(network.nodes.compactMap { node in names.module(layer: node.name).map { (node.name, $0) } })
+        let head = network.nodes.filter { $0.stage == Stage.head && $0.operation.parameterCount > 0 }
+        model.rename(
+            network.nodes.compactMap { node in
+                let isHead = head.count == 1 && node == head[0]
+                return (isHead ? names.headModule : names.module(layer: node.name)).map { (node.name, $0) }
+            })
         return model
     }
 }
@@ -144,7 +151,9 @@ extension Node {
             return a.stride == b.stride && a.isSame(as: b) && c == d ? nil : "its pooling '\(name)' has another window"
         case (_, .batchNormalization):
             return "the batch norm '\(other.name)' is missing: it is folded into a convolution"
-        default: return operation == other.operation ? nil : "its layer '\(name)' computes something else"
+        default:
+            return operation == other.operation
+                ? nil : "its layer '\(name)' is another one than PyTorch's '\(other.name)'"
         }
     }
 }

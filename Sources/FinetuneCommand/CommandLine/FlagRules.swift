@@ -159,7 +159,8 @@ enum FlagRules {
     /// The stage that other libraries call `layer4`, `conv5_block3_out`, `stage_4`, `block4` or `4`.
     static func stage(named name: String) -> FlagRule.Remedy? {
         let plain = Spelling.simplified(name)
-        let digits = plain.drop { !$0.isNumber }.prefix { $0.isASCII && $0.isNumber }
+        let rest = name.drop { !$0.isNumber }
+        let digits = rest.prefix { $0.isASCII && $0.isNumber }
         guard let number = Int(digits), number > 0 else { return nil }
         let word = plain.prefix { !$0.isNumber }
         if ["layer", "layers", "stage", "stages", "block", "blocks", "features", "backbone.layer"].contains(
@@ -167,7 +168,10 @@ enum FlagRules {
         {
             return .value("stage\(number)")
         }
-        return word == "conv" ? .value(number == 1 ? "stem" : "stage\(number - 1)") : nil
+        // `conv5_1` is a VGG's, whose stages are counted otherwise.
+        let isOne =
+            rest.dropFirst(digits.count).first == "_" && rest.dropFirst(digits.count + 1).first?.isNumber == true
+        return word == "conv" && !isOne ? .value(number == 1 ? "stem" : "stage\(number - 1)") : nil
     }
 }
 

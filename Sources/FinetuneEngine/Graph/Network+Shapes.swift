@@ -16,6 +16,18 @@ extension Network {
         return shapes[output]
     }
 
+    /// That an image is too small: which of the nodes before `output` is the first to have no result, and what is left
+    /// of the image there.
+    package func tooSmall(for output: String, height: Int, width: Int) -> EngineError {
+        let needed = ancestors(of: output)
+        for node in nodes
+        where needed.contains(node.name) && outputShape(of: node.name, height: height, width: width) == nil {
+            let left = node.inputs.first.flatMap { outputShape(of: $0, height: height, width: width) } ?? []
+            if left.count == 3 { return .tooSmall(node.name, height: left[1], width: left[2]) }
+        }
+        return .tooSmall(output, height: height, width: width)
+    }
+
     /// The first node that cannot compute what its inputs give, and why, whatever the size of the images.
     ///
     /// - Parameter size: Pixels of the network's input, height and width, on which the length of a flattened image

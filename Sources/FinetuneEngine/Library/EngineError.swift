@@ -12,7 +12,8 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
 
     package static func tooSmall(_ node: String, height: Int, width: Int) -> EngineError {
         EngineError(
-            description: "cannot run '\(node)' on an image of which \(height)×\(width) pixels are left there. "
+            description:
+                "cannot run '\(node)' on images of this size, of which \(height)×\(width) pixels are left there. "
                 + "Try a larger --size.")
     }
 

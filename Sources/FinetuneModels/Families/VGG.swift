@@ -54,7 +54,8 @@ package struct VGG: NetworkDesign, Equatable {
     /// Pixels of a side of the images that it is made for: those that its hidden layers read, doubled by each pooling.
     package var imageSize: Int? { hidden.map { $0.side << blocks.count } }
 
-    /// Such as `VGG-16 with batch norm, width 64`; the number counts the convolutions, the hidden layers and the head.
+    /// Such as `VGG-16 with batch norm, width 64`. The number is the paper's, which counts two hidden layers and the head;
+    /// those for small images are called so without them.
     package var name: String {
         let depth = blocks.reduce(0) { $0 + $1.count } + 3
         return "VGG-\(depth)\(hasNormalization ? " with batch norm" : ""), width \(blocks.first?.first ?? 0)"
@@ -67,7 +68,8 @@ package struct VGG: NetworkDesign, Equatable {
             defer { place += 1 }
             return "features.\(place)"
         }
-        // Stages as they are told of any graph: the stem is the first convolution, and a pooling begins a stage.
+        // Stages begin as in any graph that is read: the stem is the first convolution, and each pooling begins a stage.
+        // So block 5 is stage5 of a VGG-16, and stage4 of a VGG-11, whose first block has no convolution after the stem.
         var stage = 0
         for (index, block) in blocks.enumerated() {
             for (number, filters) in block.enumerated() {
