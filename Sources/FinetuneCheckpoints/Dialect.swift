@@ -52,7 +52,7 @@ package enum Dialect {
         ("features.1.conv.0.0.weight", "a MobileNet"),
         ("visual.transformer.resblocks", "a CLIP model"), ("model.0.conv.weight", "a YOLO network"),
         ("trunk_output.block1", "a RegNet"), ("features.3.squeeze", "a SqueezeNet"),
-        ("features.0.weight", "an AlexNet or the like"),
+        ("features.0.weight", "an AlexNet, or a VGG of which layers are missing or others were added"),
     ]
 
     private static func family(of arrays: NamedArrays) -> String? {

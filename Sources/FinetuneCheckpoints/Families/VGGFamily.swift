@@ -8,9 +8,12 @@ enum VGGFamily: Family {
     static let convolutionsHaveBias = true
 
     static func stateDictNames(in names: [String]) -> [String: any StateDictNames] {
-        let anchor = "features.0.weight"
         var found: [String: any StateDictNames] = [:]
-        for name in names where name.hasSuffix(anchor) {
+        for name in names {
+            // PyTorch's example for ImageNet wraps the features alone in a `DataParallel`.
+            guard let anchor = ["features.0.weight", "features.module.0.weight"].first(where: name.hasSuffix) else {
+                continue
+            }
             let prefix = String(name.dropLast(anchor.count))
             guard prefix.isEmpty || prefix.hasSuffix(".") else { continue }
             found[prefix] = VGGStateDict(
@@ -40,10 +43,13 @@ struct VGGStateDict: StateDictNames {
     private let hasNormalization: Bool
     /// Whether layers between the last pooling and the head are known by their places.
     private let hasHidden: Bool
+    /// Whether those layers are convolutions in the file.
+    private let isTimm: Bool
 
     /// - Parameter names: Those of the network, without its prefix.
     /// - Returns: Nil for those of another network that has `features`.
-    init?(_ names: [String]) {
+    init?(_ fileNames: [String]) {
+        let names = fileNames.map(Self.withoutWrapper)
         var roles: [Int: Set<String>] = [:]
         for name in names where name.hasPrefix("features.") {
             let parts = name.split(separator: ".")
@@ -62,6 +68,7 @@ struct VGGStateDict: StateDictNames {
         else { return nil }
         let modules = Set(names.map(Self.module).map { Self.timmNames[$0] ?? $0 })
         let dense = modules.filter { $0.hasPrefix("classifier.") }
+        isTimm = names.contains { $0.hasPrefix("pre_logits.") }
         hasHidden = dense.isSuperset(of: VGG.hiddenNames) && dense.isSubset(of: VGG.hiddenNames + [VGG.headName])
     }
 
@@ -78,7 +85,12 @@ struct VGGStateDict: StateDictNames {
         name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
     }
 
-    func canonical(_ name: String) -> String {
+    private static func withoutWrapper(_ name: String) -> String {
+        name.hasPrefix("features.module.") ? "features." + name.dropFirst("features.module.".count) : name
+    }
+
+    func canonical(_ fileName: String) -> String {
+        let name = Self.withoutWrapper(fileName)
         let module = Self.module(name)
         return (Self.timmNames[module] ?? module) + name.dropFirst(module.count)
     }
@@ -125,26 +137,43 @@ struct VGGStateDict: StateDictNames {
                 height: vgg.imageSize ?? 224, width: vgg.imageSize ?? 224, channels: channels,
                 pixels: .torch.spread(over: channels), resizeRatio: hidden?.side == 1 ? 1 : 256.0 / 224),
             conventionSource: "the convention of torchvision")
-        if vgg.hidden == nil {
+        let counts = blocks.map(\.count)
+        if !VGG.isKnown(counts) {
+            found.notes.append(
+                "The network has \(counts) convolutions between its poolings, which is no VGG of the paper (11, 13, 16, 19). The file does not show strides, paddings and poolings; a VGG's are taken."
+            )
+        }
+        if vgg.hidden?.side == 1 {
+            found.notes.append(
+                "The hidden layers read one pixel, so images of \(found.convention.height) pixels are taken, as of VGGs for CIFAR-10. If the network averages the pixels of larger images before its hidden layers, the features differ."
+            )
+        }
+        if vgg.hidden == nil,
+            !head.entries.contains(where: {
+                Self.module($0.name).hasPrefix("classifier") && ($0.tensor?.shape.last ?? 0) > vgg.featureCount
+            })
+        {
             found.remarks.append(
-                "Nothing in the file shows the size of its images; 224 pixels are taken. VGGs for CIFAR-10 want --size 32."
+                "Nothing in the file shows the size of the VGG's images; 224 pixels are taken. VGGs for CIFAR-10 want --size 32."
             )
         }
         return found
     }
 
     /// The layers between the last pooling and the head, as convolutions; nil where they are a head of somebody's own,
-    /// which may do anything between its layers.
+    /// which may do anything between its layers. Tensors that are missing or do not fit are left for the account of all.
     private func makeHidden(_ table: inout TensorTable, _ head: inout ListedHead, channels: Int) -> VGG.Hidden? {
         let names = VGG.hiddenNames.map { "\($0).weight" }
-        let shapes = names.map { table.shape($0) ?? [] }
-        let isPlain = shapes.allSatisfy { [2, 4].contains($0.count) && $0.allSatisfy { (1...1 << 20).contains($0) } }
-        let inputs = isPlain ? shapes[0].dropFirst().reduce(1, *) : 0
-        let side = Int(Double(inputs / max(channels, 1)).squareRoot().rounded())
-        let isOwn = head.entries.contains { Self.module($0.name) == VGG.headName }
-        guard isPlain, inputs == channels * side * side, side > 0,
-            shapes[1].dropFirst().reduce(1, *) == shapes[0][0], isOwn || shapes[0][0] == shapes[1][0]
-        else {
+        let shapes = names.map { table.shape($0) }
+        let widths = zip(VGG.hiddenNames, shapes).map { $1?.first ?? table.shape("\($0).bias")?.first ?? 1 }
+        // In torchvision both are matrices, in timm convolutions; a segmentation network's have paddings and dilations.
+        let isOwnKind = shapes.allSatisfy { shape in
+            guard let shape else { return true }
+            return shape.allSatisfy { (1...1 << 20).contains($0) }
+                && (isTimm ? shape.count == 4 && shape[2] == shape[3] : shape.count == 2)
+        }
+        let hasHead = head.entries.contains { Self.module($0.name) == VGG.headName }
+        guard isOwnKind, channels > 0, hasHead || widths[0] == widths[1] else {
             for entry in table.remove(where: { name in VGG.hiddenNames.contains(Self.module(name)) }) {
                 head.add(
                     .init(
@@ -153,9 +182,11 @@ struct VGGStateDict: StateDictNames {
             }
             return nil
         }
-        table.reshape(names[0], [shapes[0][0], channels, side, side])
-        table.reshape(names[1], [shapes[1][0], shapes[0][0], 1, 1])
-        return VGG.Hidden(side: side, widths: shapes.map { $0[0] })
+        let inputs = shapes[0].map { $0.dropFirst().reduce(1, *) } ?? 0
+        let side = max(1, Int(Double(inputs / channels).squareRoot().rounded()))
+        if inputs == channels * side * side { table.reshape(names[0], [widths[0], channels, side, side]) }
+        if let second = shapes[1], second.count == 2 { table.reshape(names[1], second + [1, 1]) }
+        return VGG.Hidden(side: min(side, 64), widths: widths)
     }
 }
 
@@ -216,6 +247,8 @@ struct VGGKerasNames: KerasNames {
         }
         let channels = table.shape("features.0.weight")?.dropFirst().first ?? 3
         let hidden = makeHidden(&table, channels: filters.last?.last ?? 1)
+        // Batch norms and the like, which keras.applications' VGGs have not: a whole model says where they stand.
+        table.strangers += head.entries.filter { $0.name.hasPrefix("block") }.map(\.fileName)
         return VGG(blocks: filters, hasNormalization: false, hidden: hidden, inputChannels: channels)
     }
 

@@ -39,7 +39,12 @@ enum KerasWeightsDialect {
         }
         let leftOut = head.complete(&design, &table)
         let network = design.network()
-        let (recipe, source) = names.recipe(size: design.imageSize.map { ImageSize(height: $0, width: $0) })
+        var (recipe, source) = names.recipe(size: design.imageSize.map { ImageSize(height: $0, width: $0) })
+        if design.inputChannels != recipe.channels {
+            recipe = InputRecipe(
+                height: recipe.height, width: recipe.width, channels: design.inputChannels,
+                pixels: recipe.pixels.spread(over: design.inputChannels), fit: recipe.fit)
+        }
         var model = Model(
             network: network, weights: try table.weights(for: network, path: path), recipe: recipe,
             recipeSource: source, dialect: "Keras weights")

@@ -54,6 +54,11 @@ enum TorchWriter {
             throw refuse("it is a network with names or layers of its own (\(model.network.name))")
         }
         if let extra = head.complete(&design, &table) { throw refuse("its head has several layers (\(extra.layers))") }
+        if let side = design.imageSize, let recipe = model.recipe, recipe.height != side || recipe.width != side {
+            throw refuse(
+                "it reads images of \(recipe.height)×\(recipe.width) pixels, and layers that are made for \(side)×\(side) compute otherwise there"
+            )
+        }
         if let difference = NetworkComparison(model.network, design.network(), names.family).mostTelling {
             throw refuse(difference)
         }

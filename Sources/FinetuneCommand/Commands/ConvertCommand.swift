@@ -2,6 +2,7 @@
 
 internal import ArgumentParser
 internal import FinetuneCheckpoints
+internal import FinetuneEngine
 internal import FinetuneFiles
 internal import FinetuneModels
 internal import FinetuneTraining
@@ -85,6 +86,11 @@ struct ConvertCommand: AsyncParsableCommand {
                 description: "cannot write '\(out)': it is the file that is read. Choose another name.")
         }
         var model = try recipe.resolve(try Installation.loadFeatures(input, weightsKey: weights.weightsKey, console))
+        if let recipe = model.recipe, let last = model.network.nodes.last?.name,
+            model.network.outputShape(of: last, height: recipe.height, width: recipe.width) == nil
+        {
+            throw model.network.tooSmall(for: last, height: recipe.height, width: recipe.width)
+        }
         if let classes {
             let names = try classNames(in: classes)
             guard names.count == model.headOutputs else {

@@ -107,6 +107,9 @@ package struct VGG: NetworkDesign, Equatable {
         11: [1, 1, 2, 2, 2], 13: [2, 2, 2, 2, 2], 16: [2, 2, 3, 3, 3], 19: [2, 2, 4, 4, 4],
     ]
 
+    /// Whether a network of the paper has so many convolutions in its blocks.
+    package static func isKnown(_ counts: [Int]) -> Bool { depths.values.contains(counts) }
+
     package static var architectures: [String] {
         depths.keys.sorted().flatMap { ["vgg\($0)", "vgg\($0)_bn"] }
     }
