@@ -44,6 +44,9 @@ protocol Family: Sendable {
     /// Values of `model_type` in transformers' configurations.
     static var modelTypes: Set<String> { get }
 
+    /// What PyTorch's classes call the head.
+    static var headModule: String { get }
+
     /// Whether convolutions of PyTorch's classes have biases.
     static var convolutionsHaveBias: Bool { get }
 
@@ -142,9 +145,6 @@ protocol KerasNames: Sendable {
 
     /// The inverse of `module(layer:)`.
     func layer(module: String) -> String?
-
-    /// What PyTorch's class calls the head.
-    var headModule: String { get }
 
     /// Which of the family's networks the tensors are.
     ///

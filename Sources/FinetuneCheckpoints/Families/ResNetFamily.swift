@@ -12,6 +12,7 @@ enum ResNetFamily: Family {
 
     static let modelTypes: Set = ["resnet"]
     static let convolutionsHaveBias = false
+    static let headModule = "fc"
 
     static func obstacleToPyTorch(_ network: Network) -> String? {
         let isV2 = network.nodes.contains { $0.name.hasSuffix(".preact") || $0.name.hasSuffix("_preact_bn") }

@@ -8,8 +8,6 @@ internal import FinetuneModels
 enum ResNetKerasNames: KerasNames {
     case old, new, preactivated
 
-    var headModule: String { "fc" }
-
     /// Nil where no layer has such a name. The first block decides, which all networks have.
     init?(_ layers: [String], areComplete: Bool) {
         var found: ResNetKerasNames?

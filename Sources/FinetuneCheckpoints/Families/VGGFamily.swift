@@ -6,6 +6,7 @@ internal import FinetuneModels
 enum VGGFamily: Family {
     static let name = "VGG"
     static let convolutionsHaveBias = true
+    static let headModule = VGG.headName
 
     static func stateDictNames(in names: [String]) -> [String: any StateDictNames] {
         var found: [String: any StateDictNames] = [:]
@@ -195,8 +196,6 @@ struct VGGKerasNames: KerasNames {
     /// Convolutions in each block.
     private let blocks: [Int]
     private static let hidden = ["fc1", "fc2"]
-
-    var headModule: String { VGG.headName }
 
     init?(_ layers: [String], areComplete: Bool) {
         var blocks: [Int] = []

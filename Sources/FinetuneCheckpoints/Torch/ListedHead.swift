@@ -53,7 +53,7 @@ struct ListedHead {
     ]
 
     /// What keras.applications calls its heads.
-    private static let published: Set = ["predictions", "probs", "fc1000"]
+    static let published: Set = ["predictions", "probs", "fc1000"]
 
     /// Tensors that change what reaches the head: they belong to the trunk, to a pooling with weights, or to a layer
     /// before the network.

@@ -32,26 +32,26 @@ enum TorchWriter {
             .cannotConvert(
                 path, "\(property), which no class of torchvision or timm does. Use --to onnx or --to keras")
         }
+        let own = "it is a network with names or layers of its own (\(model.network.name))"
         if let obstacle = Families.all.lazy.compactMap({ $0.obstacleToPyTorch(model.network) }).first {
             throw refuse(obstacle)
         }
-        let model = model.withTorchNames()
-        let networks = StateDictNetworks(model.weights.keys.sorted())
-        guard let names = networks?.all.first(where: { $0.prefix.isEmpty })?.names else {
-            throw refuse("it is a network with names or layers of its own (\(model.network.name))")
-        }
+        var model = model.withTorchNames()
+        guard let family = model.stateDictNames?.family else { throw refuse(own) }
+        model.renameHead(to: family.headModule)
+        guard let names = model.stateDictNames else { throw refuse(own) }
         var table = TensorTable()
         var head = ListedHead()
         for (name, tensor) in model.weights.sorted(by: { $0.key < $1.key }) {
             if names.isTrunk(name) {
-                table.add(name, tensor, fileName: name)
+                table.add(name, names.stored(tensor, name), fileName: name)
             } else {
                 head.add(.init(name: name, fileName: name, tensor: tensor, problem: nil))
             }
         }
         let graph = PublishedGraph(family: names.family)
         guard var design = try? names.network(&table, &head, graph, path: path).design else {
-            throw refuse("it is a network with names or layers of its own (\(model.network.name))")
+            throw refuse(own)
         }
         if let extra = head.complete(&design, &table) { throw refuse("its head has several layers (\(extra.layers))") }
         if let side = design.imageSize, let recipe = model.recipe, recipe.height != side || recipe.width != side {
@@ -73,13 +73,20 @@ extension Model {
     fileprivate func withTorchNames() -> Model {
         guard let names = Families.kerasNames(of: network.nodes.map(\.name)) else { return self }
         var model = self
-        let head = network.nodes.filter { $0.stage == Stage.head && $0.operation.parameterCount > 0 }
-        model.rename(
-            network.nodes.compactMap { node in
-                let isHead = head.count == 1 && node == head[0]
-                return (isHead ? names.headModule : names.module(layer: node.name)).map { (node.name, $0) }
-            })
+        model.rename(network.nodes.compactMap { node in names.module(layer: node.name).map { (node.name, $0) } })
         return model
+    }
+
+    /// Whose names the tensors have.
+    fileprivate var stateDictNames: (any StateDictNames)? {
+        StateDictNetworks(weights.keys.sorted())?.all.first { $0.prefix.isEmpty }?.names
+    }
+
+    /// Gives a head of one layer that Keras named the name of PyTorch's.
+    fileprivate mutating func renameHead(to name: String) {
+        let head = network.nodes.filter { $0.stage == Stage.head && $0.operation.parameterCount > 0 }
+        guard head.count == 1, ListedHead.published.contains(head[0].name) else { return }
+        rename([(head[0].name, name)])
     }
 }
 

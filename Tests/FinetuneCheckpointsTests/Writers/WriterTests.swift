@@ -53,7 +53,10 @@ import Testing
     @Test("as a Keras whole model gives the same logits", arguments: torchCases + kerasCases)
     func keras(_ file: String) async throws { try await roundTrip(file, .keras, "x.h5") }
 
-    @Test("as a Keras whole model and then as safetensors is what it was", arguments: torchCases)
+    /// Of Keras' own, the head gets PyTorch's name.
+    @Test(
+        "as a Keras whole model and then as safetensors is what it was",
+        arguments: torchCases.filter { !$0.hasPrefix("keras") })
     func thereAndBack(_ file: String) throws {
         let folder = try Fixtures.temporaryFolder()
         defer { Fixtures.remove(folder) }
