@@ -1,6 +1,5 @@
 // Rows in memory, in blocks: a long array would be copied again and again as it grows.
 
-internal import FinetuneEngine
 internal import Synchronization
 
 /// Slots in memory.
@@ -8,7 +7,7 @@ final class FeatureMemory: FeatureRows {
     let bytesPerRow: Int
     private let element: FeatureStore.Element
     private let rowsPerBlock: Int
-    private let blocks = Mutex<[RowStorage]>([])
+    private let blocks = Mutex<[Block]>([])
 
     /// Bytes a block, where a row is not longer.
     private static let blockByteCount = 1 << 24
@@ -21,22 +20,28 @@ final class FeatureMemory: FeatureRows {
 
     func reserve(_ slot: Int) {
         blocks.withLock { blocks in
-            if slot / rowsPerBlock == blocks.count {
-                blocks.append(RowStorage(count: rowsPerBlock, bytesPerRow: bytesPerRow))
-            }
+            if slot / rowsPerBlock == blocks.count { blocks.append(Block(byteCount: rowsPerBlock * bytesPerRow)) }
         }
     }
 
-    // A slot is written by the one task that claimed it, and read only after the store has its name.
-
-    func write(_ name: FeatureName, at slot: Int, _ row: Span<Float>) {
+    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) {
         let block = blocks.withLock { $0[slot / rowsPerBlock] }
-        block.write(slot % rowsPerBlock) { element.encode(row, into: &$0) }
+        withExtendedLifetime(block) { element.encode(row, into: block.bytes + slot % rowsPerBlock * bytesPerRow) }
     }
 
-    func read(_ name: FeatureName, at slot: Int, into row: inout MutableSpan<Float>) -> Bool {
+    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
         let block = blocks.withLock { $0[slot / rowsPerBlock] }
-        block.read(slot % rowsPerBlock) { element.decode($0, into: &row) }
+        withExtendedLifetime(block) { element.decode(block.bytes + slot % rowsPerBlock * bytesPerRow, into: row) }
         return true
+    }
+
+    /// Memory for some rows, freed with the object.
+    private final class Block: @unchecked Sendable {
+        // Unchecked: a slot is written by the one task that claimed it, and read only after the store has its name.
+        let bytes: UnsafeMutableRawPointer
+
+        init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
+
+        deinit { bytes.deallocate() }
     }
 }
