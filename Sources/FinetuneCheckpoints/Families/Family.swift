@@ -15,7 +15,7 @@ enum Families {
         return names.dropLast().joined(separator: ", ") + (names.count > 1 ? " and " : "") + (names.last ?? "")
     }
 
-    /// The names of keras.applications that layers have; nil for names of somebody's own.
+    /// The names of keras.applications that layers have; nil for other names.
     ///
     /// - Parameter areComplete: False if some layers may be missing, as in a damaged file; see `Family`.
     static func kerasNames(of layers: [String], areComplete: Bool = true) -> (any KerasNames)? {

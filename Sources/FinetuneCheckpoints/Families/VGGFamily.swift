@@ -9,14 +9,14 @@ enum VGGFamily: Family {
     static let headModule = VGG.headName
 
     static func stateDictNames(in names: [String]) -> [String: any StateDictNames] {
+        // PyTorch's example for ImageNet wraps the features alone in a `DataParallel`.
+        let anchors = ["features.0.weight", "features.module.0.weight"]
+        let prefixes = names.compactMap { name in
+            anchors.first(where: name.hasSuffix).map { String(name.dropLast($0.count)) }
+        }.filter { $0.isEmpty || $0.hasSuffix(".") }
         var found: [String: any StateDictNames] = [:]
-        for name in names {
-            // PyTorch's example for ImageNet wraps the features alone in a `DataParallel`.
-            guard let anchor = ["features.0.weight", "features.module.0.weight"].first(where: name.hasSuffix) else {
-                continue
-            }
-            let prefix = String(name.dropLast(anchor.count))
-            guard prefix.isEmpty || prefix.hasSuffix(".") else { continue }
+        // Each costs a walk over all names, and a file with more networks than these is refused.
+        for prefix in Set(prefixes).sorted().prefix(StateDictNetworks.maximumCount + 1) {
             found[prefix] = VGGStateDict(
                 names.filter { $0.hasPrefix(prefix) }.map { String($0.dropFirst(prefix.count)) })
         }
@@ -25,8 +25,7 @@ enum VGGFamily: Family {
 
     static func verdict(onArchitecture name: String) -> ArchitectureVerdict {
         guard name.contains("vgg") else { return .other }
-        let plain = [11, 13, 16, 19].flatMap { ["vgg\($0)", "vgg\($0)_bn"] }
-        if plain.contains(String(name.prefix { $0 != "." })) { return .plain }
+        if VGG.architectures.contains(String(name.prefix { $0 != "." })) { return .plain }
         return name.contains("repvgg")
             ? .refused(reason: "its blocks have other layers than a VGG's, and are not read") : .unknown
     }
@@ -47,7 +46,7 @@ struct VGGStateDict: StateDictNames {
     /// Whether those layers are convolutions in the file.
     private let isTimm: Bool
 
-    /// - Parameter names: Those of the network, without its prefix.
+    /// - Parameter fileNames: The network's names without its prefix.
     /// - Returns: Nil for those of another network that has `features`.
     init?(_ fileNames: [String]) {
         let names = fileNames.map(Self.withoutWrapper)
@@ -67,7 +66,7 @@ struct VGGStateDict: StateDictNames {
             gaps.allSatisfy({ $0 == step || $0 == step + 1 }),
             gaps.contains(step + 1), !hasNormalization || norms == convolutions.map({ $0 + 1 })
         else { return nil }
-        let modules = Set(names.map(Self.module).map { Self.timmNames[$0] ?? $0 })
+        let modules = Set(names.map(ListedHead.module(of:)).map { Self.timmNames[$0] ?? $0 })
         let dense = modules.filter { $0.hasPrefix("classifier.") }
         isTimm = names.contains { $0.hasPrefix("pre_logits.") }
         hasHidden = dense.isSuperset(of: VGG.hiddenNames) && dense.isSubset(of: VGG.hiddenNames + [VGG.headName])
@@ -82,27 +81,23 @@ struct VGGStateDict: StateDictNames {
         "pre_logits.fc1": VGG.hiddenNames[0], "pre_logits.fc2": VGG.hiddenNames[1], "head.fc": VGG.headName,
     ]
 
-    private static func module(_ name: String) -> String {
-        name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name
-    }
-
     private static func withoutWrapper(_ name: String) -> String {
         name.hasPrefix("features.module.") ? "features." + name.dropFirst("features.module.".count) : name
     }
 
     func canonical(_ fileName: String) -> String {
         let name = Self.withoutWrapper(fileName)
-        let module = Self.module(name)
+        let module = ListedHead.module(of: name)
         return (Self.timmNames[module] ?? module) + name.dropFirst(module.count)
     }
 
     func isTrunk(_ canonical: String) -> Bool {
-        canonical.hasPrefix("features.") || (hasHidden && VGG.hiddenNames.contains(Self.module(canonical)))
+        canonical.hasPrefix("features.") || (hasHidden && VGG.hiddenNames.contains(ListedHead.module(of: canonical)))
     }
 
     /// torchvision's first hidden layer is dense, on the pixels of the last pooling.
     func stored(_ tensor: Tensor, _ canonical: String) -> Tensor {
-        guard VGG.hiddenNames.contains(Self.module(canonical)), tensor.shape.count == 4 else { return tensor }
+        guard VGG.hiddenNames.contains(ListedHead.module(of: canonical)), tensor.shape.count == 4 else { return tensor }
         return tensor.reshaped([tensor.shape[0], tensor.shape[1...].reduce(1, *)])
     }
 
@@ -151,7 +146,7 @@ struct VGGStateDict: StateDictNames {
         }
         if vgg.hidden == nil,
             !head.entries.contains(where: {
-                Self.module($0.name).hasPrefix("classifier") && ($0.tensor?.shape.last ?? 0) > vgg.featureCount
+                $0.module.hasPrefix("classifier") && ($0.tensor?.shape.last ?? 0) > vgg.featureCount
             })
         {
             found.remarks.append(
@@ -161,33 +156,53 @@ struct VGGStateDict: StateDictNames {
         return found
     }
 
-    /// The layers between the last pooling and the head, as convolutions; nil where they are a head of somebody's own,
-    /// which may do anything between its layers. Tensors that are missing or do not fit are left for the account of all.
+    /// The layers between the last pooling and the head; nil where the user put other layers there, of which the file does
+    /// not say what happens between them.
     private func makeHidden(_ table: inout TensorTable, _ head: inout ListedHead, channels: Int) -> VGG.Hidden? {
-        let names = VGG.hiddenNames.map { "\($0).weight" }
-        let shapes = names.map { table.shape($0) }
-        let widths = zip(VGG.hiddenNames, shapes).map { $1?.first ?? table.shape("\($0).bias")?.first ?? 1 }
+        let shapes = VGG.hiddenNames.map { table.shape("\($0).weight") }
         // In torchvision both are matrices, in timm convolutions; a segmentation network's have paddings and dilations.
         let isOwnKind = shapes.allSatisfy { shape in
             guard let shape else { return true }
-            return shape.allSatisfy { (1...1 << 20).contains($0) }
-                && (isTimm ? shape.count == 4 && shape[2] == shape[3] : shape.count == 2)
+            return isTimm ? shape.count == 4 && shape[2] == shape[3] : shape.count == 2
         }
-        let hasHead = head.entries.contains { Self.module($0.name) == VGG.headName }
-        guard isOwnKind, channels > 0, hasHead || widths[0] == widths[1] else {
-            for entry in table.remove(where: { name in VGG.hiddenNames.contains(Self.module(name)) }) {
-                head.add(
-                    .init(
-                        name: entry.key, fileName: entry.value.fileName, tensor: entry.value.tensor,
-                        problem: entry.value.problem))
+        var reshaped = table
+        let hidden = reshaped.hiddenLayers(channels: channels)
+        let hasHead = head.entries.contains { $0.module == VGG.headName }
+        if isOwnKind, hasHead || hidden.widths[0] == hidden.widths[1] {
+            table = reshaped
+            return hidden
+        }
+        for (name, entry) in table.remove(where: { VGG.hiddenNames.contains(ListedHead.module(of: $0)) }) {
+            head.add(.init(name: name, fileName: entry.fileName, tensor: entry.tensor, problem: entry.problem))
+        }
+        return nil
+    }
+}
+
+extension TensorTable {
+    /// The layers between a VGG's last pooling and its head. The first becomes a convolution over the pixels that it reads,
+    /// the second one over a single pixel; one that is missing or does not fit is left for the account of all tensors.
+    ///
+    /// - Parameters:
+    ///   - channels: Those of the last pooling.
+    ///   - isChannelsLast: Whether the first reads pixel by pixel, each with its channels, as Keras flattens.
+    fileprivate mutating func hiddenLayers(channels: Int, isChannelsLast: Bool = false) -> VGG.Hidden {
+        let names = VGG.hiddenNames.map { "\($0).weight" }
+        let widths = VGG.hiddenNames.map { shape("\($0).weight")?.first ?? shape("\($0).bias")?.first ?? 1 }
+        let sizes = (shape(names[0]) ?? []).dropFirst()
+        let inputs = sizes.allSatisfy { (1...1 << 20).contains($0) } ? sizes.reduce(1, *) : 0
+        // No VGG's images have more than 64 pixels after the last pooling.
+        let side = min(max(Int(Double(inputs / max(channels, 1)).squareRoot().rounded()), 1), 64)
+        if inputs == channels * side * side {
+            if isChannelsLast {
+                reshape(names[0], [widths[0], side, side, channels])
+                transpose(names[0], [0, 3, 1, 2])
+            } else {
+                reshape(names[0], [widths[0], channels, side, side])
             }
-            return nil
         }
-        let inputs = shapes[0].map { $0.dropFirst().reduce(1, *) } ?? 0
-        let side = max(1, Int(Double(inputs / channels).squareRoot().rounded()))
-        if inputs == channels * side * side { table.reshape(names[0], [widths[0], channels, side, side]) }
-        if let second = shapes[1], second.count == 2 { table.reshape(names[1], second + [1, 1]) }
-        return VGG.Hidden(side: min(side, 64), widths: widths)
+        if let second = shape(names[1]), second.count == 2 { reshape(names[1], second + [1, 1]) }
+        return VGG.Hidden(side: side, widths: widths)
     }
 }
 
@@ -245,25 +260,11 @@ struct VGGKerasNames: KerasNames {
             }
         }
         let channels = table.shape("features.0.weight")?.dropFirst().first ?? 3
-        let hidden = makeHidden(&table, channels: filters.last?.last ?? 1)
+        let hasHidden = table.entries.keys.contains { VGG.hiddenNames.contains(ListedHead.module(of: $0)) }
+        let hidden = hasHidden ? table.hiddenLayers(channels: filters.last?.last ?? 1, isChannelsLast: true) : nil
         // Batch norms and the like, which keras.applications' VGGs have not: a whole model says where they stand.
         table.strangers += head.entries.filter { $0.name.hasPrefix("block") }.map(\.fileName)
         return VGG(blocks: filters, hasNormalization: false, hidden: hidden, inputChannels: channels)
-    }
-
-    /// The dense layers as convolutions. Keras flattens pixel by pixel, each with its channels.
-    private func makeHidden(_ table: inout TensorTable, channels: Int) -> VGG.Hidden? {
-        let names = VGG.hiddenNames.map { "\($0).weight" }
-        guard let first = table.shape(names[0]), let second = table.shape(names[1]), first.count == 2,
-            second.count == 2, channels > 0
-        else { return nil }
-        let side = Int(Double(first[1] / channels).squareRoot().rounded())
-        if side > 0, first[1] == channels * side * side {
-            table.reshape(names[0], [first[0], side, side, channels])
-            table.transpose(names[0], [0, 3, 1, 2])
-        }
-        table.reshape(names[1], second + [1, 1])
-        return VGG.Hidden(side: max(side, 1), widths: [first[0], second[0]])
     }
 
     /// `load_img` squashes, `preprocess_input` is of the caffe kind.

@@ -14,7 +14,7 @@ struct ListedHead {
         var problem: String?
 
         /// The module, which the last part of a tensor's name belongs to.
-        var module: String { name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name }
+        var module: String { ListedHead.module(of: name) }
         var top: String { String(name.prefix { $0 != "." }) }
         var role: String { name.lastIndex(of: ".").map { String(name[name.index(after: $0)...]) } ?? "" }
 
@@ -26,6 +26,9 @@ struct ListedHead {
     }
 
     private(set) var entries: [Entry] = []
+
+    /// The module of a tensor's name: all but its last part.
+    static func module(of name: String) -> String { name.lastIndex(of: ".").map { String(name[..<$0]) } ?? name }
 
     mutating func add(_ entry: Entry) { entries.append(entry) }
 

@@ -34,7 +34,7 @@ struct StateDictNetworks {
     private(set) var all: [StateDictNetwork]
 
     /// No checkpoint has more; what names thousands is made to cost time.
-    private static let maximumCount = 64
+    static let maximumCount = 64
 
     /// The name of what has no prefix.
     private static let root = "root"

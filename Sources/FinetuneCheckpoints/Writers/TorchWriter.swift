@@ -37,9 +37,8 @@ enum TorchWriter {
             throw refuse(obstacle)
         }
         var model = model.withTorchNames()
-        guard let family = model.stateDictNames?.family else { throw refuse(own) }
-        model.renameHead(to: family.headModule)
         guard let names = model.stateDictNames else { throw refuse(own) }
+        model.renameHead(to: names.family.headModule)
         var table = TensorTable()
         var head = ListedHead()
         for (name, tensor) in model.weights.sorted(by: { $0.key < $1.key }) {

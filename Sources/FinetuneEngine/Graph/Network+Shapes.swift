@@ -16,8 +16,8 @@ extension Network {
         return shapes[output]
     }
 
-    /// That an image is too small: which of the nodes before `output` is the first to have no result, and what is left
-    /// of the image there.
+    /// The error for images that are too small: it names the first node before `output` that has no result, and how many
+    /// pixels reach it.
     package func tooSmall(for output: String, height: Int, width: Int) -> EngineError {
         let needed = ancestors(of: output)
         for node in nodes

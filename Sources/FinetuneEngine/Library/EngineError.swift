@@ -10,7 +10,7 @@ package struct EngineError: Error, Sendable, CustomStringConvertible {
         EngineError(description: "cannot run '\(node)': \(reason)")
     }
 
-    package static func tooSmall(_ node: String, height: Int, width: Int) -> EngineError {
+    static func tooSmall(_ node: String, height: Int, width: Int) -> EngineError {
         EngineError(
             description:
                 "cannot run '\(node)' on images of this size, of which \(height)×\(width) pixels are left there. "

@@ -66,7 +66,7 @@ extension TensorSpec {
     }
 }
 
-/// A network that nobody knows.
+/// A name that is not one of an architecture.
 package struct ArchitectureError: Error, Sendable, CustomStringConvertible {
     package let description: String
 
