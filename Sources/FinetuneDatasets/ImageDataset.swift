@@ -155,7 +155,7 @@ package struct ImageDataset: Sendable {
         switch content {
         case .encoded(let bytes): ContentHash(of: bytes)
         case .picture(let picture): ContentHash(of: picture.bytes)
-        case .numbers(let numbers): numbers.withUnsafeBytes { ContentHash(of: $0) }
+        case .numbers(let numbers): ContentHash(of: numbers.span.bytes)
         }
     }
 

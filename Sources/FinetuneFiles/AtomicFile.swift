@@ -39,10 +39,10 @@ package struct AtomicFile: ~Copyable {
 
     package mutating func write(_ text: String) throws { try write(Array(text.utf8)) }
 
-    package mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
+    package mutating func write(_ bytes: RawSpan) throws {
         try flush()
         try writeAll(bytes)
-        position += bytes.count
+        position += bytes.byteCount
     }
 
     /// Writes over bytes that were written before.
@@ -73,17 +73,19 @@ package struct AtomicFile: ~Copyable {
 
     private mutating func flush() throws {
         guard !buffer.isEmpty else { return }
-        try buffer.withUnsafeBytes { try writeAll($0) }
+        try writeAll(buffer.span.bytes)
         buffer.removeAll(keepingCapacity: true)
     }
 
-    private func writeAll(_ bytes: UnsafeRawBufferPointer) throws {
-        var done = 0
-        while done < bytes.count {
-            let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw failure() }
-            done += count
+    private func writeAll(_ bytes: RawSpan) throws {
+        try bytes.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = Glibc.write(descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done)
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw failure() }
+                done += count
+            }
         }
     }
 

@@ -22,6 +22,28 @@ package struct ByteReader {
     }
 }
 
+extension RawSpan {
+    /// The number whose bytes, the least significant first, begin at `offset`.
+    package func littleEndian<Number: FixedWidthInteger & BitwiseCopyable>(
+        at offset: Int, as type: Number.Type = Number.self
+    ) -> Number {
+        Number(littleEndian: unsafeLoadUnaligned(fromByteOffset: offset, as: type))
+    }
+}
+
+/// Bytes for the time of a call: they cost no more than their allocation.
+package enum ScratchBytes {
+    /// Lets `body` use some bytes, which hold garbage before.
+    package static func with<Result>(
+        _ count: Int, _ body: (inout MutableRawSpan) throws -> Result
+    ) rethrows -> Result {
+        try withUnsafeTemporaryAllocation(byteCount: count, alignment: 64) { buffer in
+            var bytes = buffer.mutableBytes
+            return try body(&bytes)
+        }
+    }
+}
+
 extension FixedWidthInteger {
     /// The bytes of the number, the least significant first.
     package var littleEndianBytes: [UInt8] { withUnsafeBytes(of: littleEndian) { Array($0) } }

@@ -11,14 +11,12 @@ package struct ContentHash: Sendable, Hashable {
     package init(high: UInt64, low: UInt64) { (self.high, self.low) = (high, low) }
 
     /// - Parameter key: Another key gives an unrelated hash of the same bytes.
-    package init(of bytes: UnsafeRawBufferPointer, key: UInt64 = 0) {
-        let hash = XXH3_128bits_withSeed(bytes.baseAddress, bytes.count, key)
+    package init(of bytes: RawSpan, key: UInt64 = 0) {
+        let hash = bytes.withUnsafeBytes { XXH3_128bits_withSeed($0.baseAddress, $0.count, key) }
         (high, low) = (hash.high64, hash.low64)
     }
 
-    package init(of bytes: [UInt8], key: UInt64 = 0) {
-        self = bytes.withUnsafeBytes { ContentHash(of: $0, key: key) }
-    }
+    package init(of bytes: [UInt8], key: UInt64 = 0) { self.init(of: bytes.span.bytes, key: key) }
 
     package init(of text: String, key: UInt64 = 0) { self.init(of: Array(text.utf8), key: key) }
 

@@ -5,7 +5,7 @@
 package struct Protobuf: Sendable {
     private enum Part: Sendable {
         case bytes([UInt8])
-        case external(count: Int, read: @Sendable ((UnsafeRawBufferPointer) throws -> Void) throws -> Void)
+        case external(count: Int, read: @Sendable ((RawSpan) throws -> Void) throws -> Void)
     }
 
     private var parts: [Part] = []
@@ -65,7 +65,7 @@ package struct Protobuf: Sendable {
 
     /// A field of `count` bytes that `read` shows when the message is written.
     package mutating func set(
-        _ field: Int, count: Int, _ read: @escaping @Sendable ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+        _ field: Int, count: Int, _ read: @escaping @Sendable ((RawSpan) throws -> Void) throws -> Void
     ) {
         key(field, wireType: 2)
         append(Self.varint(UInt64(count)))

@@ -60,19 +60,28 @@ package final class UpdatableFile: Sendable {
     /// Fills `buffer` with the bytes from `offset` on.
     ///
     /// - Returns: Whether they are all there.
-    package func read(at offset: Int, into buffer: UnsafeMutableRawBufferPointer) throws -> Bool {
-        try OpenFile.read(descriptor, at: offset, into: buffer, path: path)
+    package func read(at offset: Int, into buffer: inout MutableRawSpan) throws -> Bool {
+        try buffer.withUnsafeMutableBytes { try OpenFile.read(descriptor, at: offset, into: $0, path: path) }
+    }
+
+    /// Fills all of `buffer` with the bytes from `offset` on.
+    ///
+    /// - Returns: Whether they are all there.
+    package func read(at offset: Int, into buffer: inout [UInt8]) throws -> Bool {
+        try buffer.withUnsafeMutableBytes { try OpenFile.read(descriptor, at: offset, into: $0, path: path) }
     }
 
     /// Writes all of `bytes` from `offset` on. A part may have been written where it throws.
-    package func write(_ bytes: UnsafeRawBufferPointer, at offset: Int) throws {
-        var done = 0
-        while done < bytes.count {
-            let count = pwrite(
-                descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset + done))
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw FileError.system(.inputOutput, "write", path) }
-            done += count
+    package func write(_ bytes: RawSpan, at offset: Int) throws {
+        try bytes.withUnsafeBytes { bytes in
+            var done = 0
+            while done < bytes.count {
+                let count = pwrite(
+                    descriptor, bytes.baseAddress?.advanced(by: done), bytes.count - done, off_t(offset + done))
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw FileError.system(.inputOutput, "write", path) }
+                done += count
+            }
         }
     }
 

@@ -149,15 +149,11 @@ package struct ScalingError: Error, Sendable, CustomStringConvertible {
 extension Tensor {
     /// Each row divided by its Euclidean length: scikit-learn's `Normalizer`.
     fileprivate var unitRows: Tensor {
-        let columns = shape[1]
-        return Tensor(shape: shape) { result in
-            withUnsafeBufferPointer { values in
-                for start in stride(from: 0, to: values.count, by: columns) {
-                    let row = values[start..<start + columns]
-                    let length = max(row.reduce(0) { $0 + Double($1) * Double($1) }.squareRoot(), 1e-12)
-                    for index in row.indices { result[index] = Float(Double(row[index]) / length) }
-                }
-            }
+        mapRows { _, row, result in
+            var square = 0.0
+            for column in row.indices { square += Double(row[column]) * Double(row[column]) }
+            let length = max(square.squareRoot(), 1e-12)
+            for column in row.indices { result[column] = Float(Double(row[column]) / length) }
         }
     }
 }

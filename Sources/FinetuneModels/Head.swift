@@ -126,14 +126,13 @@ package enum Softmax {
     /// Probabilities, shape `[rows, classes]` like the logits.
     package static func probabilities(_ logits: Tensor) -> [[Double]] {
         let classes = logits.shape[1]
-        return logits.withUnsafeBufferPointer { values in
-            (0..<logits.shape[0]).map { row in
-                let logits = values[row * classes..<(row + 1) * classes].map { Double($0) }
-                let largest = logits.max() ?? 0
-                let powers = logits.map { exp($0 - largest) }
-                let sum = powers.reduce(0, +)
-                return powers.map { $0 / sum }
-            }
+        let values = logits.values
+        return (0..<logits.shape[0]).map { row in
+            let logits = values[row * classes..<(row + 1) * classes].map { Double($0) }
+            let largest = logits.max() ?? 0
+            let powers = logits.map { exp($0 - largest) }
+            let sum = powers.reduce(0, +)
+            return powers.map { $0 / sum }
         }
     }
 

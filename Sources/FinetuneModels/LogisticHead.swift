@@ -95,40 +95,37 @@ struct LogisticLoss {
     var parameterCount: Int { problem.classCount * (problem.dimensions + 1) }
 
     mutating func evaluate(_ x: [Double], _ gradient: inout [Double]) -> Double {
-        let (classes, dimensions, count) = (problem.classCount, problem.dimensions, problem.count)
-        let size = classes * dimensions
+        let (classes, count) = (problem.classCount, problem.count)
+        let size = classes * problem.dimensions
         for index in 0..<size { weights[index] = Float(x[index]) }
         var loss = 0.0
         var biasGradient = [Double](repeating: 0, count: classes)
         let factor = 1 / Double(count)
-        problem.features.withUnsafeBufferPointer { features in
-            guard let features = features.baseAddress else { return }
-            LinearAlgebra.multiply(features, weights, rows: count, inner: dimensions, columns: classes, into: &logits)
-            // Logits become (probability − truth)/count in place.
-            var row = [Double](repeating: 0, count: classes)
-            for sample in 0..<count {
-                let start = sample * classes
-                var largest = -Double.infinity
-                for k in 0..<classes {
-                    row[k] = Double(logits[start + k]) + x[size + k]
-                    largest = max(largest, row[k])
-                }
-                let own = row[problem.labels[sample]]
-                var sum = 0.0
-                for k in 0..<classes {
-                    row[k] = exp(row[k] - largest)
-                    sum += row[k]
-                }
-                let weight = problem.classWeights[problem.labels[sample]]
-                loss += weight * (log(sum) + largest - own)
-                for k in 0..<classes {
-                    let residual = (row[k] / sum - (k == problem.labels[sample] ? 1 : 0)) * weight * factor
-                    biasGradient[k] += residual
-                    logits[start + k] = Float(residual)
-                }
+        LinearAlgebra.multiply(problem.features, weights, columns: classes, into: &logits)
+        // Logits become (probability − truth)/count in place.
+        var row = [Double](repeating: 0, count: classes)
+        for sample in 0..<count {
+            let start = sample * classes
+            var largest = -Double.infinity
+            for k in 0..<classes {
+                row[k] = Double(logits[start + k]) + x[size + k]
+                largest = max(largest, row[k])
             }
-            LinearAlgebra.multiplyTransposed(logits, features, rows: count, m: classes, n: dimensions, into: &product)
+            let own = row[problem.labels[sample]]
+            var sum = 0.0
+            for k in 0..<classes {
+                row[k] = exp(row[k] - largest)
+                sum += row[k]
+            }
+            let weight = problem.classWeights[problem.labels[sample]]
+            loss += weight * (log(sum) + largest - own)
+            for k in 0..<classes {
+                let residual = (row[k] / sum - (k == problem.labels[sample] ? 1 : 0)) * weight * factor
+                biasGradient[k] += residual
+                logits[start + k] = Float(residual)
+            }
         }
+        LinearAlgebra.multiplyTransposed(logits, problem.features, m: classes, into: &product)
         var square = 0.0
         for index in 0..<size {
             square += x[index] * x[index]

@@ -99,18 +99,3 @@ struct PrincipalComponents: Sendable {
         )
     }
 }
-
-extension Tensor {
-    /// The rows without their mean, in double precision.
-    fileprivate func centered(_ mean: [Double]) -> [Double] {
-        let columns = mean.count
-        return [Double](unsafeUninitializedCapacity: count) { result, written in
-            withUnsafeBufferPointer { values in
-                for start in stride(from: 0, to: values.count, by: columns) {
-                    for column in 0..<columns { result[start + column] = Double(values[start + column]) - mean[column] }
-                }
-            }
-            written = count
-        }
-    }
-}

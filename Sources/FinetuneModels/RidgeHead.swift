@@ -35,21 +35,14 @@ package enum RidgeHead {
         let weights = problem.labels.map { problem.classWeights[$0] }
         let sum = max(weights.reduce(0, +), 1e-300)
         var mean = [Double](repeating: 0, count: d)
-        problem.features.withUnsafeBufferPointer { x in
-            for row in 0..<n {
-                for column in 0..<d { mean[column] += weights[row] / sum * Double(x[row * d + column]) }
-            }
+        problem.features.forEachRow { row, x in
+            let share = weights[row] / sum
+            for column in x.indices { mean[column] += share * Double(x[column]) }
         }
         // Rows without the weighted mean, times the root of their weight.
-        let centered = Tensor(shape: [n, d]) { out in
-            problem.features.withUnsafeBufferPointer { x in
-                for row in 0..<n {
-                    let root = weights[row].squareRoot()
-                    for index in row * d..<(row + 1) * d {
-                        out[index] = Float(root * (Double(x[index]) - mean[index - row * d]))
-                    }
-                }
-            }
+        let centered = problem.features.mapRows { row, x, out in
+            let root = weights[row].squareRoot()
+            for column in x.indices { out[column] = Float(root * (Double(x[column]) - mean[column])) }
         }
         var targetMean = [Double](repeating: 0, count: classes)
         for (label, weight) in zip(problem.labels, weights) {
@@ -63,17 +56,12 @@ package enum RidgeHead {
         }
         let isPrimal = d <= n
         let size = isPrimal ? d : n
-        var gram = [Float](repeating: 0, count: size * size)
+        let gram = LinearAlgebra.gram(centered, ofColumns: isPrimal)
         var right = [Float](repeating: 0, count: classes * size)
-        centered.withUnsafeBufferPointer { x in
-            guard let x = x.baseAddress else { return }
-            if isPrimal {
-                LinearAlgebra.multiplyTransposed(x, x, rows: n, m: d, n: d, into: &gram)
-                LinearAlgebra.multiplyTransposed(targets, x, rows: n, m: classes, n: d, into: &right)
-            } else {
-                LinearAlgebra.multiply(x, x, rows: n, inner: d, columns: n, into: &gram)
-                for row in 0..<n { for k in 0..<classes { right[k * n + row] = targets[row * classes + k] } }
-            }
+        if isPrimal {
+            LinearAlgebra.multiplyTransposed(targets, centered, m: classes, into: &right)
+        } else {
+            for row in 0..<n { for k in 0..<classes { right[k * n + row] = targets[row * classes + k] } }
         }
         return strengths.map { strength in
             var system = gram.map { Double($0) }
@@ -85,10 +73,7 @@ package enum RidgeHead {
                 // W = Aᵀ·X from the dual solution A `[classes, n]`.
                 var primal = [Float](repeating: 0, count: classes * d)
                 let dual = (0..<n).flatMap { row in (0..<classes).map { weight[$0 * n + row] } }
-                centered.withUnsafeBufferPointer { x in
-                    guard let x = x.baseAddress else { return }
-                    LinearAlgebra.multiplyTransposed(dual, x, rows: n, m: classes, n: d, into: &primal)
-                }
+                LinearAlgebra.multiplyTransposed(dual, centered, m: classes, into: &primal)
                 weight = primal
             }
             let bias = (0..<classes).map { k in

@@ -13,14 +13,14 @@ package struct Standardization: Sendable {
         let (rows, columns) = (features.shape[0], features.shape[1])
         var mean = [Double](repeating: 0, count: columns)
         var variance = [Double](repeating: 0, count: columns)
-        features.withUnsafeBufferPointer { values in
-            for row in 0..<rows { for column in 0..<columns { mean[column] += Double(values[row * columns + column]) } }
-            for column in 0..<columns { mean[column] /= Double(max(rows, 1)) }
-            for row in 0..<rows {
-                for column in 0..<columns {
-                    let difference = Double(values[row * columns + column]) - mean[column]
-                    variance[column] += difference * difference
-                }
+        features.forEachRow { _, row in
+            for column in row.indices { mean[column] += Double(row[column]) }
+        }
+        for column in 0..<columns { mean[column] /= Double(max(rows, 1)) }
+        features.forEachRow { _, row in
+            for column in row.indices {
+                let difference = Double(row[column]) - mean[column]
+                variance[column] += difference * difference
             }
         }
         self.mean = mean
@@ -32,15 +32,9 @@ package struct Standardization: Sendable {
     }
 
     package func apply(_ features: Tensor) -> Tensor {
-        let columns = features.shape[1]
-        return Tensor(shape: features.shape) { result in
-            features.withUnsafeBufferPointer { values in
-                for start in stride(from: 0, to: values.count, by: columns) {
-                    for column in 0..<columns {
-                        result[start + column] = Float(
-                            (Double(values[start + column]) - mean[column]) / deviation[column])
-                    }
-                }
+        features.mapRows { _, row, result in
+            for column in row.indices {
+                result[column] = Float((Double(row[column]) - mean[column]) / deviation[column])
             }
         }
     }

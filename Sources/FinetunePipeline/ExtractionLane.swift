@@ -66,14 +66,12 @@ actor ExtractionLane {
         }
         let size = outputShape.reduce(1, *)
         let storage = TensorStorage(count: images.count * size)
-        let rows = UnsafeMutableBufferPointer(mutating: storage.values)
-        func row(_ place: Int) -> UnsafeMutableBufferPointer<Float> {
-            UnsafeMutableBufferPointer(rebasing: rows[place * size..<(place + 1) * size])
-        }
+        func row(_ place: Int) -> Range<Int> { place * size..<(place + 1) * size }
         var missing: [Int] = []
         for (place, image) in images.enumerated() {
             if image.isKnown {
-                if store?.read(view.key(for: image.hash), view: 0, into: row(place)) == true { continue }
+                let isFound = storage.write(row(place)) { store?.read(view.key(for: image.hash), view: 0, into: &$0) }
+                if isFound == true { continue }
                 // What is kept of it is damaged: compute it again.
                 let again = prepare([image.item], dataset, view: view) { _ in false }
                 guard let prepared = again.images.first else {
@@ -85,7 +83,7 @@ actor ExtractionLane {
             missing.append(place)
         }
         let network = try await compute(missing.map { images[$0] }, of: dataset, view) { index, values in
-            _ = row(missing[index]).update(from: values)
+            storage.write(row(missing[index])) { $0.update(from: values) }
         }
         return FeatureExtractor.Chunk(
             items: images.map(\.item), hashes: images.map(\.hash),
@@ -100,7 +98,7 @@ actor ExtractionLane {
     /// - Throws: `PipelineError` that names an image for which the network gives numbers that are not finite.
     func compute(
         _ images: [ImageLoader.Prepared], of dataset: ImageDataset, _ view: ImageView = .plain,
-        each: (Int, UnsafeMutableBufferPointer<Float>) -> Void = { _, _ in }
+        each: (Int, Span<Float>) -> Void = { _, _ in }
     ) async throws -> ProcessTime {
         guard !images.isEmpty else { return ProcessTime() }
         let segments = try await compiled()
@@ -111,10 +109,9 @@ actor ExtractionLane {
         defer { input = storage }
         for start in stride(from: 0, to: images.count, by: batch) {
             let places = start..<min(start + batch, images.count)
-            let numbers = UnsafeBufferPointer(rebasing: storage.values[..<(places.count * size)])
-            loader.write(images[places], into: UnsafeMutableBufferPointer(mutating: numbers))
+            storage.write(0..<places.count * size) { loader.write(images[places], into: &$0) }
             var values = Tensor(
-                shape: [places.count] + inputShape, storage: TensorStorage(sharing: numbers, owner: storage))
+                shape: [places.count] + inputShape, storage: storage.prefix(places.count * size))
             let meter = ProcessMeter(ofThread: thread.count == 1)
             for segment in segments {
                 values = try await segment.program.run(values)
@@ -128,23 +125,17 @@ actor ExtractionLane {
 
     private func keep(
         _ values: Tensor, of images: ArraySlice<ImageLoader.Prepared>, _ dataset: ImageDataset, _ view: ImageView,
-        _ each: (Int, UnsafeMutableBufferPointer<Float>) -> Void
+        _ each: (Int, Span<Float>) -> Void
     ) throws {
-        let size = outputShape.reduce(1, *)
-        try withUnsafeTemporaryAllocation(of: Float.self, capacity: size) { row in
-            try values.withUnsafeBufferPointer { source in
-                for (index, place) in images.indices.enumerated() {
-                    _ = row.update(from: source[index * size..<(index + 1) * size])
-                    if let store { FeatureStore.round(row, to: store.element) }
-                    guard UnsafeBufferPointer(row).areFinite else {
-                        throw PipelineError.notFinite(dataset.items[images[place].item].name)
-                    }
-                    if let store {
-                        store.insert(view.key(for: images[place].hash), view: 0, UnsafeBufferPointer(row))
-                    }
-                    each(place, row)
-                }
-            }
+        var row = [Float](repeating: 0, count: outputShape.reduce(1, *))
+        try values.forEachRow { index, computed in
+            let image = images[images.startIndex + index]
+            var rounded = row.mutableSpan
+            rounded.update(from: computed)
+            store?.element.round(&rounded)
+            guard row.span.areFinite else { throw PipelineError.notFinite(dataset.items[image.item].name) }
+            store?.insert(view.key(for: image.hash), view: 0, row.span)
+            each(images.startIndex + index, row.span)
         }
     }
 
@@ -237,9 +228,9 @@ extension Model {
 
 extension Tensor {
     fileprivate func rounded(to element: FeatureStore.Element) -> Tensor {
-        Tensor(shape: shape) { target in
-            withUnsafeBufferPointer { _ = target.update(from: $0) }
-            FeatureStore.round(target, to: element)
+        mapRows { _, row, result in
+            result.update(from: row)
+            element.round(&result)
         }
     }
 }

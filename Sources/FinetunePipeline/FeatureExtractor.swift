@@ -212,16 +212,7 @@ package struct FeatureExtractor: Sendable {
         let (skipped, cost) = try await run(dataset, items: items, view: view, hashes: hashes) { chunks.append($0) }
         if chunks.count == 1, skipped.isEmpty { return chunks[0] }
         let count = chunks.reduce(0) { $0 + $1.items.count }
-        let values = Tensor(shape: [count] + outputShape) { target in
-            var start = 0
-            for chunk in chunks {
-                chunk.values.withUnsafeBufferPointer { source in
-                    let end = start + source.count
-                    _ = UnsafeMutableBufferPointer(rebasing: target[start..<end]).update(from: source)
-                    start = end
-                }
-            }
-        }
+        let values = Tensor(shape: [count] + outputShape, concatenating: chunks.map(\.values))
         return Chunk(
             items: chunks.flatMap(\.items), hashes: chunks.flatMap(\.hashes), values: values, skipped: skipped,
             cost: cost)
@@ -234,13 +225,9 @@ package struct FeatureExtractor: Sendable {
         let hashes = items.compactMap { hashes[$0] }
         let keys = hashes.map { view.key(for: $0) }
         guard let store, keys.count == items.count, keys.allSatisfy({ store.contains($0, view: 0) }) else { return nil }
-        let size = outputShape.reduce(1, *)
         var isWhole = true
-        let values = Tensor(shape: [items.count] + outputShape) { target in
-            for (place, key) in keys.enumerated() where isWhole {
-                let row = UnsafeMutableBufferPointer(rebasing: target[place * size..<(place + 1) * size])
-                isWhole = store.read(key, view: 0, into: row)
-            }
+        let values = Tensor(rowsOf: [items.count] + outputShape) { place, row in
+            if isWhole { isWhole = store.read(keys[place], view: 0, into: &row) }
         }
         return isWhole ? Chunk(items: items, hashes: hashes, values: values, skipped: [], cost: Cost()) : nil
     }

@@ -55,18 +55,16 @@ package enum FeatureFile {
     }
 
     /// Gives the bytes of a tensor as the file keeps them.
-    private static func withBytes(_ tensor: Tensor, _ element: Element, _ body: (UnsafeRawBufferPointer) throws -> Void)
-        rethrows
-    {
-        try tensor.withUnsafeBufferPointer { values in
-            if element == .float32 { return try body(UnsafeRawBufferPointer(values)) }
-            try checkRange(values)
-            try values.map { Float16($0).bitPattern }.withUnsafeBytes(body)
-        }
+    private static func withBytes(_ tensor: Tensor, _ element: Element, _ body: (RawSpan) throws -> Void) throws {
+        if element == .float32 { return try tensor.withSpan { try body($0.bytes) } }
+        let values = tensor.values
+        try checkRange(values)
+        let halves = values.map { Float16($0).bitPattern }
+        try body(halves.span.bytes)
     }
 
     /// - Throws: `PipelineError` for a number that 16 bits cannot hold.
-    private static func checkRange(_ values: UnsafeBufferPointer<Float>) throws {
+    private static func checkRange(_ values: [Float]) throws {
         guard let large = values.first(where: { !Float16($0).isFinite }) else { return }
         throw PipelineError(
             description: "cannot keep the features as float16: \(large) is larger than 65504. Use --dtype float32.")
@@ -87,7 +85,7 @@ package enum FeatureFile {
             items += added
             try withBytes(tensor, element) { bytes in
                 checksum = ZipWriter.checksum(bytes, continuing: checksum)
-                byteCount += bytes.count
+                byteCount += bytes.byteCount
                 try archive.write(bytes)
             }
         }
@@ -156,7 +154,7 @@ package enum FeatureFile {
         var items: [Int] = []
         try await body { tensor, added in
             items += added
-            if element == .float16 { try tensor.withUnsafeBufferPointer(checkRange) }
+            if element == .float16 { try checkRange(tensor.values) }
             try file.append(tensor, to: &table)
         }
         try file.write(integers: items.map { row($0).label }, as: "labels")

@@ -91,7 +91,7 @@ package enum FeatureKeeping: Sendable {
         for node in network.nodes {
             for (name, _) in node.tensors {
                 guard let tensor = model.weights[name] else { continue }
-                parts.append(tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text })
+                parts.append(tensor.withSpan { ContentHash(of: $0.bytes).text })
             }
         }
         return ContentHash(of: parts.joined(separator: "\n"))

@@ -1,5 +1,6 @@
 // Rows in memory, in blocks: a long array would be copied again and again as it grows.
 
+internal import FinetuneEngine
 internal import Synchronization
 
 /// Slots in memory.
@@ -7,7 +8,7 @@ final class FeatureMemory: FeatureRows {
     let bytesPerRow: Int
     private let element: FeatureStore.Element
     private let rowsPerBlock: Int
-    private let blocks = Mutex<[Block]>([])
+    private let blocks = Mutex<[RowStorage]>([])
 
     /// Bytes a block, where a row is not longer.
     private static let blockByteCount = 1 << 24
@@ -20,28 +21,22 @@ final class FeatureMemory: FeatureRows {
 
     func reserve(_ slot: Int) {
         blocks.withLock { blocks in
-            if slot / rowsPerBlock == blocks.count { blocks.append(Block(byteCount: rowsPerBlock * bytesPerRow)) }
+            if slot / rowsPerBlock == blocks.count {
+                blocks.append(RowStorage(count: rowsPerBlock, bytesPerRow: bytesPerRow))
+            }
         }
     }
 
-    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) {
+    // A slot is written by the one task that claimed it, and read only after the store has its name.
+
+    func write(_ name: FeatureName, at slot: Int, _ row: Span<Float>) {
         let block = blocks.withLock { $0[slot / rowsPerBlock] }
-        withExtendedLifetime(block) { element.encode(row, into: block.bytes + slot % rowsPerBlock * bytesPerRow) }
+        block.write(slot % rowsPerBlock) { element.encode(row, into: &$0) }
     }
 
-    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
+    func read(_ name: FeatureName, at slot: Int, into row: inout MutableSpan<Float>) -> Bool {
         let block = blocks.withLock { $0[slot / rowsPerBlock] }
-        withExtendedLifetime(block) { element.decode(block.bytes + slot % rowsPerBlock * bytesPerRow, into: row) }
+        block.read(slot % rowsPerBlock) { element.decode($0, into: &row) }
         return true
-    }
-
-    /// Memory for some rows, freed with the object.
-    private final class Block: @unchecked Sendable {
-        // Unchecked: a slot is written by the one task that claimed it, and read only after the store has its name.
-        let bytes: UnsafeMutableRawPointer
-
-        init(byteCount: Int) { bytes = .allocate(byteCount: byteCount, alignment: 64) }
-
-        deinit { bytes.deallocate() }
     }
 }

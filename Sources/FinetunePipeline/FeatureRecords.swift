@@ -7,6 +7,7 @@
 // Records are appended and have one size, so that an index is made from their first bytes alone. What is not whole at
 // the end is written over; what was damaged elsewhere has a wrong checksum.
 
+internal import FinetuneEngine
 internal import FinetuneFiles
 internal import Synchronization
 
@@ -104,12 +105,12 @@ final class FeatureRecords: FeatureRows {
 
     private static func isHeader(_ header: [UInt8], of file: UpdatableFile) throws -> Bool {
         var found = [UInt8](repeating: 0, count: header.count)
-        return try found.withUnsafeMutableBytes { try file.read(at: 0, into: $0) } && found == header
+        return try file.read(at: 0, into: &found) && found == header
     }
 
     private static func replace(_ file: UpdatableFile, _ header: [UInt8]) throws {
         try file.clear()
-        try header.withUnsafeBytes { try file.write($0, at: 0) }
+        try file.write(header.span.bytes, at: 0)
     }
 
     /// Why an action failed, in words; nil where it did not.
@@ -139,17 +140,16 @@ final class FeatureRecords: FeatureRows {
     func findRecords(from first: Int = 0, _ body: (FeatureName, Int) -> Void) {
         guard isReadable, let byteCount = try? file.byteCount() else { return }
         let slotCount = (byteCount - Self.fileHeaderByteCount) / bytesPerRow
-        withUnsafeTemporaryAllocation(byteCount: Self.recordHeaderByteCount, alignment: 64) { header in
-            for slot in first..<max(first, slotCount) {
-                do {
-                    guard try file.read(at: offset(of: slot), into: header) else { return }
-                } catch {
-                    // A bad place on the disk: what lies behind it is computed again.
-                    return
-                }
-                if header.allSatisfy({ $0 == 0 }) { return }
-                body(Self.name(in: UnsafeRawBufferPointer(header)), slot)
+        var header = [UInt8](repeating: 0, count: Self.recordHeaderByteCount)
+        for slot in first..<max(first, slotCount) {
+            do {
+                guard try file.read(at: offset(of: slot), into: &header) else { return }
+            } catch {
+                // A bad place on the disk: what lies behind it is computed again.
+                return
             }
+            if header.allSatisfy({ $0 == 0 }) { return }
+            body(Self.name(in: header.span.bytes), slot)
         }
     }
 
@@ -157,7 +157,7 @@ final class FeatureRecords: FeatureRows {
     func clear() throws {
         guard try file.byteCount() > Self.fileHeaderByteCount else { return }
         var header = [UInt8](repeating: 0, count: Self.fileHeaderByteCount)
-        guard try header.withUnsafeMutableBytes({ try file.read(at: 0, into: $0) }) else { return }
+        guard try file.read(at: 0, into: &header) else { return }
         try Self.replace(file, header)
     }
 
@@ -176,48 +176,45 @@ final class FeatureRecords: FeatureRows {
         }
     }
 
-    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) throws {
-        let failure = withUnsafeTemporaryAllocation(byteCount: bytesPerRow, alignment: 64) { record in
+    func write(_ name: FeatureName, at slot: Int, _ row: Span<Float>) throws {
+        let failure = ScratchBytes.with(bytesPerRow) { record in
             record.storeBytes(of: name.image.low.littleEndian, toByteOffset: 8, as: UInt64.self)
             record.storeBytes(of: name.image.high.littleEndian, toByteOffset: 16, as: UInt64.self)
             record.storeBytes(of: UInt64(name.view).littleEndian, toByteOffset: 24, as: UInt64.self)
-            let payload = UnsafeMutableRawBufferPointer(rebasing: record[Self.recordHeaderByteCount...])
-            if let start = payload.baseAddress { element.encode(row, into: start) }
-            UnsafeMutableRawBufferPointer(rebasing: payload[payloadByteCount...]).initializeMemory(
-                as: UInt8.self, repeating: 0)
-            record.storeBytes(of: checksum(of: UnsafeRawBufferPointer(record)).littleEndian, as: UInt64.self)
-            return Self.failure(cache) { try file.write(UnsafeRawBufferPointer(record), at: offset(of: slot)) }
+            element.encode(row, into: &record, at: Self.recordHeaderByteCount)
+            for offset in Self.recordHeaderByteCount + payloadByteCount..<bytesPerRow {
+                record.storeBytes(of: 0, toByteOffset: offset, as: UInt8.self)
+            }
+            let checksum = checksum(of: record.bytes)
+            record.storeBytes(of: checksum.littleEndian, as: UInt64.self)
+            return Self.failure(cache) { try file.write(record.bytes, at: offset(of: slot)) }
         }
         if let failure { throw PipelineError(description: failure) }
     }
 
-    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
-        let byteCount = Self.recordHeaderByteCount + payloadByteCount
-        return withUnsafeTemporaryAllocation(byteCount: byteCount, alignment: 64) { buffer in
+    func read(_ name: FeatureName, at slot: Int, into row: inout MutableSpan<Float>) -> Bool {
+        ScratchBytes.with(Self.recordHeaderByteCount + payloadByteCount) { record in
             do {
-                guard try file.read(at: offset(of: slot), into: buffer) else { return false }
+                guard try file.read(at: offset(of: slot), into: &record) else { return false }
             } catch {
                 // What cannot be read is computed again, as what is damaged.
                 return false
             }
-            let record = UnsafeRawBufferPointer(buffer)
             // The slot may meanwhile hold another row.
-            guard UInt64(littleEndian: record.load(as: UInt64.self)) == checksum(of: record),
-                Self.name(in: record) == name, let start = record.baseAddress
+            guard record.bytes.littleEndian(at: 0) == checksum(of: record.bytes), Self.name(in: record.bytes) == name
             else { return false }
-            element.decode(start + Self.recordHeaderByteCount, into: row)
+            element.decode(record.bytes, at: Self.recordHeaderByteCount, into: &row)
             return true
         }
     }
 
-    private static func name(in record: UnsafeRawBufferPointer) -> FeatureName {
-        let low = UInt64(littleEndian: record.load(fromByteOffset: 8, as: UInt64.self))
-        let high = UInt64(littleEndian: record.load(fromByteOffset: 16, as: UInt64.self))
-        let view = UInt32(littleEndian: record.load(fromByteOffset: 24, as: UInt32.self))
-        return FeatureName(image: ContentHash(high: high, low: low), view: view)
+    private static func name(in record: RawSpan) -> FeatureName {
+        FeatureName(
+            image: ContentHash(high: record.littleEndian(at: 16), low: record.littleEndian(at: 8)),
+            view: record.littleEndian(at: 24))
     }
 
-    private func checksum(of record: UnsafeRawBufferPointer) -> UInt64 {
-        ContentHash(of: UnsafeRawBufferPointer(rebasing: record[8..<Self.recordHeaderByteCount + payloadByteCount])).low
+    private func checksum(of record: RawSpan) -> UInt64 {
+        ContentHash(of: record.extracting(8..<Self.recordHeaderByteCount + payloadByteCount)).low
     }
 }

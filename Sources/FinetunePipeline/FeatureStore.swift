@@ -1,5 +1,6 @@
 // What the frozen part of a network made of images, kept so that it is computed once for all epochs and runs.
 
+package import FinetuneEngine
 package import FinetuneFiles
 package import FinetuneRanks
 internal import Synchronization
@@ -9,6 +10,9 @@ internal import Synchronization
 /// Ranks of one run share a file: the first writes to it, each other one to a file of its own, until `join` puts all
 /// together. What a run that was killed did not join, the next one that writes does, whatever its number of ranks.
 package final class FeatureStore: Sendable {
+    /// How a number is kept.
+    package typealias Element = StoredFloat
+
     /// Numbers a row.
     package let valuesPerRow: Int
     package let element: Element
@@ -122,11 +126,11 @@ package final class FeatureStore: Sendable {
     ///
     /// - Parameter row: Room for `valuesPerRow` floats. Holds garbage where the function returns false.
     /// - Returns: False where the row is not held or is damaged, and then forgotten: it wants to be computed again.
-    package func read(_ image: ContentHash, view: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
+    package func read(_ image: ContentHash, view: Int, into row: inout MutableSpan<Float>) -> Bool {
         precondition(row.count == valuesPerRow, "a row of \(row.count) numbers is read, \(valuesPerRow) are kept")
         let name = FeatureName(image, view)
         guard let slot = state.withLock({ $0.slots[name] }) else { return false }
-        if rows.read(name, at: slot, into: row) { return true }
+        if rows.read(name, at: slot, into: &row) { return true }
         state.withLock {
             // Another task may have forgotten it first, and a third have written it again elsewhere.
             guard $0.slots[name] == slot else { return }
@@ -139,12 +143,12 @@ package final class FeatureStore: Sendable {
     /// Keeps a row, rounded to the store's element; nothing happens where it is held already.
     ///
     /// Where it cannot be kept, as on a full disk, no further row will be: `failure` then says why.
-    package func insert(_ image: ContentHash, view: Int, _ row: UnsafeBufferPointer<Float>) {
+    package func insert(_ image: ContentHash, view: Int, _ row: Span<Float>) {
         precondition(row.count == valuesPerRow, "a row of \(row.count) numbers is kept among rows of \(valuesPerRow)")
         insert(FeatureName(image, view), row)
     }
 
-    private func insert(_ name: FeatureName, _ row: UnsafeBufferPointer<Float>) {
+    private func insert(_ name: FeatureName, _ row: Span<Float>) {
         guard let slot = claimSlot(for: name) else { return }
         do {
             try rows.write(name, at: slot, row)
@@ -215,11 +219,11 @@ package final class FeatureStore: Sendable {
     }
 
     private func append(_ records: FeatureRecords) {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: valuesPerRow) { row in
-            records.findRecords { name, slot in
-                guard records.read(name, at: slot, into: row) else { return }
-                insert(name, UnsafeBufferPointer(row))
-            }
+        var row = [Float](repeating: 0, count: valuesPerRow)
+        records.findRecords { name, slot in
+            var room = row.mutableSpan
+            guard records.read(name, at: slot, into: &room) else { return }
+            insert(name, row.span)
         }
     }
 }
@@ -263,13 +267,13 @@ private final class ShardedRecords: FeatureRows {
 
     func reserve(_ slot: Int) throws { try own.reserve(slot - Self.firstOwnSlot) }
 
-    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) throws {
+    func write(_ name: FeatureName, at slot: Int, _ row: Span<Float>) throws {
         try own.write(name, at: slot - Self.firstOwnSlot, row)
     }
 
-    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool {
-        if slot >= Self.firstOwnSlot { return own.read(name, at: slot - Self.firstOwnSlot, into: row) }
-        return all?.read(name, at: slot, into: row) ?? false
+    func read(_ name: FeatureName, at slot: Int, into row: inout MutableSpan<Float>) -> Bool {
+        if slot >= Self.firstOwnSlot { return own.read(name, at: slot - Self.firstOwnSlot, into: &row) }
+        return all?.read(name, at: slot, into: &row) ?? false
     }
 }
 
@@ -298,8 +302,8 @@ protocol FeatureRows: Sendable {
     /// Makes room for one slot more, that of this number. Called by one task at a time.
     func reserve(_ slot: Int) throws
 
-    func write(_ name: FeatureName, at slot: Int, _ row: UnsafeBufferPointer<Float>) throws
+    func write(_ name: FeatureName, at slot: Int, _ row: Span<Float>) throws
 
     /// False where the slot does not hold the row, whole.
-    func read(_ name: FeatureName, at slot: Int, into row: UnsafeMutableBufferPointer<Float>) -> Bool
+    func read(_ name: FeatureName, at slot: Int, into row: inout MutableSpan<Float>) -> Bool
 }

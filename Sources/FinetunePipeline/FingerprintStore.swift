@@ -1,6 +1,7 @@
 // Fingerprints of pictures, kept like features: a picture that was seen once is not decoded again to be known.
 
 package import FinetuneDatasets
+internal import FinetuneEngine
 package import FinetuneFiles
 package import FinetuneModels
 package import FinetuneRanks
@@ -40,13 +41,14 @@ package struct FingerprintStore: Sendable {
     func contains(_ hash: ContentHash) -> Bool { store.contains(hash, view: 0) }
 
     func insert(_ hash: ContentHash, _ fingerprint: Fingerprint) {
-        fingerprint.numbers.withUnsafeBufferPointer { store.insert(hash, view: 0, $0) }
+        let numbers = fingerprint.numbers
+        store.insert(hash, view: 0, numbers.span)
     }
 
     /// The fingerprint of a picture; nil where none is known.
     package subscript(hash: ContentHash) -> Fingerprint? {
-        withUnsafeTemporaryAllocation(of: Float.self, capacity: Fingerprint.numberCount) { row in
-            store.read(hash, view: 0, into: row) ? Fingerprint(numbers: UnsafeBufferPointer(row)) : nil
-        }
+        var numbers = [Float](repeating: 0, count: Fingerprint.numberCount)
+        var row = numbers.mutableSpan
+        return store.read(hash, view: 0, into: &row) ? Fingerprint(numbers: numbers) : nil
     }
 }

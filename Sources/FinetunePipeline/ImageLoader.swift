@@ -124,16 +124,16 @@ struct ImageLoader: Sendable {
     ///   - buffer: As many numbers as all the images have.
     ///   - other: Turns the same crops into numbers otherwise than this loader would.
     func write(
-        _ images: some Collection<Prepared>, into buffer: UnsafeMutableBufferPointer<Float>,
-        by other: Preprocessor? = nil
+        _ images: some Collection<Prepared>, into buffer: inout MutableSpan<Float>, by other: Preprocessor? = nil
     ) {
         let count = buffer.count / max(images.count, 1)
         for (place, image) in images.enumerated() {
-            let target = UnsafeMutableBufferPointer(rebasing: buffer[place * count..<(place + 1) * count])
-            switch image.pixels {
-            case .crop(let picture): (other ?? preprocessor)?.write(picture, into: target)
-            case .numbers(let numbers): _ = target.update(from: numbers)
-            case .known: target.update(repeating: 0)
+            buffer.write(place * count..<(place + 1) * count) { target in
+                switch image.pixels {
+                case .crop(let picture): (other ?? preprocessor)?.write(picture, into: &target)
+                case .numbers(let numbers): target.update(from: numbers.span)
+                case .known: target.update(repeating: 0)
+                }
             }
         }
     }

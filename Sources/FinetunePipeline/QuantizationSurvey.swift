@@ -70,12 +70,9 @@ extension QuantizationRecord {
         var values: [[Float]] = []
 
         mutating func add(_ chunk: FeatureExtractor.Chunk, atMost limit: Int = .max) {
-            let size = chunk.values.count / max(chunk.items.count, 1)
-            chunk.values.withUnsafeBufferPointer { features in
-                for (place, item) in chunk.items.enumerated() where items.count < limit {
-                    items.append(item)
-                    values.append(Array(features[place * size..<(place + 1) * size]))
-                }
+            for (place, item) in chunk.items.enumerated() where items.count < limit {
+                items.append(item)
+                values.append(chunk.values.row(place))
             }
         }
     }

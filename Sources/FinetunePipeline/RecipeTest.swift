@@ -136,7 +136,7 @@ extension InferenceProgram {
         if !images.isEmpty {
             sums.images = images.count
             for (place, candidate) in candidates.enumerated() {
-                let inputs = Tensor(shape: [images.count] + shape) { loader.write(images, into: $0, by: candidate) }
+                let inputs = Tensor(shape: [images.count] + shape) { loader.write(images, into: &$0, by: candidate) }
                 let outputs = try run(inputs)
                 guard outputs.isFinite else { throw PipelineError.notFinite(dataset.items[images[0].item].name) }
                 sums.moments[place].add(outputs)
@@ -186,17 +186,15 @@ private struct ChannelMoments: Sendable {
     mutating func add(_ values: Tensor) {
         let (images, channels) = (values.shape[0], values.shape[1])
         let pixels = values.count / (images * channels)
-        values.withUnsafeBufferPointer { values in
-            for row in 0..<images * channels {
-                var (sum, square) = (0.0, 0.0)
-                for index in row * pixels..<(row + 1) * pixels {
-                    let value = Double(values[index])
-                    sum += value
-                    square += value * value
-                }
-                sums[row % channels] += sum
-                squares[row % channels] += square
+        values.reshaped([images * channels, pixels]).forEachRow { row, plane in
+            var (sum, square) = (0.0, 0.0)
+            for pixel in plane.indices {
+                let value = Double(plane[pixel])
+                sum += value
+                square += value * value
             }
+            sums[row % channels] += sum
+            squares[row % channels] += square
         }
         count += Double(images * pixels)
     }

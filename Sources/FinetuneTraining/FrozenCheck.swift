@@ -31,12 +31,3 @@ package enum FrozenCheck {
         return count
     }
 }
-
-extension Tensor {
-    fileprivate func hasSameBits(as other: Tensor) -> Bool {
-        guard shape == other.shape else { return false }
-        return withUnsafeBufferPointer { a in
-            other.withUnsafeBufferPointer { b in a.indices.allSatisfy { a[$0].bitPattern == b[$0].bitPattern } }
-        }
-    }
-}

@@ -242,7 +242,7 @@ package struct Trainer: Sendable {
     package func identity() -> RunIdentity {
         let names = dataset.items.map { "\($0.name)\t\($0.label ?? -1)\t\($0.part?.rawValue ?? "")\t\($0.group ?? "")" }
         let weights = base.weights.sorted { $0.key < $1.key }.map { name, tensor in
-            name + tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0)).text }
+            name + tensor.withSpan { ContentHash(of: $0.bytes).text }
         }
         return RunIdentity(
             [

@@ -53,7 +53,7 @@ import Testing
                 let crop = try preprocessor.crop(
                     decoding: FileSystem.read(Fixtures.path("situations/\(name)")))
                 return Tensor(shape: [1, crop.height, crop.width, model.network.inputChannels]) {
-                    preprocessor.write(crop, into: $0)
+                    preprocessor.write(crop, into: &$0)
                 }
             }
         }

@@ -31,7 +31,7 @@ enum Archives {
     }
 
     private static func checksum(_ bytes: [UInt8]) -> [UInt8] {
-        bytes.withUnsafeBytes { ZipWriter.checksum($0, continuing: 0) }.littleEndianBytes
+        ZipWriter.checksum(bytes.span.bytes, continuing: 0).littleEndianBytes
     }
 
     static func gzip(_ bytes: [UInt8]) -> [UInt8] {

@@ -108,10 +108,10 @@ private func search(_ pictures: [Picture]) -> CopySearch {
             picture.highest = highest
             let print = Fingerprint(picture, format: .png)
             let numbers = print.numbers
-            #expect(numbers.withUnsafeBufferPointer { Fingerprint(numbers: $0) } == print)
+            #expect(Fingerprint(numbers: numbers) == print)
             #expect(print.highest == highest)
         }
-        #expect([Float](repeating: -1, count: 9).withUnsafeBufferPointer { Fingerprint(numbers: $0) } == nil)
+        #expect(Fingerprint(numbers: [Float](repeating: -1, count: 9)) == nil)
     }
 
     @Test("hash like the picture turned left to right") func mirroredHash() throws {

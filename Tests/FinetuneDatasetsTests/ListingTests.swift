@@ -92,7 +92,7 @@ import Testing
     /// A gzip file that stores its content as it is.
     private func gzip(_ content: [UInt8]) -> [UInt8] {
         let count = UInt16(content.count)
-        let checksum = content.withUnsafeBytes { ZipWriter.checksum($0, continuing: 0) }
+        let checksum = ZipWriter.checksum(content.span.bytes, continuing: 0)
         return [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 3, 1] + count.littleEndianBytes + (~count).littleEndianBytes + content
             + checksum.littleEndianBytes + UInt32(content.count).littleEndianBytes
     }

@@ -77,10 +77,9 @@ struct PictureOperationTests {
         var parameters = Augmentation.Parameters(columns: 0..<1, rows: 0..<1, isMirrored: false)
         parameters.erased = .init(columns: 0..<1, rows: 0..<1)
         let crop = preprocessor.crop(Picture(width: 1, height: 1, channels: 1, bytes: [200]), parameters)
-        let written = [Float](unsafeUninitializedCapacity: 3) { out, count in
-            preprocessor.write(crop, into: UnsafeMutableBufferPointer(rebasing: out[..<3]))
-            count = 3
-        }
+        var written = [Float](repeating: 0, count: 3)
+        var output = written.mutableSpan
+        preprocessor.write(crop, into: &output)
         // Half a level, in the recipe's scale.
         for (number, deviation) in zip(written, pixels.standardDeviation) {
             #expect(Double(abs(number)) <= 0.5001 * pixels.scale / deviation)

@@ -144,10 +144,10 @@ struct PreprocessorTests {
         let pixel = Picture(width: 1, height: 1, channels: 3, bytes: [10, 20, 30])
         func written(_ pixels: InputRecipe.Pixels) throws -> [Float] {
             let preprocessor = try Preprocessor(InputRecipe(height: 1, width: 1, pixels: pixels))
-            return [Float](unsafeUninitializedCapacity: 3) { out, count in
-                preprocessor.write(pixel, into: UnsafeMutableBufferPointer(rebasing: out[..<3]))
-                count = 3
-            }
+            var written = [Float](repeating: 0, count: 3)
+            var output = written.mutableSpan
+            preprocessor.write(pixel, into: &output)
+            return written
         }
         #expect(try written(.raw) == [10, 20, 30])
         #expect(try written(.caffe) == [30 - 103.939, 20 - 116.779, 10 - 123.68])
@@ -199,10 +199,9 @@ struct PreprocessorTests {
 
         let isPlanar = try tensor.text("layout") == "CHW"
         let numbers = try Self.numbers(readFile(Paths.shared + tensor.text("file")), as: Float.self)
-        let written = [Float](unsafeUninitializedCapacity: numbers.count) { out, count in
-            preprocessor.write(crop, into: UnsafeMutableBufferPointer(rebasing: out[..<numbers.count]))
-            count = numbers.count
-        }
+        var written = [Float](repeating: 0, count: numbers.count)
+        var output = written.mutableSpan
+        preprocessor.write(crop, into: &output)
         let largest = (0..<numbers.count).map { index in
             let (pixel, channel) = (index / 3, index % 3)
             return abs(written[index] - numbers[isPlanar ? channel * side * side + pixel : index])

@@ -88,7 +88,7 @@ private struct Damage: RandomNumberGenerator {
         try archive.write(provisional)
         try archive.write(numbers)
         let final = NumpyArray.header("<i8", shape: [2], byteCount: 128)
-        let rest = numbers.withUnsafeBytes { ZipWriter.checksum($0, continuing: 0) }
+        let rest = ZipWriter.checksum(numbers.span.bytes, continuing: 0)
         try archive.replaceStart(
             provisional, by: final, rest: ZipWriter.checksum(of: final, then: rest, count: numbers.count))
         try archive.begin("names.npy")

@@ -1,5 +1,6 @@
 // A cache stays within its limit and its disk, and takes only what nobody uses.
 
+import FinetuneEngine
 import FinetuneFiles
 import Glibc
 import TestSupport
@@ -104,7 +105,7 @@ import Testing
             let other = try UpdatableFile(temporary.cache.folder + "/other", creating: true)
             let free = try #require(FileSystem.freeBytes(at: temporary.cache.folder))
             let bytes = [UInt8](repeating: 1, count: free - 8192)
-            try bytes.withUnsafeBytes { try other.write($0, at: 0) }
+            try other.write(bytes.span.bytes, at: 0)
         }
         store.insert(2)
         #expect(store.failure == "the cache '\(temporary.cache.folder)' is full: No space left on device")

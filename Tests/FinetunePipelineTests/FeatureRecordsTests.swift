@@ -1,5 +1,6 @@
 // Kept features come back whole or not at all, whatever happened to their file meanwhile.
 
+import FinetuneEngine
 import FinetuneFiles
 import TestSupport
 import Testing

@@ -33,7 +33,7 @@ import Testing
         let store = FeatureStore(inMemory: 1 << 20, element: .bfloat16)
         for number in 0..<18 {
             let values = [Float](repeating: Float(number), count: 1 << 20)
-            values.withUnsafeBufferPointer { store.insert(image(number), view: 0, $0) }
+            store.insert(image(number), view: 0, values.span)
         }
         #expect(store.row(0)?.last == 0 && store.row(8)?.first == 8 && store.row(17)?.last == 17)
     }

@@ -1,5 +1,6 @@
 // What the tests of kept features share: rows that can be told apart, and a cache in a folder of its own.
 
+import FinetuneEngine
 import FinetuneFiles
 import Glibc
 import TestSupport
@@ -21,18 +22,21 @@ func values(_ number: Int, count: Int = valuesPerRow) -> [Float] {
 
 func rounded(_ values: [Float], _ element: Element) -> [Float] {
     var values = values
-    values.withUnsafeMutableBufferPointer { FeatureStore.round($0, to: element) }
+    var span = values.mutableSpan
+    element.round(&span)
     return values
 }
 
 extension FeatureStore {
     func insert(_ number: Int, view: Int = 0) {
-        values(number, count: valuesPerRow).withUnsafeBufferPointer { insert(image(number), view: view, $0) }
+        let row = values(number, count: valuesPerRow)
+        insert(image(number), view: view, row.span)
     }
 
     func row(_ number: Int, view: Int = 0) -> [Float]? {
         var values = [Float](repeating: 0, count: valuesPerRow)
-        return values.withUnsafeMutableBufferPointer { read(image(number), view: view, into: $0) } ? values : nil
+        var span = values.mutableSpan
+        return read(image(number), view: view, into: &span) ? values : nil
     }
 
     /// The numbers of the rows among the first ones that come back as they were kept.

@@ -105,7 +105,7 @@ package enum Safetensors {
     private static func tensor(
         _ entry: Entry, _ source: ByteSource, _ base: Int, _ fail: (String) -> CheckpointError
     ) throws -> Tensor {
-        try Tensor(shape: entry.shape) { floats in
+        try Tensor.unsafelyFilled(shape: entry.shape) { floats in
             if entry.type == .float32 {
                 guard try source.read(at: base + entry.start, into: UnsafeMutableRawBufferPointer(floats)) else {
                     throw fail("it became shorter while it was read")
@@ -141,7 +141,7 @@ extension Safetensors {
         var file = try AtomicFile(path)
         try file.write(UInt64(header.count).littleEndianBytes + header)
         for (_, tensor) in sorted {
-            try tensor.withUnsafeBufferPointer { try file.write(UnsafeRawBufferPointer($0)) }
+            try tensor.withSpan { try file.write($0.bytes) }
         }
         try file.commit()
     }

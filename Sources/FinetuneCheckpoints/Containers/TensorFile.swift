@@ -118,7 +118,7 @@ package struct TensorFile: Sendable {
     /// The hash of the values, keyed by the shape (as FNV-1a mixes numbers).
     private static func checksum(of tensor: Tensor) -> ContentHash {
         let shape = tensor.shape.reduce(0xCBF2_9CE4_8422_2325 as UInt64) { ($0 ^ UInt64($1)) &* 0x100_0000_01B3 }
-        return tensor.withUnsafeBufferPointer { ContentHash(of: UnsafeRawBufferPointer($0), key: shape) }
+        return tensor.withSpan { ContentHash(of: $0.bytes, key: shape) }
     }
 
     /// The checksum of bytes as they are read: as numbers.

@@ -30,7 +30,7 @@ package struct TensorSummary: Sendable {
             for start in stride(from: 0, to: values.count, by: 4096) {
                 moments.add(UnsafeBufferPointer(rebasing: values[start..<min(start + 4096, values.count)]))
             }
-            return ContentHash(of: UnsafeRawBufferPointer(values))
+            return ContentHash(of: UnsafeRawBufferPointer(values).bytes)
         }
         let finite = Double(moments.finite)
         (notANumber, infinite) = (moments.notANumber, moments.infinite)

@@ -108,7 +108,7 @@ struct TorchTensors<Storages: TorchStorages> {
         let content = try storages.bytes(of: tensor.storage.key, in: start..<start + count * size)
         let isContiguous = tensor.strides == Tensor.rowMajorStrides(of: tensor.shape)
         let floats = content.withUnsafeBytes { content in
-            Tensor(shape: isContiguous ? tensor.shape : [count]) { type.convert(content, into: $0) }
+            Tensor.unsafelyFilled(shape: isContiguous ? tensor.shape : [count]) { type.convert(content, into: $0) }
         }
         return isContiguous ? floats : floats.strided(tensor.shape, tensor.strides)
     }

@@ -274,7 +274,7 @@ private struct ONNXGraph {
         message.set(2, ElementType.float.rawValue)
         message.set(8, name)
         message.set(9, count: tensor.count * 4) { show in
-            try tensor.withUnsafeBufferPointer { try show(UnsafeRawBufferPointer($0)) }
+            try tensor.withSpan { try show($0.bytes) }
         }
         initializers.append(message)
     }

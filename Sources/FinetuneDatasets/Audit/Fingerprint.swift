@@ -90,7 +90,7 @@ extension Fingerprint {
     }
 
     /// Nil for numbers that are no fingerprint.
-    package init?(numbers: UnsafeBufferPointer<Float>) {
+    package init?(numbers: [Float]) {
         guard numbers.count == Self.numberCount, numbers.allSatisfy({ (0...2048).contains($0) }) else { return nil }
         let head = numbers.prefix(Self.headCount).map { Int($0) }
         format = PictureFormat(rawValue: head[0])

@@ -107,25 +107,32 @@ package struct Preprocessor: Sendable {
     /// Scales a picture that `crop` made into a network's input.
     ///
     /// - Parameter output: Shape `[height, width, channels]`, channels in the recipe's order.
-    package func write(_ crop: Picture, into output: UnsafeMutableBufferPointer<Float>) {
+    package func write(_ crop: Picture, into output: inout MutableSpan<Float>) {
+        output.withUnsafeMutableBufferPointer { output in
+            crop.bytes.withUnsafeBufferPointer { levels in
+                tables.withUnsafeBufferPointer { write(crop, levels, $0, into: output) }
+            }
+        }
+    }
+
+    private func write(
+        _ crop: Picture, _ levels: UnsafeBufferPointer<UInt8>, _ tables: UnsafeBufferPointer<Float>,
+        into output: UnsafeMutableBufferPointer<Float>
+    ) {
         let channels = recipe.channels
         precondition(
             crop.width == recipe.width && crop.height == recipe.height && crop.channels == channels
-                && output.count == crop.bytes.count,
+                && output.count == levels.count,
             "a crop of \(crop.width) × \(crop.height) × \(crop.channels) for \(output.count) numbers")
-        crop.bytes.withUnsafeBufferPointer { levels in
-            tables.withUnsafeBufferPointer { tables in
-                guard channels == 3 else {
-                    for index in levels.indices { output[index] = tables[Int(levels[index])] }
-                    return
-                }
-                let (red, blue) = recipe.order == .rgb ? (0, 2) : (2, 0)
-                for pixel in stride(from: 0, to: levels.count, by: 3) {
-                    output[pixel] = tables[Int(levels[pixel &+ red])]
-                    output[pixel &+ 1] = tables[256 &+ Int(levels[pixel &+ 1])]
-                    output[pixel &+ 2] = tables[512 &+ Int(levels[pixel &+ blue])]
-                }
-            }
+        guard channels == 3 else {
+            for index in levels.indices { output[index] = tables[Int(levels[index])] }
+            return
+        }
+        let (red, blue) = recipe.order == .rgb ? (0, 2) : (2, 0)
+        for pixel in stride(from: 0, to: levels.count, by: 3) {
+            output[pixel] = tables[Int(levels[pixel &+ red])]
+            output[pixel &+ 1] = tables[256 &+ Int(levels[pixel &+ 1])]
+            output[pixel &+ 2] = tables[512 &+ Int(levels[pixel &+ blue])]
         }
     }
 }

@@ -9,35 +9,49 @@ package struct Tensor: Sendable {
     private let storage: TensorStorage
 
     /// The number of elements.
-    package var count: Int { storage.values.count }
+    package var count: Int { storage.count }
 
     /// Wraps storage that somebody else filled, such as memory that a file's reader shares.
     ///
     /// - Precondition: `storage` holds exactly as many floats as `shape` says.
     package init(shape: [Int], storage: TensorStorage) {
         precondition(
-            shape.reduce(1, *) == storage.values.count, "a tensor of \(shape) got \(storage.values.count) floats")
+            shape.reduce(1, *) == storage.count, "a tensor of \(shape) got \(storage.count) floats")
         self.shape = shape
         self.storage = storage
     }
 
     /// Makes a tensor whose elements `fill` writes; they hold garbage before.
-    package init(shape: [Int], filledBy fill: (UnsafeMutableBufferPointer<Float>) throws -> Void) rethrows {
+    package init(shape: [Int], filledBy fill: (inout MutableSpan<Float>) throws -> Void) rethrows {
+        let storage = TensorStorage(count: shape.reduce(1, *))
+        try storage.write(0..<storage.count, fill)
+        self.init(shape: shape, storage: storage)
+    }
+
+    /// A tensor whose elements a kernel or a decoder writes by their address.
+    package static func unsafelyFilled(
+        shape: [Int], by fill: (UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) rethrows -> Tensor {
         let storage = TensorStorage(count: shape.reduce(1, *))
         try fill(UnsafeMutableBufferPointer(mutating: storage.values))
-        self.shape = shape
-        self.storage = storage
+        return Tensor(shape: shape, storage: storage)
     }
 
     package init(shape: [Int], values: [Float]) {
         precondition(shape.reduce(1, *) == values.count, "a tensor of \(shape) got \(values.count) floats")
-        self.init(shape: shape) { buffer in _ = buffer.update(from: values) }
+        self.init(shape: shape) { $0.update(from: values.span) }
     }
 
     package init(shape: [Int], repeating value: Float) {
         self.init(shape: shape) { $0.update(repeating: value) }
     }
 
+    /// Shows the elements, in row-major order.
+    package func withSpan<Result>(_ body: (Span<Float>) throws -> Result) rethrows -> Result {
+        try withUnsafeBufferPointer { try body($0.span) }
+    }
+
+    /// Shows the elements to a kernel that wants their address.
     package func withUnsafeBufferPointer<Result>(
         _ body: (UnsafeBufferPointer<Float>) throws -> Result
     ) rethrows -> Result {
@@ -73,7 +87,7 @@ package struct Tensor: Sendable {
         precondition(
             zip(newShape, steps).reduce(0) { $0 + ($1.0 - 1) * $1.1 } < count || newShape.contains(0),
             "\(newShape) with strides \(steps) reaches past \(count) elements")
-        return Tensor(shape: newShape) { destination in
+        return .unsafelyFilled(shape: newShape) { destination in
             withUnsafeBufferPointer { source in
                 guard !destination.isEmpty else { return }
                 let (sizes, steps) = Self.merged(newShape, steps)
@@ -147,53 +161,6 @@ package struct Tensor: Sendable {
             if place < 0 { return }
         }
     }
-}
-
-/// The memory behind one or more tensors: 64-byte aligned, only read as long as there are any.
-package final class TensorStorage: @unchecked Sendable {
-    // Unchecked: whoever made it writes `values` while no tensor shows them.
-    package let values: UnsafeBufferPointer<Float>
-    private let release: () -> Void
-
-    /// Bytes from which on a tensor is no network's weight nor a batch, but the features of a whole data set: the system
-    /// may then put them on the disk, so that they can be more than there is memory.
-    private static let evictableByteCount = 1 << 28
-
-    /// Allocates `count` floats, uninitialized.
-    package init(count: Int) {
-        let bytes = AlignedBytes(byteCount: count * 4, isEvictable: count * 4 >= Self.evictableByteCount)
-        values = UnsafeBufferPointer(start: bytes.address.bindMemory(to: Float.self, capacity: count), count: count)
-        release = { withExtendedLifetime(bytes) {} }
-    }
-
-    /// Shows floats that `owner` keeps alive, without a copy.
-    package init(sharing values: UnsafeBufferPointer<Float>, owner: any AnyObject & Sendable) {
-        self.values = values
-        release = { withExtendedLifetime(owner) {} }
-    }
-
-    deinit { release() }
-}
-
-extension UnsafeBufferPointer<Float> {
-    /// Whether every number is finite.
-    package var areFinite: Bool {
-        // A finite number times zero is zero, everything else is no number. Sums in vectors, as order does not matter.
-        let bytes = UnsafeRawBufferPointer(self)
-        let width = MemoryLayout<SIMD16<Float>>.size
-        var sums = SIMD16<Float>.zero
-        for offset in stride(from: 0, to: bytes.count / width * width, by: width) {
-            sums += bytes.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self) * 0
-        }
-        var sum = sums.sum()
-        for value in self[(count / 16 * 16)...] { sum += value * 0 }
-        return sum == 0
-    }
-}
-
-extension Tensor {
-    /// Whether every element is finite.
-    package var isFinite: Bool { withUnsafeBufferPointer(\.areFinite) }
 }
 
 /// Named tensors: the parameters and statistics of a network, apart from its graph, so that strategies share them.

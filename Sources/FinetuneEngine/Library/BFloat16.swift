@@ -2,7 +2,7 @@
 
 /// The upper half of a float32. Plain arithmetic on bits, which the compiler turns into vector instructions on any
 /// processor.
-package enum BFloat16 {
+enum BFloat16 {
     /// The nearest bfloat16, to nearest even. A NaN stays a NaN.
     @inline(__always) static func bits(of value: Float) -> UInt16 {
         let bits = value.bitPattern
@@ -17,17 +17,17 @@ package enum BFloat16 {
     }
 
     /// Rounds numbers and leaves them floats.
-    package static func round(_ values: UnsafeMutableBufferPointer<Float>) {
+    static func round(_ values: UnsafeMutableBufferPointer<Float>) {
         for index in values.indices { values[index] = value(of: bits(of: values[index])) }
     }
 
     /// Writes numbers as little-endian bytes.
-    package static func encode(_ values: UnsafeBufferPointer<Float>, into halves: UnsafeMutablePointer<UInt16>) {
+    static func encode(_ values: UnsafeBufferPointer<Float>, into halves: UnsafeMutablePointer<UInt16>) {
         for index in values.indices { halves[index] = bits(of: values[index]).littleEndian }
     }
 
     /// Reads numbers that `encode` wrote.
-    package static func decode(_ halves: UnsafePointer<UInt16>, into values: UnsafeMutableBufferPointer<Float>) {
+    static func decode(_ halves: UnsafePointer<UInt16>, into values: UnsafeMutableBufferPointer<Float>) {
         for index in values.indices { values[index] = value(of: UInt16(littleEndian: halves[index])) }
     }
 }

@@ -26,7 +26,7 @@ package enum LinearAlgebra {
     static func useOneThread() { openblas_set_num_threads(1) }
 
     /// `c = a·bᵀ + β·c` with `a` `[rows, inner]`, `b` `[columns, inner]`, `c` `[rows, columns]`.
-    package static func multiply(
+    static func multiply(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, inner: Int, columns: Int,
         adding beta: Float = 0, into c: UnsafeMutablePointer<Float>
     ) {
@@ -46,7 +46,7 @@ package enum LinearAlgebra {
     }
 
     /// `c = aᵀ·b` with `a` `[rows, m]`, `b` `[rows, n]`, `c` `[m, n]`.
-    package static func multiplyTransposed(
+    static func multiplyTransposed(
         _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, rows: Int, m: Int, n: Int,
         adding beta: Float = 0, into c: UnsafeMutablePointer<Float>
     ) {
@@ -54,6 +54,26 @@ package enum LinearAlgebra {
             CblasRowMajor, CblasTrans, CblasNoTrans, Int32(m), Int32(n), Int32(rows), 1, a, Int32(m), b, Int32(n), beta,
             c,
             Int32(n))
+    }
+
+    /// `c = a·bᵀ` with `a` `[rows, inner]`, `b` `[columns, inner]`, `c` `[rows, columns]`.
+    package static func multiply(_ a: Tensor, _ b: [Float], columns: Int, into c: inout [Float]) {
+        let (rows, inner) = (a.shape[0], a.shape[1])
+        precondition(b.count == columns * inner && c.count == rows * columns, "a product got matrices of other shapes")
+        a.withUnsafeBufferPointer { a in
+            guard let a = a.baseAddress else { return }
+            multiply(a, b, rows: rows, inner: inner, columns: columns, into: &c)
+        }
+    }
+
+    /// `c = aᵀ·b` with `a` `[rows, m]`, `b` `[rows, n]`, `c` `[m, n]`.
+    package static func multiplyTransposed(_ a: [Float], _ b: Tensor, m: Int, into c: inout [Float]) {
+        let (rows, n) = (b.shape[0], b.shape[1])
+        precondition(a.count == rows * m && c.count == m * n, "a product got matrices of other shapes")
+        b.withUnsafeBufferPointer { b in
+            guard let b = b.baseAddress else { return }
+            multiplyTransposed(a, b, rows: rows, m: m, n: n, into: &c)
+        }
     }
 
     /// Solves `a·x = b` for a symmetric positive definite `a` `[n, n]` and `count` right-hand sides, one a row of `b`.
@@ -73,6 +93,24 @@ package enum LinearAlgebra {
 }
 
 extension LinearAlgebra {
+    /// The inner products of a matrix's columns with one another, `xᵀ·x`, or of its rows, `x·xᵀ`, in single precision.
+    ///
+    /// - Parameter x: Shape `[rows, columns]`.
+    package static func gram(_ x: Tensor, ofColumns: Bool) -> [Float] {
+        let (rows, columns) = (x.shape[0], x.shape[1])
+        let size = ofColumns ? columns : rows
+        var result = [Float](repeating: 0, count: size * size)
+        x.withUnsafeBufferPointer { x in
+            guard let x = x.baseAddress else { return }
+            if ofColumns {
+                multiplyTransposed(x, x, rows: rows, m: columns, n: columns, into: &result)
+            } else {
+                multiply(x, x, rows: rows, inner: columns, columns: rows, into: &result)
+            }
+        }
+        return result
+    }
+
     /// The inner products of a matrix's columns with one another, `xᵀ·x`, or of its rows, `x·xᵀ`.
     ///
     /// - Parameter x: Shape `[rows, columns]`.
@@ -139,7 +177,7 @@ extension Tensor {
     /// - Returns: Shape `[rows, outputs]`, for this tensor of shape `[rows, inputs]`.
     package func dense(weight: Tensor, bias: Tensor) -> Tensor {
         let (rows, inputs, outputs) = (shape[0], shape[1], weight.shape[0])
-        return Tensor(shape: [rows, outputs]) { result in
+        return .unsafelyFilled(shape: [rows, outputs]) { result in
             withUnsafeBufferPointer { values in
                 guard let x = values.baseAddress, let y = result.baseAddress else { return }
                 for row in 0..<rows {
@@ -149,15 +187,16 @@ extension Tensor {
         }
     }
 
-    /// The chosen rows, in their order; the first dimension counts rows.
-    package func rows(_ indices: [Int]) -> Tensor {
-        let size = shape.dropFirst().reduce(1, *)
-        return Tensor(shape: [indices.count] + shape.dropFirst()) { target in
-            withUnsafeBufferPointer { source in
-                for (place, index) in indices.enumerated() {
-                    for offset in 0..<size { target[place * size + offset] = source[index * size + offset] }
+    /// The rows without their mean, in double precision.
+    package func centered(_ mean: [Double]) -> [Double] {
+        let columns = mean.count
+        return [Double](unsafeUninitializedCapacity: count) { result, written in
+            withUnsafeBufferPointer { values in
+                for start in stride(from: 0, to: values.count, by: columns) {
+                    for column in 0..<columns { result[start + column] = Double(values[start + column]) - mean[column] }
                 }
             }
+            written = count
         }
     }
 }

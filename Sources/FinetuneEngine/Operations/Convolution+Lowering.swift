@@ -95,7 +95,7 @@ extension FoldedConvolution {
     func foldedWeight() -> Tensor {
         guard let scaling else { return weight }
         let size = weight.count / filters
-        return Tensor(shape: weight.shape) { values in
+        return Tensor.unsafelyFilled(shape: weight.shape) { values in
             weight.withUnsafeBufferPointer { old in
                 ParallelLoop.run(filters, grain: max(1, 16384 / size)) { range in
                     for filter in range {

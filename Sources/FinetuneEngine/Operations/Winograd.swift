@@ -32,7 +32,7 @@ struct Winograd {
     ///
     /// - Parameter weight: Shape `[filters, channels, 3, 3]`.
     func transformed(_ weight: Tensor) -> Tensor {
-        Tensor(shape: [points, filters, channels]) { out in
+        Tensor.unsafelyFilled(shape: [points, filters, channels]) { out in
             nonisolated(unsafe) let out = out
             weight.withUnsafeBufferPointer { weight in
                 nonisolated(unsafe) let weight = weight

@@ -70,7 +70,7 @@ package actor InferenceProgram {
             observer?.observe(Node.image, UnsafeRawPointer(address), count: values.count, .fp32, batch: batch)
             let result = try program.run(address)
             let shape = [count] + program.outputShape
-            return Tensor(shape: shape) { _ = $0.update(from: result.prefix(shape.reduce(1, *))) }
+            return Tensor.unsafelyFilled(shape: shape) { _ = $0.update(from: result.prefix(shape.reduce(1, *))) }
         }
     }
 }
@@ -80,7 +80,7 @@ extension Tensor {
     func padded(toRows rows: Int) -> Tensor {
         Tensor(shape: [rows] + shape.dropFirst()) { values in
             values.update(repeating: 0)
-            withUnsafeBufferPointer { _ = values.update(from: $0) }
+            withSpan { values.update(from: $0) }
         }
     }
 }

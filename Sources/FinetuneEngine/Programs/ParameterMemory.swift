@@ -35,7 +35,7 @@ final class ParameterMemory {
 
         /// A copy of the tensor in a block.
         func tensor(in block: UnsafePointer<Float>) -> Tensor {
-            Tensor(shape: shape) { values in
+            Tensor.unsafelyFilled(shape: shape) { values in
                 guard let target = values.baseAddress else { return }
                 RowKernels.transpose(block + offset, count, rows: filter.pixels, columns: filter.channels, into: target)
             }

@@ -155,7 +155,7 @@ package struct ZipArchive: Sendable {
             content = Zlib.inflated(data[...], .raw, limit: member.byteCount, expected: member.byteCount)
         }
         guard let content, content.count == member.byteCount,
-            content.withUnsafeBytes({ Zlib.checksum($0) }) == member.checksum
+            Zlib.checksum(content.span.bytes) == member.checksum
         else { throw fail("is damaged") }
         return content
     }
@@ -203,13 +203,13 @@ package struct ZipWriter: ~Copyable {
         try file.write(Self.header(entries[entries.count - 1], isCentral: false))
     }
 
-    package mutating func write(_ bytes: UnsafeRawBufferPointer) throws {
+    package mutating func write(_ bytes: RawSpan) throws {
         entries[entries.count - 1].checksum = Zlib.checksum(bytes, continuing: entries[entries.count - 1].checksum)
-        entries[entries.count - 1].byteCount += bytes.count
+        entries[entries.count - 1].byteCount += bytes.byteCount
         try file.write(bytes)
     }
 
-    package mutating func write(_ bytes: [UInt8]) throws { try bytes.withUnsafeBytes { try write($0) } }
+    package mutating func write(_ bytes: [UInt8]) throws { try write(bytes.span.bytes) }
 
     /// Replaces the first bytes of the current member, which were given as `old`.
     package mutating func replaceStart(_ old: [UInt8], by new: [UInt8], rest: UInt32) throws {
@@ -264,10 +264,10 @@ package struct ZipWriter: ~Copyable {
 extension ZipWriter {
     /// The CRC-32 of `first` followed by bytes whose own checksum and count are known.
     package static func checksum(of first: [UInt8], then rest: UInt32, count: Int) -> UInt32 {
-        Zlib.combined(first.withUnsafeBytes { Zlib.checksum($0) }, rest, count)
+        Zlib.combined(Zlib.checksum(first.span.bytes), rest, count)
     }
 
-    package static func checksum(_ bytes: UnsafeRawBufferPointer, continuing previous: UInt32) -> UInt32 {
+    package static func checksum(_ bytes: RawSpan, continuing previous: UInt32) -> UInt32 {
         Zlib.checksum(bytes, continuing: previous)
     }
 }

@@ -4,16 +4,18 @@ internal import CFinetuneZlib
 
 enum Zlib {
     /// The CRC-32 of `bytes`, continuing `previous`.
-    static func checksum(_ bytes: UnsafeRawBufferPointer, continuing previous: UInt32 = 0) -> UInt32 {
-        var checksum = uLong(previous)
-        var position = 0
-        while position < bytes.count {
-            let count = min(bytes.count - position, 1 << 30)
-            let start = bytes.baseAddress?.advanced(by: position).assumingMemoryBound(to: Bytef.self)
-            checksum = crc32(checksum, start, uInt(count))
-            position += count
+    static func checksum(_ bytes: RawSpan, continuing previous: UInt32 = 0) -> UInt32 {
+        bytes.withUnsafeBytes { bytes in
+            var checksum = uLong(previous)
+            var position = 0
+            while position < bytes.count {
+                let count = min(bytes.count - position, 1 << 30)
+                let start = bytes.baseAddress?.advanced(by: position).assumingMemoryBound(to: Bytef.self)
+                checksum = crc32(checksum, start, uInt(count))
+                position += count
+            }
+            return UInt32(truncatingIfNeeded: checksum)
         }
-        return UInt32(truncatingIfNeeded: checksum)
     }
 
     /// Bytes that may follow what a header promises.

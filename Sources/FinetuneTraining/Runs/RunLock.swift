@@ -32,7 +32,8 @@ final class RunLock: Sendable {
             // The process that had it may have removed it since it was opened.
             guard file.isInPlace else { continue }
             try file.clear()
-            try Array("\(getpid())".utf8).withUnsafeBytes { try file.write($0, at: 0) }
+            let process = Array("\(getpid())".utf8)
+            try file.write(process.span.bytes, at: 0)
             self.file = file
             return
         }

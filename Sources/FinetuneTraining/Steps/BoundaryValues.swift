@@ -69,14 +69,13 @@ struct BoundaryValues {
     {
         let size = extractor.outputShape.reduce(1, *)
         let storage = TensorStorage(count: views.count * items.count * size)
-        let values = UnsafeMutableBufferPointer(mutating: storage.values)
         var written = 0
         for view in views {
             for start in stride(from: 0, to: items.count, by: Self.chunk) {
                 try progress(written / size, views.count * items.count)
                 let part = Array(items[start..<min(start + Self.chunk, items.count)])
-                try await of(part, view).withUnsafeBufferPointer { source in
-                    _ = UnsafeMutableBufferPointer(rebasing: values[written...]).update(from: source)
+                try await of(part, view).withSpan { source in
+                    storage.write(written..<written + source.count) { $0.update(from: source) }
                     written += source.count
                 }
             }

@@ -73,12 +73,10 @@ extension Tensor {
     func mixed(with partners: [Int], share: Double) -> Tensor {
         let size = shape.dropFirst().reduce(1, *)
         let (own, other) = (Float(share), Float(1 - share))
-        return Tensor(shape: shape) { result in
-            withUnsafeBufferPointer { values in
-                for (row, partner) in partners.enumerated() {
-                    let (a, b) = (row * size, partner * size)
-                    for index in 0..<size { result[a + index] = own * values[a + index] + other * values[b + index] }
-                }
+        return withSpan { values in
+            mapRows { row, x, result in
+                let y = values.extracting(partners[row] * size..<(partners[row] + 1) * size)
+                for index in x.indices { result[index] = own * x[index] + other * y[index] }
             }
         }
     }
@@ -89,17 +87,15 @@ extension Tensor {
         let isLast = order == .channelsLast
         let (planes, height) = isLast ? (1, shape[1]) : (shape[1], shape[2])
         let (width, depth) = isLast ? (shape[2], shape[3]) : (shape[3], 1)
-        return Tensor(shape: shape) { result in
-            withUnsafeBufferPointer { values in
-                for (image, partner) in partners.enumerated() {
-                    for index in 0..<size { result[image * size + index] = values[image * size + index] }
-                    for plane in 0..<planes {
-                        for y in box.rows {
-                            let start = ((plane * height + y) * width + box.columns.lowerBound) * depth
-                            for index in start..<start + box.columns.count * depth {
-                                result[image * size + index] = values[partner * size + index]
-                            }
-                        }
+        return withSpan { values in
+            mapRows { image, own, result in
+                let other = values.extracting(partners[image] * size..<(partners[image] + 1) * size)
+                result.update(from: own)
+                for plane in 0..<planes {
+                    for y in box.rows {
+                        let start = ((plane * height + y) * width + box.columns.lowerBound) * depth
+                        let end = start + box.columns.count * depth
+                        result.update(at: start, from: other.extracting(start..<end))
                     }
                 }
             }

@@ -17,7 +17,7 @@ import Testing
         ] as [(String, [UInt8], [Float])])
     func conversions(_ name: String, _ bytes: [UInt8], _ expected: [Float]) throws {
         let type = try #require(ElementType(rawValue: name))
-        let tensor = Tensor(shape: [expected.count]) { floats in
+        let tensor = Tensor.unsafelyFilled(shape: [expected.count]) { floats in
             bytes.withUnsafeBytes { type.convert($0, into: floats) }
         }
         #expect(tensor.values == expected)
