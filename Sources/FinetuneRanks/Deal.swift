@@ -25,6 +25,9 @@ package final class Deal: Sendable {
         let deal = Deal(parts, among: ranks)
         async let service: Void = deal.serve()
         try await work(deal)
+        // The first rank listens until each has asked in vain, and one that took the last part has not yet.
+        let rest = try await deal.next()
+        precondition(rest == nil, "a rank ended its work before all parts were dealt")
         try await service
     }
 
