@@ -62,12 +62,18 @@ extension KerasGraph {
                 name = rectifier
             }
             return (try activation(name, layer).map { .activation($0) }, channels)
-        case "LeakyReLU":
-            let slope = Self.slope(config) ?? 0.3
+        case "LeakyReLU", "LeakyRelu":
+            // The layer's slope is 0.3 where none is given, the operation's 0.2.
+            let slope =
+                Self.slope(config) ?? layer.call.options["alpha"]?.doubleValue ?? layer.call.numbers?.first
+                ?? (layer.kind == "LeakyReLU" ? 0.3 : 0.2)
             guard Float(slope) == Activation.leakySlope else {
                 throw refuse(layer, "has a slope of \(slope), only \(Activation.leakySlope) is read here")
             }
             return (.activation(.leakyReLU), channels)
+        case "ELU":
+            try checkOptions(of: layer)
+            return (.activation(.elu), channels)
         case "UnitNormalization":
             let axis = config["axis"]?.intValue ?? config["axis"]?.arrayValue?.first?.intValue ?? -1
             guard axis == -1 || axis == 1 else { throw refuse(layer, "normalizes axis \(axis), the last was expected") }
@@ -103,7 +109,13 @@ extension KerasGraph {
                 throw refuse(layer, "averages over other axes than those of an image")
             }
             return (.globalAveragePooling, channels)
-        case "Relu", "Sigmoid", "Tanh", "Gelu", "Elu", "Selu":
+        case "HardSigmoid": return (.activation(.hardSigmoid), channels)
+        case "HardSilu": return (.activation(.hardSwish), channels)
+        case "Gelu":
+            try checkOptions(of: layer)
+            let isApproximate = (layer.call.options["approximate"] ?? config["approximate"]) != false
+            return (.activation(isApproximate ? .geluTanh : .gelu), channels)
+        case "Relu", "Relu6", "Sigmoid", "Tanh", "Elu", "Selu", "Silu":
             try checkOptions(of: layer)
             return (try activation(layer.action.lowercased(), layer).map { .activation($0) }, channels)
         case "ZeroPadding2D":
@@ -136,7 +148,7 @@ extension KerasGraph {
         default:
             throw refuse(
                 layer,
-                "is of a class that is not read. Known are Conv2D, BatchNormalization, Activation, ReLU, LeakyReLU, UnitNormalization, Add, Multiply, pooling, ZeroPadding2D, Flatten, Dense, Dropout, Rescaling, Normalization, Resizing and augmentation"
+                "is of a class that is not read. Known are Conv2D, BatchNormalization, Activation, ReLU, LeakyReLU, ELU, UnitNormalization, Add, Multiply, pooling, ZeroPadding2D, Flatten, Dense, Dropout, Rescaling, Normalization, Resizing and augmentation"
             )
         }
     }
@@ -201,7 +213,7 @@ extension KerasGraph {
         switch kind {
         case "ReLU":
             if let name = Self.rectifier(config) { return name }
-        case "LeakyReLU" where Self.slope(config).map { Float($0) } == Activation.leakySlope: return Self.plainLeakyReLU
+        case "LeakyReLU" where Float(Self.slope(config) ?? 0.3) == Activation.leakySlope: return Self.plainLeakyReLU
         case "ELU" where (config["alpha"]?.doubleValue ?? 1) == 1: return "elu"
         case "Softmax": return "softmax"
         case "Activation":
@@ -219,9 +231,8 @@ extension KerasGraph {
     private func checkOptions(of layer: Layer) throws {
         func value(_ key: String) -> JSON? { layer.call.options[key] ?? layer.config[key] }
         let axes = value("axis")?.allNumbers ?? [-1]
-        let isApproximate = layer.action == "Gelu" && value("approximate") != false
-        guard layer.call.numbers == nil, (value("alpha")?.doubleValue ?? 1) == 1, axes == [-1] || axes == [1],
-            !isApproximate
+        guard layer.call.numbers == nil, ["alpha", "beta"].allSatisfy({ (value($0)?.doubleValue ?? 1) == 1 }),
+            axes == [-1] || axes == [1]
         else {
             throw refuse(layer, "computes \(layer.action.lowercased()) with options that are not read")
         }
@@ -236,7 +247,7 @@ extension KerasGraph {
     }
 
     private static func slope(_ config: JSON) -> Double? {
-        config["negative_slope"]?.doubleValue ?? config["alpha"]?.doubleValue ?? 0.3
+        config["negative_slope"]?.doubleValue ?? config["alpha"]?.doubleValue
     }
 
     /// Nil for the identity, and for the softmax or the sigmoid that ends a classifier: the network's outputs are
@@ -248,6 +259,14 @@ extension KerasGraph {
         case Self.plainLeakyReLU: return .leakyReLU
         case "elu", "selu", "gelu", "tanh", "relu6", "silu": return Activation(rawValue: name)
         case "swish": return .silu
+        case "hard_silu", "hard_swish": return .hardSwish
+        case "hard_sigmoid":
+            throw refuse(
+                layer,
+                "applies 'hard_sigmoid', which is min(max(x / 6 + 0.5, 0), 1) in Keras 3 and min(max(x / 5 + 0.5, 0), 1) in Keras 2. Write keras.ops.hard_sigmoid, which says which"
+            )
+        case "leaky_relu":
+            throw refuse(layer, "applies 'leaky_relu', whose slope is 0.2, only \(Activation.leakySlope) is read here")
         case "sigmoid" where !outputs.contains(layer.name): return .sigmoid
         case "sigmoid":
             outputMeaning = .labels

@@ -29,7 +29,7 @@ extension KerasGraph {
             "fused", "virtual_batch_size", "adjustment",
         ],
         "Activation": ["activation"], "ReLU": ["max_value", "negative_slope", "threshold"],
-        "LeakyReLU": ["alpha", "negative_slope"], "Softmax": ["axis"], "UnitNormalization": ["axis"],
+        "LeakyReLU": ["alpha", "negative_slope"], "ELU": ["alpha"], "Softmax": ["axis"], "UnitNormalization": ["axis"],
         "MaxPooling2D": ["pool_size", "strides", "padding"], "AveragePooling2D": ["pool_size", "strides", "padding"],
         "GlobalAveragePooling2D": ["keepdims"], "ZeroPadding2D": ["padding"], "Reshape": ["target_shape"],
         "Rescaling": ["scale", "offset"], "Normalization": ["axis", "mean", "variance", "invert"],

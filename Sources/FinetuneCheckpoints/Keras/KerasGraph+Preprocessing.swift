@@ -59,7 +59,8 @@ extension KerasGraph.Layer {
         "cast": "Cast", "identity": "Cast", "convert_to_tensor": "Cast", "reverse": "Flip", "stack": "Stack",
         "concat": "Concatenate", "image.resize": "Resize", "math.reduce_mean": "Mean", "nn.relu": "Relu",
         "math.sigmoid": "Sigmoid", "nn.sigmoid": "Sigmoid", "sigmoid": "Sigmoid", "nn.softmax": "Softmax",
-        "math.tanh": "Tanh", "nn.gelu": "Gelu",
+        "math.tanh": "Tanh", "nn.gelu": "Gelu", "nn.relu6": "Relu6", "nn.elu": "Elu", "nn.selu": "Selu",
+        "nn.silu": "Silu", "nn.swish": "Silu", "nn.leaky_relu": "LeakyRelu",
     ]
 
     /// What an operation computes, by Keras 3's name of it; the class of a layer.
