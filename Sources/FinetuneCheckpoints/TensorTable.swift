@@ -141,7 +141,7 @@ struct TensorTable {
     private static func fault(in tensor: Tensor, isVariance: Bool) -> String? {
         guard tensor.isFinite else { return "holds numbers that are not finite" }
         guard isVariance else { return nil }
-        let least = tensor.withUnsafeBufferPointer { $0.reduce(.infinity, Float.minimum) }
+        let least = tensor.values.reduce(.infinity, Float.minimum)
         return least < 0 ? "holds the negative variance \(least)" : nil
     }
 }

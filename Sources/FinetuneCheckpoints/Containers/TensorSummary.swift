@@ -26,11 +26,11 @@ package struct TensorSummary: Sendable {
         shape = entry.tensor.shape
         type = entry.type
         var moments = Moments()
-        hash = entry.tensor.withUnsafeBufferPointer { values in
+        hash = entry.tensor.withSpan { values in
             for start in stride(from: 0, to: values.count, by: 4096) {
-                moments.add(UnsafeBufferPointer(rebasing: values[start..<min(start + 4096, values.count)]))
+                moments.add(values.extracting(start..<min(start + 4096, values.count)))
             }
-            return ContentHash(of: UnsafeRawBufferPointer(values).bytes)
+            return ContentHash(of: values.bytes)
         }
         let finite = Double(moments.finite)
         (notANumber, infinite) = (moments.notANumber, moments.infinite)
@@ -100,21 +100,23 @@ private struct Moments {
     var infinite = 0
 
     /// Adds a block, in lanes that are added up in double precision.
-    mutating func add(_ values: UnsafeBufferPointer<Float>) {
+    mutating func add(_ values: Span<Float>) {
         var (low, high) = (SIMD8<Float>(repeating: .infinity), SIMD8<Float>(repeating: -.infinity))
         var (sums, squares) = (SIMD8<Float>.zero, SIMD8<Float>.zero)
         var checks = SIMD8<Float>.zero
         let whole = values.count / 8 * 8
-        let bytes = UnsafeRawBufferPointer(values)
         for index in stride(from: 0, to: whole, by: 8) {
-            let lanes = bytes.loadUnaligned(fromByteOffset: index * 4, as: SIMD8<Float>.self)
+            let lanes = values.bytes.unsafeLoadUnaligned(fromByteOffset: index * 4, as: SIMD8<Float>.self)
             low.replace(with: lanes, where: lanes .< low)
             high.replace(with: lanes, where: lanes .> high)
             sums += lanes
             squares += lanes * lanes
             checks += lanes * 0  // Not a number as soon as one is not finite.
         }
-        guard checks.sum() == 0, squares.sum().isFinite else { return values.forEach { addOne($0) } }
+        guard checks.sum() == 0, squares.sum().isFinite else {
+            for index in values.indices { addOne(values[index]) }
+            return
+        }
         minimum = Float.minimum(minimum, low.min())
         maximum = Float.maximum(maximum, high.max())
         for lane in 0..<8 {
@@ -122,7 +124,7 @@ private struct Moments {
             self.squares += Double(squares[lane])
         }
         finite += whole
-        for value in values[whole...] { addOne(value) }
+        for index in whole..<values.count { addOne(values[index]) }
     }
 
     private mutating func addOne(_ value: Float) {

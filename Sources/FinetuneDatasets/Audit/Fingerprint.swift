@@ -35,23 +35,22 @@ package struct Fingerprint: Sendable, Equatable {
         }
         let (columns, rows) = (samples(picture.width), samples(picture.height))
         let channels = picture.channels
-        return picture.bytes.withUnsafeBufferPointer { pixels in
-            rows.flatMap { rows in
-                columns.map { columns in
-                    var sum = 0
-                    for row in rows {
-                        for column in columns {
-                            let place = (row &* picture.width &+ column) &* channels
-                            // ITU-R 601-2, as in `Picture.gray`, in units of 1/65536.
-                            sum &+=
-                                channels == 1
-                                ? Int(pixels[place]) &* 65536
-                                : Int(pixels[place]) &* 19595 &+ Int(pixels[place &+ 1]) &* 38470
-                                    &+ Int(pixels[place &+ 2]) &* 7471
-                        }
+        let pixels = picture.bytes
+        return rows.flatMap { rows in
+            columns.map { columns in
+                var sum = 0
+                for row in rows {
+                    for column in columns {
+                        let place = (row &* picture.width &+ column) &* channels
+                        // ITU-R 601-2, as in `Picture.gray`, in units of 1/65536.
+                        sum &+=
+                            channels == 1
+                            ? Int(pixels[place]) &* 65536
+                            : Int(pixels[place]) &* 19595 &+ Int(pixels[place &+ 1]) &* 38470
+                                &+ Int(pixels[place &+ 2]) &* 7471
                     }
-                    return UInt8(clamping: (sum / (rows.count * columns.count) + 0x8000) >> 16)
                 }
+                return UInt8(clamping: (sum / (rows.count * columns.count) + 0x8000) >> 16)
             }
         }
     }
