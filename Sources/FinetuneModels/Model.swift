@@ -126,6 +126,9 @@ extension Model {
     /// The dialect of files that `train` wrote.
     package static let ownDialect = "finetune model"
 
+    /// The dialect of a network that has learned nothing.
+    package static let newDialect = "random weights"
+
     /// The outputs of the network's own head; nil where it has none.
     package var headOutputs: Int? {
         for node in network.nodes.reversed() where node.stage == Stage.head {

@@ -9,7 +9,8 @@ package import FinetuneRanks
 
 extension Model {
     /// The model with a recipe. What the file says is held against its first batch norm; where the file says nothing,
-    /// what fits best is taken, and both are reported. A model that was adapted here has its own.
+    /// what fits best is taken, and both are reported. A model that was adapted here has its own, and one of random weights
+    /// remembers no images.
     ///
     /// - Parameters:
     ///   - dataset: Images to test with.
@@ -17,7 +18,7 @@ extension Model {
     package func findingRecipe(
         on dataset: ImageDataset, ranks: Ranks = .alone, _ thread: EngineThread, _ report: EventHandler
     ) async throws -> Model {
-        guard dialect != Self.ownDialect, readsPictures else { return self }
+        guard dialect != Self.ownDialect, dialect != Self.newDialect, readsPictures else { return self }
         let size = inputSize ?? ImageSize(height: 224, width: 224)
         let channels = network.inputChannels
         let unknown = InputRecipe(

@@ -178,6 +178,14 @@ extension Trainer {
             throw SettingsError(
                 reason: "--start-size \(start) is not smaller than the network's input of \(full) pixels.")
         }
+        let small = recipe.resized(shortSide: start)
+        let (height, width) = (small.height, small.width)
+        guard base.network.outputShape(of: base.network.featureNode, height: height, width: width) != nil else {
+            throw SettingsError(
+                reason:
+                    "--start-size \(start) is too small: this network has no features of images of \(height)×\(width) pixels. Try a larger one."
+            )
+        }
         return start...full
     }
 }

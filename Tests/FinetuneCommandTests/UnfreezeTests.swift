@@ -301,6 +301,7 @@ private var base: String { SmallModel.path }
             ("--unfreeze all --start-size 32", "not smaller"), ("--strategy frozen --start-size 9", "--start-size"),
             ("--strategy frozen --unfreeze stage2", "--unfreeze stage2"), ("--unfreeze all --dropout 1", "--dropout"),
             ("--val 0.6 --test 0.4", "leave no images"),
+            ("--strategy scratch --architecture vgg11,width=2 --start-size 100", "too small"),
         ])
     func refuses(_ flags: String, _ name: String) throws {
         let workspace = try Workspace()

@@ -69,7 +69,9 @@ struct VGGStateDict: StateDictNames {
         let modules = Set(names.map(ListedHead.module(of:)).map { Self.timmNames[$0] ?? $0 })
         let dense = modules.filter { $0.hasPrefix("classifier.") }
         isTimm = names.contains { $0.hasPrefix("pre_logits.") }
-        hasHidden = dense.isSuperset(of: VGG.hiddenNames) && dense.isSubset(of: VGG.hiddenNames + [VGG.headName])
+        hasHidden =
+            dense.isSuperset(of: VGG.hiddenNames)
+            && dense.allSatisfy { VGG.hiddenNames.contains($0) || Self.isHead($0) }
     }
 
     var family: any Family.Type { VGGFamily.self }
@@ -80,6 +82,11 @@ struct VGGStateDict: StateDictNames {
     private static let timmNames = [
         "pre_logits.fc1": VGG.hiddenNames[0], "pre_logits.fc2": VGG.hiddenNames[1], "head.fc": VGG.headName,
     ]
+
+    /// Whether a module stands in the place of the last layer; users put a `Sequential` there.
+    private static func isHead(_ module: String) -> Bool {
+        module == VGG.headName || module.hasPrefix(VGG.headName + ".")
+    }
 
     private static func withoutWrapper(_ name: String) -> String {
         name.hasPrefix("features.module.") ? "features." + name.dropFirst("features.module.".count) : name
@@ -167,7 +174,7 @@ struct VGGStateDict: StateDictNames {
         }
         var reshaped = table
         let hidden = reshaped.hiddenLayers(channels: channels)
-        let hasHead = head.entries.contains { $0.module == VGG.headName }
+        let hasHead = head.entries.contains { Self.isHead($0.module) }
         if isOwnKind, hasHead || hidden.widths[0] == hidden.widths[1] {
             table = reshaped
             return hidden

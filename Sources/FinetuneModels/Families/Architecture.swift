@@ -50,7 +50,7 @@ package struct Architecture: Sendable {
         let recipe = InputRecipe(height: imageSize, width: imageSize, pixels: .torch)
         return Model(
             network: network, weights: weights, recipe: recipe, recipeSource: "the convention of torchvision",
-            dialect: "random weights")
+            dialect: Model.newDialect)
     }
 }
 

@@ -38,6 +38,13 @@ import Testing
         #expect(model.network == (try Self.model().network))
     }
 
+    @Test("keeps its hidden layers where the last one is in a container") func containedHead() throws {
+        let model = try Self.model { ($0.replacing("classifier.6.", with: "classifier.6.1."), $1) }
+        let plain = try Self.model()
+        #expect(model.headOutputs == plain.headOutputs)
+        #expect(model.network.nodes.count == plain.network.nodes.count)
+    }
+
     @Test("has the hidden layers of a segmentation network left out") func segmentation() throws {
         let model = try Self.model { $0 == "classifier.0.weight" ? ($0, [3, 2, 7, 7]) : ($0, $1) }
         #expect(model.headOutputs == nil && model.leftOutHead != nil)
