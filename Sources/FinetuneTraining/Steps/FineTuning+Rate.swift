@@ -19,7 +19,9 @@ extension FineTuning {
         let count = isLive ? session.batch : min(session.batch, max(1, order.count / 2))
         let (stepped, rest) = (Array(order.prefix(count)), Array(order.dropFirst(count)))
         let others = validation.isEmpty ? rest : validation
-        let stride = max(1, (others.count + Self.probeImages - 1) / Self.probeImages)
+        // More would cost too much beside the training itself.
+        let most = min(Self.mostProbeImages, max(Self.fewestProbeImages, order.count / 16))
+        let stride = max(1, (others.count + most - 1) / most)
         let spread = others.indices.filter { $0 % stride == 0 }.map { others[$0] }
         let probe = spread.isEmpty ? stepped : spread
         let reader = BatchReader(session, dataset, settings)
@@ -59,5 +61,5 @@ extension FineTuning {
     /// The number of an epoch that never comes, in whose order the images of the search are.
     private static let searchedOrder = 1_000_000
     /// Images that a trial step is judged by.
-    private static let probeImages = 32
+    private static let (fewestProbeImages, mostProbeImages) = (8, 32)
 }

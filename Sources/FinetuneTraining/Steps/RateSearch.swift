@@ -43,7 +43,10 @@ struct RateSearch {
     /// The next rate to try; nil if it is known where harm begins.
     var next: Double? {
         guard let harmless else { return harmful == nil ? range.lowerBound : nil }
-        guard let harmful else { return harmless < range.upperBound / 2 ? harmless * Self.coarse : nil }
+        guard let harmful else {
+            return harmless < range.upperBound / 2 ? min(harmless * Self.decade * Self.decade, range.upperBound) : nil
+        }
+        if harmful > harmless * Self.decade * 1.5 { return harmless * Self.decade }
         return harmful > harmless * Self.fine * 1.5 ? harmless * Self.fine : nil
     }
 
@@ -59,14 +62,18 @@ struct RateSearch {
     /// Whether even the shortest step did harm.
     var isInVain: Bool { harmless == nil }
 
-    /// The rate: a fraction of the longest step without harm, or of a shorter one of those that were tried.
+    /// The rate: a fraction of the longest step without harm, or of a shorter one.
     ///
-    /// - Parameter restarts: How often a training with the rate diverged; each time the next shorter step counts.
+    /// - Parameter restarts: How often a training with the rate diverged; each time the next shorter step counts that was
+    ///   tried, or one a decade below.
     func rate(restarts: Int) -> Double {
         let steps = trials.filter { $0.loss.isFinite && $0.loss <= limit }.map(\.rate).sorted(by: >)
-        guard let last = steps.last else { return fraction * range.lowerBound * pow(0.1, Double(restarts)) }
-        return fraction
-            * (restarts < steps.count ? steps[restarts] : last * pow(0.1, Double(restarts - steps.count + 1)))
+        var longest = steps.first ?? range.lowerBound
+        for _ in 0..<restarts {
+            let shorter = steps.first { $0 < longest } ?? 0
+            longest = max(shorter, longest / Self.decade)
+        }
+        return fraction * longest
     }
 
     /// What was seen, for people.
@@ -91,7 +98,7 @@ struct RateSearch {
             "\(found): with \(harmless.rounded(toDigits: 2)) the loss of other images rose by no more than the \(rise) that are allowed, with \(harmful.rounded(toDigits: 2)) by more.\(part)"
     }
 
-    private static let coarse = 10.0
+    private static let decade = 10.0
     private static let fine = pow(10, 1.0 / 3)
     /// By this fraction of the start's loss, or of chance's where that is larger, the loss may rise.
     private static let tolerance = 0.05

@@ -107,10 +107,11 @@ struct TrainingSession {
     ///
     /// - Parameter weights: Tensors that take the place of the model's.
     func evaluate(_ weights: Weights, on items: [Int]) async throws -> Evaluation {
-        try await BoundaryScorer(
+        // A batch is computed whole, however few images are in it.
+        let own = max(1, (items.count + ranks.count - 1) / ranks.count)
+        return try await BoundaryScorer(
             scoredPart, model.weights.merging(weights) { _, new in new }, scored, scaling: scaling,
-            batch: program.batch,
-            precision: settings.steps.precision, ranks: ranks, thread: thread
+            batch: min(program.batch, own), precision: settings.steps.precision, ranks: ranks, thread: thread
         ).evaluate(on: items)
     }
 }
