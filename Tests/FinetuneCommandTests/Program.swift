@@ -85,6 +85,8 @@ final class Workspace: Sendable {
             // Many programs at once: threads that wait must not spin.
             "OMP_WAIT_POLICY": "passive",
             "OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
+            // Processes that wait for each other without end fail a test and do not keep it.
+            "MPIEXEC_TIMEOUT": "600",
         ].merging(Fixtures.instructionVariables) { $1 }.merging(variables) { $1 }
         return process
     }
