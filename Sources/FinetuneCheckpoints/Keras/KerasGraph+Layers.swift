@@ -71,9 +71,6 @@ extension KerasGraph {
                 throw refuse(layer, "has a slope of \(slope), only \(Activation.leakySlope) is read here")
             }
             return (.activation(.leakyReLU), channels)
-        case "ELU":
-            try checkOptions(of: layer)
-            return (.activation(.elu), channels)
         case "UnitNormalization":
             let axis = config["axis"]?.intValue ?? config["axis"]?.arrayValue?.first?.intValue ?? -1
             guard axis == -1 || axis == 1 else { throw refuse(layer, "normalizes axis \(axis), the last was expected") }
@@ -113,9 +110,11 @@ extension KerasGraph {
         case "HardSilu": return (.activation(.hardSwish), channels)
         case "Gelu":
             try checkOptions(of: layer)
-            let isApproximate = (layer.call.options["approximate"] ?? config["approximate"]) != false
+            // Unless they say otherwise, Keras' operation is the approximation, and TensorFlow's function is not.
+            let said = layer.call.options["approximate"] ?? config["approximate"]
+            let isApproximate = layer.kind == "Gelu" ? said != false : said == true
             return (.activation(isApproximate ? .geluTanh : .gelu), channels)
-        case "Relu", "Relu6", "Sigmoid", "Tanh", "Elu", "Selu", "Silu":
+        case "Relu", "Relu6", "Sigmoid", "Tanh", "Elu", "ELU", "Selu", "Silu":
             try checkOptions(of: layer)
             return (try activation(layer.action.lowercased(), layer).map { .activation($0) }, channels)
         case "ZeroPadding2D":

@@ -1,8 +1,8 @@
-// The memory of tensors, and of rows that are no tensors yet: where pointers end.
+// The memory of tensors and of kept rows. Code above it reads and writes them through spans.
 
 /// The memory behind one or more tensors: 64-byte aligned, only read as long as there are any.
 package final class TensorStorage: @unchecked Sendable {
-    // Unchecked: whoever made it writes `values` while no tensor shows them.
+    // Unchecked: the values are written before the first tensor shows them, and never after.
     let values: UnsafeBufferPointer<Float>
     private let release: () -> Void
 
